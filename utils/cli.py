@@ -1,0 +1,62 @@
+"""How every program of the project starts and ends."""
+
+import argparse
+import sys
+
+from utils.errors import UserError, one_line
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+def run(main):
+    """Call ``main()`` and return the exit code.
+
+    0, 2 for a ``UserError`` (told in one line), 130 for Ctrl-C.
+    """
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def program(description, resume_help, resume_required=False):
+    """Return a parser with the arguments that training and evaluation share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--config", required=True, metavar="FILE", help="the experiment, a JSON file"
+    )
+    parser.add_argument("--resume", metavar="FILE", required=resume_required, help=resume_help)
+    parser.add_argument("--device", metavar="N", help="number of the GPU; without it, the CPU")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY.PATH=VALUE",
+        help="change a value of the config, e.g. --set trainer.epochs=10 (repeatable)",
+    )
+    return parser
+
+
+def evaluation_program(description):
+    """Return a parser with the arguments that both evaluation programs take."""
+    parser = program(description, resume_help="the checkpoint to evaluate", resume_required=True)
+    parser.add_argument("--output", metavar="FILE", help="write results.json there too")
+    parser.add_argument(
+        "--mini_train", action="store_true", help="evaluate on 4 images: does everything work?"
+    )
+    return parser
+
+
+def parse_seeds(text):
+    """Parse "0,1,2"; raises ``argparse.ArgumentTypeError``."""
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}', expected numbers such as 0,1,2") from error

@@ -1,0 +1,39 @@
+"""Which device a program runs on."""
+
+import resource
+import sys
+
+import torch
+
+from utils.errors import UserError
+
+
+def select_device(name):
+    """Return the device for ``--device``.
+
+    None or "cpu", or the number of a GPU. Float32 stays exact there (no TF32).
+    """
+    if name in (None, "", "cpu"):
+        return torch.device("cpu")
+    if not name.isdigit():
+        raise UserError(f"--device {name}: expected the number of one GPU, or cpu")
+    if int(name) >= torch.cuda.device_count():
+        raise UserError(
+            f"--device {name}: no such GPU, {torch.cuda.device_count()} found; "
+            "leave --device out for the CPU"
+        )
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.cuda.set_device(int(name))
+    return torch.device("cuda", int(name))
+
+
+def peak_memory_gib(device):
+    """Return the most memory held so far, in GiB.
+
+    Of the process on the CPU, of torch's allocator on a GPU.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

@@ -1,0 +1,21 @@
+"""What a user can get wrong, told in one line."""
+
+
+class UserError(Exception):
+    """A mistake outside the code (a key, a file, a value).
+
+    The message names it and what was expected.
+    """
+
+
+class ConfigError(UserError):
+    """A config, or a command-line override of one, that cannot be used as it stands."""
+
+
+def one_line(error):
+    """Return an error's message.
+
+    Out of a loader's worker process it comes with a traceback, of which this is the last line.
+    """
+    last = str(error).strip().splitlines()[-1]
+    return last.partition("Error: ")[2] or last if "\n" in str(error) else last

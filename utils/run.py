@@ -1,0 +1,149 @@
+"""Where a run keeps its files, and what it tells while it runs."""
+
+import json
+import logging
+import re
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from utils.checkpoint import write_atomically
+from utils.config import RUN_TIMESTAMP
+from utils.errors import UserError
+
+LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
+LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``<save_dir>/models/<relative>`` for checkpoints and results, ``<save_dir>/log/<relative>``
+    for logs.
+    """
+
+    save_dir: Path
+    relative: Path
+
+    @property
+    def model_dir(self):
+        """Checkpoints, config.json, results.json."""
+        return self.save_dir / "models" / self.relative
+
+    @property
+    def log_dir(self):
+        """info.log and TensorBoard events."""
+        return self.save_dir / "log" / self.relative
+
+    @classmethod
+    def new(cls, save_dir, name, timestamp=None):
+        """Name a run that starts now."""
+        timestamp = timestamp or datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        return cls(Path(save_dir), Path(name) / timestamp)
+
+    @classmethod
+    def of_checkpoint(cls, path):
+        """The run folder that a checkpoint lies in, or None if it lies elsewhere."""
+        folder = Path(path).resolve().parent
+        stamped = next(
+            (f for f in (folder, folder.parent) if RUN_TIMESTAMP.fullmatch(f.name)), None
+        )
+        if stamped is None or stamped.parent.parent.name != "models":
+            return None
+        models = stamped.parent.parent
+        return cls(models.parent, folder.relative_to(models))
+
+    def for_seed(self, seed):
+        """The folder of one of several seeds."""
+        return RunFolder(self.save_dir, self.relative / f"seed-{seed}")
+
+    def create(self, raw_config):
+        """Make both folders and write config.json."""
+        try:
+            self.model_dir.mkdir(parents=True, exist_ok=True)
+            self.log_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{error.filename}: cannot make this folder ({error.strerror}); "
+                "see trainer.save_dir"
+            ) from error
+        write_json(self.model_dir / "config.json", raw_config)
+
+
+@dataclass(frozen=True)
+class FoundCheckpoint:
+    """A checkpoint on disk, and the epoch after which it was written."""
+
+    path: Path
+    epoch: int
+
+
+def newest_checkpoint(save_dir, run_name):
+    """Return the last checkpoint of the newest run of a name that has any, or None."""
+    found = [
+        FoundCheckpoint(path, int(re.search(r"(\d+)$", path.stem)[1]))
+        for path in (Path(save_dir) / "models" / run_name).glob("*/checkpoint-epoch*.pth")
+    ]
+    return max(
+        found, key=lambda checkpoint: (checkpoint.path.parent.name, checkpoint.epoch), default=None
+    )
+
+
+class Run:
+    """One training or evaluation: its folder, its options, what its checkpoints say of it, and,
+    while open, its log.
+
+    options: ``TrainerOptions``; identity: plain data, with at least ``run_name``, ``seed`` and
+    ``config``.
+    """
+
+    def __init__(self, folder, options, identity, device):
+        self.folder, self.options, self.identity, self.device = folder, options, identity, device
+        self.logger = self.writer = None
+
+    @contextmanager
+    def open(self, first_lines, events=True):
+        """Make the folder, begin the log with some lines, and open TensorBoard events where the
+        options want them.
+        """
+        self.folder.create(self.identity["config"])
+        self.logger = open_log(self.folder, self.options.verbosity)
+        for line in first_lines:
+            self.logger.info(line)
+        if events and self.options.tensorboardX:
+            from torch.utils.tensorboard import (  # slow to import, and not every run wants it
+                SummaryWriter,
+            )
+
+            self.writer = SummaryWriter(self.folder.log_dir)
+        try:
+            yield self
+        finally:
+            if self.writer is not None:
+                self.writer.close()
+
+
+def write_json(path, data):
+    """Write plain data as JSON, whole or not at all."""
+    write_atomically(path, lambda file: file.write((json.dumps(data, indent=4) + "\n").encode()))
+
+
+def open_log(run_folder, verbosity):
+    """Return the run's logger.
+
+    To the terminal as plain lines, to info.log with time, name and level.
+    """
+    logger = logging.getLogger("dve")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    terminal = logging.StreamHandler(sys.stdout)
+    terminal.setLevel(LEVELS[verbosity])
+    file = logging.FileHandler(run_folder.log_dir / "info.log")
+    file.setFormatter(logging.Formatter(LOG_FORMAT))
+    logger.addHandler(terminal)
+    logger.addHandler(file)
+    return logger
