@@ -1,0 +1,112 @@
+"""Thin-plate-spline warps of images (spec of the published runs), batched.
+
+One rule for coordinates, everywhere in the project: points are (x, y), x to the right; pixel
+centres are integers, (0, 0) is the centre of the top-left pixel; normalised coordinates run from
+-1, the centre of the first pixel, to 1, the centre of the last, which torch calls
+``align_corners=True``.
+
+A warp is a *sampling grid*: for each pixel of the warped image, the place in the source it is read
+from.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+CONTROLS_PER_SIDE = 10
+NUM_CONTROLS = CONTROLS_PER_SIDE**2
+RADIAL_EPS = 1e-5
+
+
+@dataclass(frozen=True)
+class WarpParameters:
+    """What one warp per sample is made of (B samples, 100 control points)."""
+
+    control_weights: torch.Tensor  # (B, 100, 2)
+    rotation_deg: torch.Tensor  # (B,)
+    scale: torch.Tensor  # (B,)
+    translation: torch.Tensor  # (B, 2), normalised
+
+    @classmethod
+    def stack(cls, warps):
+        """Join warps of any number of samples, in order."""
+        fields = cls.__dataclass_fields__
+        return cls(**{name: torch.cat([getattr(warp, name) for warp in warps]) for name in fields})
+
+
+def lattice(H, W, device=None):
+    """Return the normalised centres of all pixels, (H * W, 2), row by row, x running fastest."""
+    y, x = torch.meshgrid(
+        torch.linspace(-1, 1, H, device=device),
+        torch.linspace(-1, 1, W, device=device),
+        indexing="ij",
+    )
+    return torch.stack([x, y], dim=-1).reshape(-1, 2)
+
+
+def frame_size(H, W, device=None):
+    """Return (W - 1, H - 1) as a tensor: how far apart the first and the last pixel centres are."""
+    return torch.tensor([W - 1, H - 1], dtype=torch.float32, device=device)
+
+
+def to_pixels(points, H, W):
+    """Normalised (..., 2) to pixels of an H x W image."""
+    return (points + 1) / 2 * frame_size(H, W, points.device).to(points.dtype)
+
+
+def to_normalised(points, H, W):
+    """Pixels (..., 2) of an H x W image to normalised."""
+    return points / frame_size(H, W, points.device).to(points.dtype) * 2 - 1
+
+
+def tps_basis(points):
+    """Return [U | 1 | x | y], (P, 103), for normalised points (P, 2).
+
+    U = r2 log(r2 + 1e-5) to each control point.
+    """
+    controls = lattice(CONTROLS_PER_SIDE, CONTROLS_PER_SIDE, points.device)
+    squared = (points[:, None] - controls).square().sum(dim=-1)
+    bending = squared * (squared + RADIAL_EPS).log()
+    return torch.cat([bending, torch.ones_like(points[:, :1]), points], dim=1)
+
+
+def tps_weights(warp):
+    """Return the weights that multiply the basis, (B, 103, 2).
+
+    Controls, then rows for 1, x and y.
+    """
+    angle = torch.deg2rad(warp.rotation_deg)
+    cos, sin = warp.scale * angle.cos(), warp.scale * angle.sin()
+    affine = torch.stack(
+        [warp.translation, torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], dim=1
+    )
+    return torch.cat([warp.control_weights, affine], dim=1)
+
+
+def sampling_grid(basis, weights, H, W):
+    """Return the grid (B, H, W, 2), normalised, not clamped.
+
+    Basis (H * W, 103), weights (B, 103, 2).
+    """
+    B = len(weights)
+    flat = basis @ weights.permute(1, 0, 2).reshape(-1, 2 * B)  # one product for the whole batch
+    return flat.view(H, W, B, 2).permute(2, 0, 1, 3)
+
+
+def sample(images, grid):
+    """Read images (B, C, H, W) at a sampling grid (B, H', W', 2): bilinear, zeros outside."""
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+
+
+def nearest_lattice_points(points, grid):
+    """Return, for normalised source points (B, N, 2), the warped pixel whose sampling place is
+    nearest: (B, N, 2).
+
+    The result is normalised too, and exactly on the float32 lattice of the grid's size.
+    """
+    B, H, W, _ = grid.shape
+    places = grid.reshape(B, 1, H * W, 2)
+    squared = (places[..., 0] - points[..., :1]).square_()
+    squared += (places[..., 1] - points[..., 1:]).square_()
+    return lattice(H, W, grid.device)[squared.argmin(dim=-1)]

@@ -1,0 +1,219 @@
+"""Random warps as configs name them.
+
+``Warper`` makes the training pair, ``WarperSingle`` one warped copy.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from utils import keyed_random, tps
+
+# Streams of keyed random numbers; each warp of a pair has its own block of them.
+STREAMS_PER_WARP = 8
+CONTROLS_ALL, CONTROLS_SUBSET, SUBSET_MASK, ROTATION, SCALE, TRANSLATION = range(6)
+
+
+@dataclass(frozen=True)
+class WarpDeviations:
+    """Standard deviations of one random warp.
+
+    Normalised units, a factor for ``scale``, degrees for rotation.
+    """
+
+    controls_all: float
+    controls_subset: float
+    translation: float
+    scale: float
+    rotation_deg: float
+
+    def draw_keyed(self, keys, warp_number):
+        """Draw a warp for each key (B,); ``warp_number`` tells the warps of one sample apart."""
+        stream = warp_number * STREAMS_PER_WARP
+        shape = (tps.NUM_CONTROLS, 2)
+        controls = keyed_random.normal(keys, stream + CONTROLS_ALL, shape) * self.controls_all
+        subset = keyed_random.normal(keys, stream + CONTROLS_SUBSET, shape) * self.controls_subset
+        in_subset = keyed_random.uniform(keys, stream + SUBSET_MASK, shape) > 0.5
+        return tps.WarpParameters(
+            control_weights=torch.where(in_subset, subset, controls),
+            rotation_deg=keyed_random.normal(keys, stream + ROTATION) * self.rotation_deg,
+            scale=1 + keyed_random.normal(keys, stream + SCALE) * self.scale,
+            translation=keyed_random.normal(keys, stream + TRANSLATION, (2,)) * self.translation,
+        )
+
+    def draw_published(self):
+        """Draw one warp from torch's global CPU generator, in the published order of calls."""
+        controls = torch.randn(tps.NUM_CONTROLS, 2) * self.controls_all
+        in_subset = torch.rand(tps.NUM_CONTROLS, 2) > 0.5
+        controls[in_subset] = torch.randn(int(in_subset.sum())) * self.controls_subset
+        rotation = torch.randn(1) * self.rotation_deg
+        scale = 1 + torch.randn(1) * self.scale
+        translation = torch.cat([torch.randn(1), torch.randn(1)]) * self.translation
+        return tps.WarpParameters(controls[None], rotation, scale, translation[None])
+
+
+@dataclass(frozen=True)
+class WarpedPair:
+    """Two views of each image.
+
+    Sampling ``second`` at ``grid`` gives ``first``. All in the cropped frame, h x w.
+    """
+
+    first: torch.Tensor  # (B, 3, h, w) uint8
+    second: torch.Tensor  # (B, 3, h, w) uint8
+    grid: (
+        torch.Tensor
+    )  # (B, h, w, 2), normalised: where each pixel of ``first`` came from in ``second``
+    keypts_first: torch.Tensor  # (B, K, 2), pixels
+    keypts_second: torch.Tensor  # (B, K, 2), pixels
+
+
+class RandomWarp:
+    """What both warpers share: frame, crop, and random warps of a whole batch on the device of its
+    images.
+
+    H, W: size of the images before the crop; crop: pixels cut from every side after warping.
+    deviations: ``WarpDeviations`` of each warp that a sample goes through, in order.
+    """
+
+    def __init__(self, H, W, crop, deviations):
+        if crop < 0 or 2 * crop >= min(H, W):
+            raise ValueError(
+                f"crop = {crop}, expected 0 <= crop < {(min(H, W) + 1) // 2}, "
+                f"half of the {W}x{H} image"
+            )
+        for deviation in deviations:
+            negative = {name: value for name, value in vars(deviation).items() if value < 0}
+            if negative:
+                raise ValueError(f"deviations {negative}: expected numbers >= 0")
+        self.H, self.W, self.crop, self.deviations = H, W, crop, deviations
+        self._basis = tps.tps_basis(tps.lattice(H, W))
+
+    def draw_keyed(self, keys):
+        """Draw the warps of a batch, a list with one ``WarpParameters`` per step, from sample keys
+        (B,).
+        """
+        return [
+            deviation.draw_keyed(keys, number) for number, deviation in enumerate(self.deviations)
+        ]
+
+    def draw_published(self, num_images):
+        """Draw the same from the global CPU generator, image after image, as published."""
+        draws = [
+            [deviation.draw_published() for deviation in self.deviations] for _ in range(num_images)
+        ]
+        return [tps.WarpParameters.stack(warps) for warps in zip(*draws)]
+
+    def draw_identity(self, num_images):
+        """The warps that move nothing, in place of drawn ones."""
+        zero = torch.zeros(num_images)
+        still = tps.WarpParameters(
+            zero.new_zeros(num_images, tps.NUM_CONTROLS, 2),
+            zero,
+            zero + 1,
+            zero.new_zeros(num_images, 2),
+        )
+        return [still] * len(self.deviations)
+
+    def _grid(self, warp, device):
+        if self._basis.device != device:
+            self._basis = self._basis.to(device)
+        return tps.sampling_grid(self._basis, tps.tps_weights(warp).to(device), self.H, self.W)
+
+    def _cut(self, image_like):
+        """Cut ``crop`` pixels from every side; the last two dimensions are H, W."""
+        return image_like[..., self.crop : self.H - self.crop, self.crop : self.W - self.crop]
+
+    def _finish_images(self, warped):
+        return (
+            self._cut(warped).clamp(0, 255).to(torch.uint8)
+        )  # truncated, as the published runs did
+
+    def _finish_keypts(self, points):
+        return tps.to_pixels(points, self.H, self.W) - self.crop
+
+    def _finish_grid(self, grid):
+        """Express a grid over the whole image in the cropped frame."""
+        h, w = self.H - 2 * self.crop, self.W - 2 * self.crop
+        inner = grid[:, self.crop : self.H - self.crop, self.crop : self.W - self.crop]
+        return tps.to_normalised(tps.to_pixels(inner, self.H, self.W) - self.crop, h, w)
+
+
+class Warper(RandomWarp):
+    """Warps each image twice, A then B, for a training pair (see ``WarpedPair``).
+
+    ``warpsd_all``, ``warpsd_subset`` (control points, the second for a random half of their
+    coordinates), ``transsd``, ``scalesd``, ``rotsd`` (degrees) are the deviations of B; A's are
+    these times ``im1_multiplier`` (control points) and ``im1_multiplier_aff`` (the rest).
+    """
+
+    def __init__(
+        self,
+        H: int,
+        W: int,
+        crop: int = 0,
+        warpsd_all: float = 0.001,
+        warpsd_subset: float = 0.01,
+        transsd: float = 0.1,
+        scalesd: float = 0.1,
+        rotsd: float = 5,
+        im1_multiplier: float = 0.5,
+        im1_multiplier_aff: float = 1,
+    ):
+        bend, affine = im1_multiplier, im1_multiplier_aff
+        first = WarpDeviations(
+            warpsd_all * bend,
+            warpsd_subset * bend,
+            transsd * affine,
+            scalesd * affine,
+            rotsd * affine,
+        )
+        second = WarpDeviations(warpsd_all, warpsd_subset, transsd, scalesd, rotsd)
+        super().__init__(H, W, crop, [first, second])
+
+    def __call__(self, images, keypts, draws):
+        """Warp images (B, 3, H, W) uint8 and landmarks (B, K, 2) in their pixels.
+
+        Returns a ``WarpedPair``.
+        """
+        grid_a, grid_b = [self._grid(warp, images.device) for warp in draws]
+        second = tps.sample(images.float(), grid_a)
+        first = tps.sample(second, grid_b)
+        points_second = tps.nearest_lattice_points(
+            tps.to_normalised(keypts, self.H, self.W), grid_a
+        )
+        points_first = tps.nearest_lattice_points(points_second, grid_b)
+        return WarpedPair(
+            self._finish_images(first),
+            self._finish_images(second),
+            self._finish_grid(grid_b),
+            self._finish_keypts(points_first),
+            self._finish_keypts(points_second),
+        )
+
+
+class WarperSingle(RandomWarp):
+    """Warps each image once: augmentation where only few annotations are at hand."""
+
+    def __init__(
+        self,
+        H: int,
+        W: int,
+        crop: int = 0,
+        warpsd_all: float = 0.0005,
+        warpsd_subset: float = 0,
+        transsd: float = 0.02,
+        scalesd: float = 0.02,
+        rotsd: float = 2,
+    ):
+        super().__init__(
+            H, W, crop, [WarpDeviations(warpsd_all, warpsd_subset, transsd, scalesd, rotsd)]
+        )
+
+    def __call__(self, images, keypts, draws):
+        """Return warped images (B, 3, h, w) uint8 and landmarks (B, K, 2) in pixels of the cropped
+        frame.
+        """
+        grid = self._grid(draws[0], images.device)
+        points = tps.nearest_lattice_points(tps.to_normalised(keypts, self.H, self.W), grid)
+        return self._finish_images(tps.sample(images.float(), grid)), self._finish_keypts(points)
