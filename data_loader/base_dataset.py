@@ -1,0 +1,98 @@
+"""What every data set shares.
+
+Opening, cropping and resizing images, and the fixed shape of an item.
+"""
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+
+from utils.errors import UserError
+
+
+class KeypointDataset(Dataset):
+    """Images of one size, with their landmarks where these are wanted.
+
+    An item is {"image": uint8 (3, S, S), "keypts": float32 (K, 2), (x, y) in pixels of that image,
+    "index": int}; S is ``imwidth``, and K is 0 unless ``use_keypoints``. Warping, the crop
+    (``crop`` pixels from every side), augmentation and normalisation happen later, for a batch at
+    once on its device.
+
+    A subclass offers ``load(index)`` and ``__len__``.
+    """
+
+    splits = ("train", "val", "test")
+    eye_indices = (0, 1)  # left, right: landmark errors are divided by their distance
+    num_landmarks = 5
+    evaluated_on = None  # the data set whose test split an embedding is evaluated on; None: its own
+
+    def __init__(self, split, imwidth, crop=0, use_keypoints=False, do_augmentations=True):
+        if split not in self.splits:
+            raise ValueError(f"split = {split!r}, expected one of {', '.join(self.splits)}")
+        if imwidth < 1:
+            raise ValueError(f"imwidth = {imwidth}, expected a positive number of pixels")
+        if not 0 <= 2 * crop < imwidth:
+            raise ValueError(f"crop = {crop}, expected 0 <= crop < imwidth / 2 = {imwidth / 2:g}")
+        self.split, self.imwidth, self.crop = split, imwidth, crop
+        self.use_keypoints, self.do_augmentations = use_keypoints, do_augmentations
+
+    @classmethod
+    def is_annotated(cls, **args):
+        """Whether the data set with these constructor arguments has landmarks to evaluate with."""
+        return True
+
+    def load(self, index):
+        """Return the image, uint8 array (S, S, 3), and its landmarks, (K, 2) in pixels of that
+        image.
+        """
+        raise NotImplementedError
+
+    def __getitem__(self, index):
+        image, keypts = self.load(index)
+        keypts = (
+            np.asarray(keypts, dtype=np.float32)
+            if self.use_keypoints
+            else np.empty((0, 2), np.float32)
+        )
+        return {
+            "image": torch.from_numpy(np.array(image, dtype=np.uint8).transpose(2, 0, 1).copy()),
+            "keypts": torch.from_numpy(keypts),
+            "index": index,
+        }
+
+
+class ImageFileDataset(KeypointDataset):
+    """A data set of image files. A subclass fills ``paths``, N of them, and ``landmarks``, (N, K,
+    2) in source pixels.
+
+    Where the published geometry is more than a resize, it overrides ``fit``.
+    """
+
+    paths = ()
+    landmarks = None
+
+    def __len__(self):
+        return len(self.paths)
+
+    def fit(self, image, keypts, index):
+        """Bring a PIL image and its landmarks (K, 2) to S x S.
+
+        Bilinear, antialiased, the aspect not kept.
+        """
+        S = self.imwidth
+        scale = np.array([S / image.width, S / image.height])
+        return image.resize((S, S), Image.BILINEAR), keypts * scale
+
+    def load(self, index):
+        keypts = self.landmarks[index] if self.use_keypoints else np.empty((0, 2))
+        return self.fit(read_image(self.paths[index]), keypts, index)
+
+
+def read_image(path):
+    """Open an image file as RGB; raises ``UserError`` naming the file if it is none."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except OSError as error:
+        raise UserError(f"{path}: cannot read this image ({error})") from error
