@@ -1,0 +1,150 @@
+"""The losses: dense equivariance, with or without Descriptor Vector Exchange, and landmark
+regression.
+
+For a pair of images (x, x') and the warp g, pixel u of x is described by Phi_u(x), and
+p(v | u) = softmax over v of <Phi_u(x), Phi_v(x')>. The loss is the mean over u of sum_v |v -
+g(u)|^pow p(v | u) (Thewlis et al., ICCV 2019, section 3). No (cells x cells) matrix of the whole
+batch is ever stored: see ``expected_distance``.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
+
+from utils.tps import to_pixels
+
+NORMALISED_LENGTH = 20  # of every descriptor, where vectors are normalised
+CHUNK_ELEMENTS = 1 << 22  # entries of p(v | u) held at a time
+
+
+def dense_correlation_loss(
+    desc1, desc2, grid, pow: float = 0.5, normalize_vectors: bool = True, fold_corr: bool = False
+):
+    """Dense equivariance loss, in input pixels to the power ``pow``.
+
+    desc1, desc2: (B, C, h, w), descriptors of x and x'; grid: (B, H, W, 2), normalised, g(u) for
+    each pixel of x, with H = s h and W = s w for a whole stride s. ``fold_corr`` once chose a
+    slower version; the answer never depended on it.
+    """
+    points1, points2 = (_describe(desc, normalize_vectors) for desc in (desc1, desc2))
+    return _expected_distance_on_cells(points1, points2, desc1, grid, pow)
+
+
+def dense_correlation_loss_dve(
+    desc1, desc2, grid, pow: float = 0.5, normalize_vectors: bool = True, fold_corr: bool = False
+):
+    """The same with the exchange.
+
+    Phi_u(x) is first rebuilt from an unrelated image, that of the next pair in the batch.
+    """
+    if len(desc1) < 2:
+        raise ValueError(
+            "dense_correlation_loss_dve needs at least two pairs: "
+            "each borrows its auxiliary image from the next"
+        )
+    points1, points2 = (_describe(desc, normalize_vectors) for desc in (desc1, desc2))
+    return _expected_distance_on_cells(exchange(points1), points2, desc1, grid, pow)
+
+
+def exchange(points):
+    """Rebuild descriptors (B, P, C) from those of the next sample.
+
+    Sum_w p(w | u; x, xa) Phi_w(xa), which is attention.
+    """
+    auxiliary = points.roll(-1, dims=0)
+    rebuilt = F.scaled_dot_product_attention(
+        points[:, None], auxiliary[:, None], auxiliary[:, None], scale=1
+    )
+    return rebuilt[:, 0]
+
+
+def regression_loss(predicted, target, alpha: float = 1):
+    """Smooth L1 of normalised landmarks (B, K, 2), both times ``alpha``, as a mean."""
+    return F.smooth_l1_loss(alpha * predicted, alpha * target)
+
+
+def cell_stride(feature_size, input_size):
+    """Return s such that input = s x features, both (height, width).
+
+    Cell (i, j) stands for the pixel (s j, s i).
+    """
+    stride = input_size[0] // feature_size[0]
+    if tuple(stride * n for n in feature_size) != tuple(input_size):
+        raise ValueError(
+            f"input {tuple(input_size)} (height, width) is no whole multiple of the features "
+            f"{tuple(feature_size)}: choose imwidth and crop such that it is"
+        )
+    return stride
+
+
+def _describe(desc, normalize_vectors):
+    """(B, C, h, w) to float32 or float64 points (B, P, C).
+
+    Logits reach 400, too much for half precision.
+    """
+    points = desc.flatten(2).mT
+    points = points if points.dtype == torch.float64 else points.float()
+    return NORMALISED_LENGTH * F.normalize(points, dim=-1) if normalize_vectors else points
+
+
+def _expected_distance_on_cells(points1, points2, desc, grid, pow):
+    H, W = grid.shape[1:3]
+    stride = cell_stride(desc.shape[-2:], (H, W))
+    warped = to_pixels(grid[:, ::stride, ::stride], H, W).flatten(1, 2).to(points1.dtype)
+    y, x = torch.meshgrid(
+        *(torch.arange(0, n, stride, device=desc.device) for n in (H, W)), indexing="ij"
+    )
+    pixels = torch.stack([x, y], dim=-1).reshape(-1, 2).to(points1.dtype)
+    with torch.autocast(desc.device.type, enabled=False):
+        return ExpectedDistance.apply(points1, points2, warped, pixels, pow)
+
+
+class ExpectedDistance(torch.autograd.Function):
+    """Mean over u of sum_v |v - g(u)|^pow softmax_v(<a_u, b_v>), exact, in chunks that stay small.
+
+    Since the result is one number, its gradients can be formed together with it, chunk by chunk:
+    dE_u / d<a_u, b_v> = p(v | u) (|v - g(u)|^pow - E_u). Nothing of size P x P outlives its chunk.
+
+    a, b: (B, P, C); warped: (B, P, 2), g(u), and pixels: (P, 2), v, in pixels; neither has a
+    gradient.
+    """
+
+    @staticmethod
+    def forward(ctx, a, b, warped, pixels, pow):
+        B, P, _ = a.shape
+        needs_gradient = any(ctx.needs_input_grad[:2])
+        grad_a, grad_b = (
+            (torch.empty_like(a), torch.empty_like(b)) if needs_gradient else (None, None)
+        )
+        total = a.new_zeros(())
+        chunk = max(1, CHUNK_ELEMENTS // (P * P))
+        for start in range(0, B, chunk):
+            part = slice(start, start + chunk)
+            prob = (a[part] @ b[part].mT).softmax(dim=-1)
+            cost = distances(warped[part], pixels, pow)
+            expected = torch.einsum("buv,buv->bu", prob, cost)
+            total += expected.sum()
+            if needs_gradient:
+                grad_logits = prob.mul_(cost.sub_(expected[..., None]))
+                torch.matmul(grad_logits, b[part], out=grad_a[part])
+                torch.matmul(grad_logits.mT, a[part], out=grad_b[part])
+        ctx.save_for_backward(grad_a, grad_b)
+        return total / (B * P)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_output):
+        grad_a, grad_b = ctx.saved_tensors
+        B, P, _ = grad_a.shape
+        factor = grad_output / (B * P)
+        return grad_a * factor, grad_b * factor, None, None, None
+
+
+def distances(warped, pixels, pow):
+    """Return |v - g(u)|^pow, (B, U, V), for g(u) (B, U, 2) and v (V, 2).
+
+    By subtraction: the matrix-product form of ``torch.cdist`` loses 0.04 px in float32.
+    """
+    squared = (warped[..., :1] - pixels[:, 0]).square_()
+    squared += (warped[..., 1:] - pixels[:, 1]).square_()
+    return squared.sqrt_().sqrt_() if pow == 0.5 else squared.pow_(pow / 2)

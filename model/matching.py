@@ -1,0 +1,48 @@
+"""Matching landmarks by their descriptors, in the published protocol (on the grid of cells, by dot
+product).
+"""
+
+import torch
+
+PUBLISHED_FRAME = 70  # matching errors are reported in pixels of a 70 x 70 image
+
+
+def nearest_cells(points, stride, feature_size):
+    """Return the cells (x, y), int64 (B, K, 2), that stand for pixels (B, K, 2), clamped to the
+    map; ties go to the even cell.
+    """
+    h, w = feature_size
+    last = torch.tensor([w - 1, h - 1], device=points.device)
+    return (points / stride).round().long().clamp(min=torch.zeros_like(last), max=last)
+
+
+def read_cells(descriptors, cells):
+    """Return the descriptors (B, K, C) of a map (B, C, h, w) at cells (x, y), (B, K, 2)."""
+    flat = cells[..., 1] * descriptors.shape[-1] + cells[..., 0]
+    index = flat[:, None].expand(-1, descriptors.shape[1], -1)
+    return descriptors.flatten(2).gather(2, index).mT
+
+
+def best_cells(queries, descriptors):
+    """Return for each query (B, K, C) the cell (x, y) of a map (B, C, h, w) with the largest dot
+    product, the first on ties.
+    """
+    best = (queries @ descriptors.flatten(2)).argmax(dim=-1)
+    w = descriptors.shape[-1]
+    return torch.stack([best % w, best // w], dim=-1)
+
+
+def match_landmarks(source, points, target, stride):
+    """Find landmarks (B, K, 2), in pixels of the source image, in the target.
+
+    Descriptor maps (B, C, h, w), returns pixels.
+    """
+    queries = read_cells(source, nearest_cells(points, stride, source.shape[-2:]))
+    return best_cells(queries, target) * stride
+
+
+def pixel_error(matched, truth, width):
+    """Return distances (B, K) between points (B, K, 2) of an image ``width`` pixels wide, in pixels
+    of the published frame.
+    """
+    return (matched - truth).norm(dim=-1) * (PUBLISHED_FRAME / width)
