@@ -1,0 +1,166 @@
+"""Epochs, validation, monitoring, checkpoints, resume: the loop that both trainers run."""
+
+import math
+import time
+
+import torch
+from tqdm import tqdm
+
+from base.monitor import Monitor
+from utils.checkpoint import load_weights, save_checkpoint
+from utils.errors import UserError
+
+POSTFIX_EVERY = 20  # steps; reading the loss makes the host wait for the device
+
+
+class RunningMean:
+    """A weighted mean of tensors that stays on their device until it is read."""
+
+    def __init__(self):
+        self.total, self.weight = 0.0, 0
+
+    def add(self, value, weight):
+        """Take the mean of ``weight`` further samples."""
+        self.total = self.total + value.detach().double() * weight
+        self.weight += weight
+
+    @property
+    def value(self):
+        """The mean so far, a float."""
+        return float(self.total) / max(self.weight, 1)
+
+
+class BaseTrainer:
+    """Runs the epochs of one training and keeps its files.
+
+    A subclass offers ``train_step(batch, epoch) -> loss``, ``validate(epoch) -> {name: value}`` and
+    ``draw_pictures(epoch)``.
+
+    model, optimizer, scheduler: scheduler may be None; loader: training batches, whose
+    ``batch_sampler.epoch`` is set.
+    run: the ``Run`` it belongs to, open when ``fit`` is called.
+    """
+
+    def __init__(self, model, optimizer, scheduler, loader, run):
+        self.model, self.optimizer, self.scheduler, self.loader = (
+            model,
+            optimizer,
+            scheduler,
+            loader,
+        )
+        self.run, self.options, self.device = run, run.options, run.device
+        self.monitor = Monitor(run.options.monitor, run.options.patience)
+        self.last_epoch = 0  # the last one that is finished
+
+    def fit(self):
+        """Train to the last epoch; returns the values of the last one."""
+        values = {}
+        for epoch in range(self.last_epoch + 1, self.options.epochs + 1):
+            values = self._run_epoch(epoch)
+            self.last_epoch = epoch
+            improved = self.monitor.update(values)
+            stop = self.monitor.exhausted
+            self._save(epoch, improved, last=stop or epoch == self.options.epochs)
+            if stop:
+                self.run.logger.info(
+                    f"stopped: no better {self.monitor.name} for {self.options.patience} epochs"
+                )
+                break
+        return values
+
+    def _run_epoch(self, epoch):
+        begin = time.perf_counter()
+        loss, num_images = self._train_epoch(epoch)
+        seconds = time.perf_counter() - begin
+        values = {"loss": loss, **self.validate(epoch)}
+        learning_rates = [group["lr"] for group in self.optimizer.param_groups]
+        if self.scheduler is not None:
+            self.scheduler.step()
+        self._report(
+            epoch, {**values, "lr": learning_rates[0], "images_per_s": num_images / seconds}
+        )
+        if self.run.writer is not None:
+            self.draw_pictures(epoch)
+        return values
+
+    def _train_epoch(self, epoch):
+        """Return the mean loss of an epoch and its number of images."""
+        self.model.train()
+        self.loader.batch_sampler.epoch = epoch
+        mean = RunningMean()
+        with self.progress(f"epoch {epoch}/{self.options.epochs}", self.loader) as bar:
+            for step, batch in enumerate(self.loader):
+                loss = self._optimise(batch, epoch)
+                mean.add(loss, len(batch["index"]))
+                if step % POSTFIX_EVERY == 0:
+                    bar.set_postfix(loss=f"{mean.value:.4f}", refresh=False)
+                bar.update(len(batch["index"]))
+        if not math.isfinite(mean.value):
+            raise UserError(
+                f"epoch {epoch}: the loss is {mean.value}; nothing was saved of this epoch. "
+                "A lower optimizer.args.lr is the usual cure"
+            )
+        return mean.value, mean.weight
+
+    def _optimise(self, batch, epoch):
+        loss = self.train_step(batch, epoch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def autocast(self):
+        """The context in which networks run: bfloat16 where the config says so."""
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"
+        )
+
+    def progress(self, title, loader):
+        """Return a progress bar over the images of a loader.
+
+        None where the terminal is no terminal.
+        """
+        total = sum(len(batch) for batch in loader.batch_sampler)
+        hidden = True if self.options.verbosity < 1 else None
+        return tqdm(
+            total=total, desc=title, unit="image", leave=False, disable=hidden, dynamic_ncols=True
+        )
+
+    def _report(self, epoch, values):
+        self.run.logger.info(f"    {'epoch':15s}: {epoch}")
+        for name, value in values.items():
+            self.run.logger.info(f"    {name:15s}: {value:.6g}")
+            if self.run.writer is not None:
+                self.run.writer.add_scalar(name, value, epoch)
+
+    def _save(self, epoch, improved, last):
+        state = None
+        if last or epoch % self.options.save_period == 0:
+            state = self._state(epoch)
+            path = self.run.folder.model_dir / f"checkpoint-epoch{epoch}.pth"
+            save_checkpoint(path, state)
+            self.run.logger.debug(f"saved {path}")
+        watched = self.monitor.name is not None
+        if improved and (watched or last):  # unwatched, the last epoch counts as the best
+            save_checkpoint(
+                self.run.folder.model_dir / "model_best.pth", state or self._state(epoch)
+            )
+
+    def _state(self, epoch):
+        return {
+            **self.run.identity,
+            "epoch": epoch,
+            "state_dict": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
+            "monitor": self.monitor.state_dict(),
+        }
+
+    def resume(self, checkpoint, path):
+        """Go on after the epoch of a checkpoint; ``path`` is for messages."""
+        load_weights(self.model, checkpoint["state_dict"], path)
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        if self.scheduler is not None and checkpoint["scheduler"] is not None:
+            self.scheduler.load_state_dict(checkpoint["scheduler"])
+        self.monitor.load_state_dict(checkpoint["monitor"])
+        self.last_epoch = checkpoint["epoch"]

@@ -1,0 +1,26 @@
+"""Evaluate an embedding by matching landmarks: within an identity, and across identities."""
+
+import sys
+
+from trainer.limits import MINI, NO_LIMITS
+from trainer.testing import evaluate_checkpoint
+from utils.cli import evaluation_program, run
+from utils.config import read_config
+from utils.device import select_device
+from utils.errors import UserError
+
+
+def main():
+    args = evaluation_program(__doc__).parse_args()
+    config = read_config(args.config, args.overrides)
+    if config.experiment.is_landmark:
+        raise UserError(
+            f"{config.path}: describes a landmark regressor, which test.py evaluates; "
+            "test_matching.py takes the config of an embedding"
+        )
+    limits = MINI if args.mini_train else NO_LIMITS
+    evaluate_checkpoint(config, args.resume, select_device(args.device), args.output, limits)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,1 @@
+"""Training an embedding, fitting landmarks on it, and evaluating both."""

@@ -1,0 +1,148 @@
+"""From a config's sections to the parts of a run."""
+
+import inspect
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import nn
+
+from data_loader import DATASETS
+from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
+from model.keypoint_regressor import landmark_model
+from utils.build import build, check_arguments, look_up
+from utils.errors import ConfigError
+from utils.warper import Warper, WarperSingle
+
+WARPERS = {cls.__name__: cls for cls in (Warper, WarperSingle)}
+OPTIMIZERS = {
+    name: cls
+    for name, cls in vars(torch.optim).items()
+    if inspect.isclass(cls) and issubclass(cls, torch.optim.Optimizer)
+}
+SCHEDULERS = {
+    name: cls
+    for name, cls in vars(torch.optim.lr_scheduler).items()
+    if inspect.isclass(cls) and issubclass(cls, torch.optim.lr_scheduler.LRScheduler)
+}
+
+
+def build_dataset(experiment, split):
+    """Return the config's data set."""
+    return build(experiment.dataset, DATASETS, "dataset", split=split)
+
+
+def with_landmarks(experiment):
+    """Return the experiment with its data set's landmarks asked for."""
+    args = {**experiment.dataset["args"], "use_keypoints": True}
+    return replace(experiment, dataset={**experiment.dataset, "args": args})
+
+
+def evaluation_dataset(experiment):
+    """Return the annotated test split that a config is evaluated on, or None where the images have
+    no landmarks.
+    """
+    cls = look_up(experiment.dataset["type"], DATASETS, "dataset.type")
+    section = with_landmarks(experiment).dataset
+    check_arguments(cls, section["args"], "dataset.args", runtime=("split",))
+    if not cls.is_annotated(**section["args"]):
+        return None
+    return build(
+        {**section, "type": cls.evaluated_on or cls.__name__}, DATASETS, "dataset", split="test"
+    )
+
+
+def build_backbone(experiment):
+    """Return the config's network, with fresh weights."""
+    return build(experiment.arch, BACKBONES, "arch").to(memory_format=torch.channels_last)
+
+
+def build_landmark_model(experiment, num_landmarks):
+    """Return the config's backbone, frozen, and its regressor, both with fresh weights."""
+    backbone = build_backbone(experiment)
+    facts = {
+        "descriptor_dimension": backbone.num_output_channels,
+        "num_annotated_points": num_landmarks,
+    }
+    section = experiment.keypoint_regressor
+    for name, value in facts.items():
+        if section["args"].get(name, value) != value:
+            raise ConfigError(
+                f"keypoint_regressor.args.{name} = {section['args'][name]}, "
+                f"but network and data set give {value}"
+            )
+    section = {"type": section["type"], "args": {**facts, **section["args"]}}
+    regressor = build(section, REGRESSORS, "keypoint_regressor")
+    return landmark_model(backbone, regressor, experiment.keypoint_regressor_upsample)
+
+
+def build_pair_warper(experiment, dataset):
+    """Return the warper that makes training pairs."""
+    if experiment.warper is None or experiment.warper["type"] == WarperSingle.__name__:
+        raise ConfigError("warper: learning an embedding takes pairs, expected type 'Warper'")
+    return _build_warper(experiment, dataset)
+
+
+def build_single_warper(experiment, dataset):
+    """Return the warper that augments annotated images, or None.
+
+    Pairs are of no use to a regressor.
+    """
+    if experiment.warper is None or experiment.warper["type"] == Warper.__name__:
+        return None
+    return _build_warper(experiment, dataset)
+
+
+def _build_warper(experiment, dataset):
+    S = dataset.imwidth
+    return build(experiment.warper, WARPERS, "warper", H=S, W=S, crop=dataset.crop)
+
+
+def build_loss(experiment):
+    """Return the config's loss with its arguments bound; what is left are the tensors."""
+    registry = LANDMARK_LOSSES if experiment.is_landmark else DENSE_LOSSES
+    function = look_up(experiment.loss, registry, "loss")
+    tensors = [
+        p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty
+    ]
+    check_arguments(function, experiment.loss_args, "loss_args", runtime=tensors)
+    for name, value in experiment.loss_args.items():
+        if not isinstance(value, bool) and value <= 0:
+            raise ConfigError(f"loss_args.{name} = {value}, expected a positive number")
+    return partial(function, **experiment.loss_args)
+
+
+def build_metrics(experiment, dataset):
+    """Return {name: callable (predicted, target) -> (B,)}."""
+    return {
+        name: partial(look_up(name, METRICS, "metrics"), eye_indices=dataset.eye_indices)
+        for name in experiment.metrics
+    }
+
+
+def build_optimizer(experiment, model):
+    """Return the config's optimiser over what learns.
+
+    The biases of convolutions may have a rate of their own.
+    """
+    biases = {
+        id(layer.bias)
+        for layer in model.modules()
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None
+    }
+    learning = [p for p in model.parameters() if p.requires_grad]
+    if experiment.bias_lr is None:
+        groups = learning
+    else:
+        groups = [
+            {"params": [p for p in learning if id(p) not in biases]},
+            {"params": [p for p in learning if id(p) in biases], "lr": experiment.bias_lr},
+        ]
+    return build(experiment.optimizer, OPTIMIZERS, "optimizer", params=groups)
+
+
+def build_scheduler(experiment, optimizer):
+    """Return the config's learning-rate schedule, stepped after each epoch, or None."""
+    if experiment.lr_scheduler is None:
+        return None
+    return build(experiment.lr_scheduler, SCHEDULERS, "lr_scheduler", optimizer=optimizer)

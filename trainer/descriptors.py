@@ -1,0 +1,102 @@
+"""Descriptors of annotated images, with their landmarks.
+
+Computed for each batch, or once and kept.
+"""
+
+import torch
+from tqdm import tqdm
+
+from data_loader.augmentation import augment, normalise
+from data_loader.loaders import make_loader
+from utils.keyed_random import sample_keys
+from utils.tps import to_normalised
+
+EXTRACTION_BATCH = 32
+
+
+class DescriptorExtractor:
+    """From a batch of items to what the regressor sees.
+
+    frozen: the modules before the regressor; crop: pixels cut from every side; warper:
+    ``WarperSingle`` or None;
+    augmented: whether images are augmented. Random numbers depend on (seed, epoch, index) alone.
+    """
+
+    def __init__(self, frozen, crop, device, seed=0, warper=None, augmented=False):
+        self.frozen, self.crop, self.device, self.seed = frozen, crop, device, seed
+        self.warper, self.augmented = warper, augmented
+
+    @torch.no_grad()
+    def __call__(self, batch, epoch):
+        """Return {"index" (B,), "images" uint8, cropped, "descriptors" (B, C, h, w), "target" (B,
+        K, 2), normalised}.
+        """
+        keys = sample_keys(self.seed, epoch, batch["index"])
+        images, keypts = self._frame(
+            *(batch[name].to(self.device) for name in ("image", "keypts")), keys
+        )
+        inputs = augment(images, keys, view=0) if self.augmented else normalise(images)
+        H, W = images.shape[-2:]
+        descriptors = self.frozen(inputs.contiguous(memory_format=torch.channels_last))
+        return {
+            "index": batch["index"],
+            "images": images,
+            "descriptors": descriptors,
+            "target": to_normalised(keypts, H, W),
+        }
+
+    def _frame(self, images, keypts, keys):
+        if self.warper is not None:
+            return self.warper(images, keypts, self.warper.draw_keyed(keys))
+        H, W = images.shape[-2:]
+        return images[..., self.crop : H - self.crop, self.crop : W - self.crop], keypts - self.crop
+
+
+class LiveDescriptors:
+    """Computes the descriptors of each batch of a loader anew."""
+
+    def __init__(self, loader, extract):
+        self.loader, self.extract = loader, extract
+        self.batch_sampler = loader.batch_sampler
+
+    def __iter__(self):
+        for batch in self.loader:
+            yield self.extract(batch, self.batch_sampler.epoch)
+
+
+class CachedDescriptors:
+    """Computes all descriptors once, with the warps of epoch 0, when they are first asked for."""
+
+    def __init__(self, loader, extract):
+        self.loader, self.extract = loader, extract
+        self.batch_sampler = loader.batch_sampler
+        self.descriptors = self.target = None
+
+    def _fill(self):
+        dataset = self.loader.dataset
+        in_order = make_loader(
+            dataset, EXTRACTION_BATCH, self.extract.device, num_workers=self.loader.num_workers
+        )
+        with tqdm(
+            total=len(dataset), desc="descriptors", unit="image", leave=False, disable=None
+        ) as bar:
+            for batch in in_order:
+                self._store(self.extract(batch, epoch=0), len(dataset))
+                bar.update(len(batch["index"]))
+
+    def _store(self, part, num_samples):
+        if self.descriptors is None:
+            self.descriptors = torch.empty(num_samples, *part["descriptors"].shape[1:])
+            self.target = torch.empty(num_samples, *part["target"].shape[1:])
+        self.descriptors[part["index"]] = part["descriptors"].float().cpu()
+        self.target[part["index"]] = part["target"].cpu()
+
+    def __iter__(self):
+        if self.descriptors is None:
+            self._fill()
+        for indices in self.batch_sampler:
+            yield {
+                "index": torch.tensor(indices),
+                "descriptors": self.descriptors[indices].to(self.extract.device),
+                "target": self.target[indices].to(self.extract.device),
+            }

@@ -1,0 +1,77 @@
+"""Learning an embedding from warped pairs, without annotation."""
+
+import torch
+
+from base.base_trainer import BaseTrainer, RunningMean
+from data_loader.augmentation import augment, normalise
+from utils.keyed_random import sample_keys
+from utils.visualization import embedding_pictures
+
+VALIDATION_EPOCH = 0  # of the keys: the same warps in every validation
+
+
+class EmbeddingTrainer(BaseTrainer):
+    """Trains a backbone with a dense loss.
+
+    warper: ``Warper``; loss: callable (desc1, desc2, grid); val_loader: batches in order;
+    augmented: whether training images are; warp_val: whether validation images are warped;
+    pictures: names of visualizations.
+    """
+
+    def __init__(self, *shared, warper, loss, val_loader, augmented, warp_val, pictures, **named):
+        super().__init__(*shared, **named)
+        self.warper, self.loss, self.val_loader = warper, loss, val_loader
+        self.augmented, self.warp_val, self.pictures = augmented, warp_val, pictures
+
+    def train_step(self, batch, epoch):
+        """Return the loss of a batch of warped, augmented pairs."""
+        keys = sample_keys(self.run.identity["seed"], epoch, batch["index"])
+        pair = self._warp(batch, self.warper.draw_keyed(keys))
+        views = enumerate((pair.first, pair.second))
+        return self._pair_loss(
+            [augment(view, keys, n) if self.augmented else normalise(view) for n, view in views],
+            pair,
+        )
+
+    @torch.no_grad()
+    def validate(self, epoch):
+        """Return ``val_loss``, over the same warped pairs in every epoch."""
+        self.model.eval()
+        mean = RunningMean()
+        for batch in self.val_loader:
+            pair = self._warp(batch, self._validation_draws(batch["index"]))
+            mean.add(
+                self._pair_loss([normalise(pair.first), normalise(pair.second)], pair),
+                len(batch["index"]),
+            )
+        return {"val_loss": mean.value}
+
+    @torch.no_grad()
+    def draw_pictures(self, epoch):
+        """Show what the descriptors of the first validation images look like."""
+        self.model.eval()
+        batch = next(iter(self.val_loader))
+        pair = self._warp(batch, self._validation_draws(batch["index"]))
+        with self.autocast():
+            descriptors = self.model(normalise(pair.first)).float()
+        for name, figure in embedding_pictures(self.pictures, pair.first, descriptors):
+            self.run.writer.add_figure(name, figure, epoch)
+
+    def _validation_draws(self, indices):
+        if not self.warp_val:
+            return self.warper.draw_identity(len(indices))
+        return self.warper.draw_keyed(
+            sample_keys(self.run.identity["seed"], VALIDATION_EPOCH, indices)
+        )
+
+    def _warp(self, batch, draws):
+        image, keypts = (
+            batch[name].to(self.device, non_blocking=True) for name in ("image", "keypts")
+        )
+        return self.warper(image, keypts, draws)
+
+    def _pair_loss(self, views, pair):
+        images = torch.cat(views).contiguous(memory_format=torch.channels_last)
+        with self.autocast():
+            descriptors = self.model(images)
+        return self.loss(*descriptors.chunk(2), pair.grid)

@@ -1,0 +1,51 @@
+"""Fitting a landmark regressor on a frozen embedding."""
+
+import torch
+
+from base.base_trainer import BaseTrainer, RunningMean
+from utils.visualization import landmark_pictures
+
+
+class LandmarkTrainer(BaseTrainer):
+    """Trains the last module of a ``landmark_model``; the others stay as they are.
+
+    loader, val_source: batches of descriptors and targets (``trainer.descriptors``); loss: callable
+    (predicted, target);
+    metrics: {name: callable (predicted, target) -> (B,)}; pictures: names of visualizations.
+    """
+
+    def __init__(self, *shared, loss, val_source, metrics, pictures, **named):
+        super().__init__(*shared, **named)
+        self.regressor = self.model[-1]
+        self.loss, self.val_source, self.metrics = loss, val_source, metrics
+        self.pictures = pictures
+
+    def train_step(self, batch, epoch):
+        """Return the loss of a batch of descriptors."""
+        with self.autocast():
+            predicted = self.regressor(batch["descriptors"])
+        return self.loss(predicted.float(), batch["target"])
+
+    @torch.no_grad()
+    def validate(self, epoch):
+        """Return ``val_loss`` and ``val_<metric>`` for each metric."""
+        self.model.eval()
+        means = {"loss": RunningMean(), **{name: RunningMean() for name in self.metrics}}
+        for batch in self.val_source:
+            predicted, weight = self.regressor(batch["descriptors"]), len(batch["index"])
+            means["loss"].add(self.loss(predicted, batch["target"]), weight)
+            for name, metric in self.metrics.items():
+                means[name].add(metric(predicted, batch["target"]).mean(), weight)
+        return {f"val_{name}": mean.value for name, mean in means.items()}
+
+    @torch.no_grad()
+    def draw_pictures(self, epoch):
+        """Show landmarks, predicted and true, and virtual keypoints of a few validation images."""
+        self.model.eval()
+        part = self.val_source.extract(next(iter(self.val_source.loader)), epoch=0)
+        predicted = self.regressor(part["descriptors"])
+        virtual = self.regressor.virtual_keypoints(part["descriptors"])
+        for name, figure in landmark_pictures(
+            self.pictures, part["images"], predicted, part["target"], virtual
+        ):
+            self.run.writer.add_figure(name, figure, epoch)

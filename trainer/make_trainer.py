@@ -1,0 +1,108 @@
+"""The two kinds of training, put together from a config."""
+
+from data_loader.loaders import MemoryCache, make_loader
+from data_loader.restricted import RestrictedAnnotations
+from trainer import assembly
+from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors
+from trainer.embedding_trainer import EmbeddingTrainer
+from trainer.landmark_trainer import LandmarkTrainer
+from utils.build import call
+from utils.errors import ConfigError
+
+VALIDATION_BATCH = 32
+
+
+def make_trainer(experiment, run, start, limits):
+    """Return the trainer of a config, with its networks where ``start`` says.
+
+    Nothing has run yet.
+    """
+    make = _make_landmark_trainer if experiment.is_landmark else _make_embedding_trainer
+    trainer = make(experiment, run, start, limits)
+    if start.continued:
+        trainer.resume(start.checkpoint, start.path)
+    return trainer
+
+
+def _loader(dataset, experiment, run, limits, training):
+    """Return a loader of a data set, within the limits, decoded once if the config says so."""
+    samples = limits.cut(MemoryCache(dataset) if experiment.cache == "memory" else dataset)
+    size = limits.cut_batch(experiment.batch_size if training else VALIDATION_BATCH)
+    if training and len(samples) < size:
+        raise ConfigError(f"batch_size = {size}, but the training set has {len(samples)} images")
+    return make_loader(samples, size, run.device, experiment.seed, training, experiment.num_workers)
+
+
+def _make_embedding_trainer(experiment, run, start, limits):
+    train_set, val_set = (assembly.build_dataset(experiment, split) for split in ("train", "val"))
+    warper = assembly.build_pair_warper(experiment, train_set)
+    loss = assembly.build_loss(experiment)
+    backbone = assembly.build_backbone(experiment).to(run.device)
+    start.fill_backbone(backbone)
+    optimizer = assembly.build_optimizer(experiment, backbone)
+    return EmbeddingTrainer(
+        backbone,
+        optimizer,
+        assembly.build_scheduler(experiment, optimizer),
+        _loader(train_set, experiment, run, limits, training=True),
+        run,
+        warper=warper,
+        loss=loss,
+        val_loader=_loader(val_set, experiment, run, limits, training=False),
+        augmented=train_set.do_augmentations,
+        warp_val=experiment.warp_val,
+        pictures=experiment.visualizations,
+    )
+
+
+def _make_landmark_trainer(experiment, run, start, limits):
+    if start.checkpoint is None:
+        raise ConfigError(
+            "a landmark config needs an embedding: give --resume <embedding>.pth, or finetune_from"
+        )
+    annotated = assembly.with_landmarks(experiment)
+    train_set, val_set = (assembly.build_dataset(annotated, split) for split in ("train", "val"))
+    model = assembly.build_landmark_model(experiment, train_set.num_landmarks).to(run.device)
+    if not start.continued:
+        start.fill_backbone(model[0].wrapped_module)
+    optimizer = assembly.build_optimizer(experiment, model)
+    warper = assembly.build_single_warper(experiment, train_set)
+
+    def source(dataset, training, **extraction):
+        extract = DescriptorExtractor(
+            model[:-1], train_set.crop, run.device, experiment.seed, **extraction
+        )
+        loader = _loader(dataset, experiment, run, limits, training)
+        return (CachedDescriptors if experiment.cache_descriptors else LiveDescriptors)(
+            loader, extract
+        )
+
+    return LandmarkTrainer(
+        model,
+        optimizer,
+        assembly.build_scheduler(experiment, optimizer),
+        source(
+            _restrict(train_set, experiment),
+            True,
+            warper=warper,
+            augmented=train_set.do_augmentations,
+        ),
+        run,
+        val_source=source(val_set, False, warper=warper if experiment.warp_val else None),
+        loss=assembly.build_loss(experiment),
+        metrics=assembly.build_metrics(experiment, train_set),
+        pictures=experiment.visualizations,
+    )
+
+
+def _restrict(dataset, experiment):
+    if experiment.restrict_annos is None:
+        return dataset
+    return call(
+        RestrictedAnnotations,
+        {},
+        "restrict_annos",
+        dataset=dataset,
+        num_annotations=experiment.restrict_annos,
+        seed=experiment.seed,
+    )

@@ -1,0 +1,83 @@
+"""Evaluating a model, and writing down the figures with what they are figures of."""
+
+from dataclasses import dataclass
+
+from trainer import assembly
+from trainer.evaluation import evaluate_landmarks, evaluate_matching
+from trainer.limits import NO_LIMITS
+from utils.checkpoint import is_landmark_state, load_weights, read_checkpoint
+from utils.errors import UserError
+from utils.run import write_json
+
+LOG_NAMES = {
+    "same_identity_px": "Mean Pixel Error (same-identity)",
+    "different_identity_px": "Mean Pixel Error (different-identity)",
+    "inter_ocular_error_pct": "Inter-ocular error (%)",
+}
+
+
+@dataclass(frozen=True)
+class Results:
+    """Figures, {name: value}, over ``num_images`` images.
+
+    ``remarks`` say how they are normalised.
+    """
+
+    figures: dict
+    num_images: int
+    remarks: dict
+
+
+def load_for_evaluation(config, path, dataset, device):
+    """Return the network of a config with the weights of a checkpoint, in eval mode.
+
+    Raises ``UserError`` if they differ in kind.
+    """
+    state = read_checkpoint(path)["state_dict"]
+    is_landmark = is_landmark_state(state)
+    if is_landmark != config.experiment.is_landmark:
+        kinds = {True: "a landmark regressor", False: "an embedding"}
+        raise UserError(
+            f"{path}: holds {kinds[is_landmark]}, "
+            f"but {config.path} describes {kinds[not is_landmark]}"
+        )
+    if is_landmark:
+        model = assembly.build_landmark_model(config.experiment, dataset.num_landmarks)
+    else:
+        model = assembly.build_backbone(config.experiment)
+    load_weights(
+        model, {name.removeprefix("module."): value for name, value in state.items()}, path
+    )
+    return model.to(device).eval()
+
+
+def evaluate(model, experiment, dataset, device, limits=NO_LIMITS):
+    """Evaluate what the config trains: matching for an embedding, landmarks for a regressor."""
+    workers, images = experiment.num_workers, limits.evaluation_images
+    if not experiment.is_landmark:
+        figures, num_images = evaluate_matching(model, dataset, device, images, workers)
+        return Results(figures, num_images, {"unit": "pixels of a 70x70 image"})
+    figures, num_images = evaluate_landmarks(model, dataset, device, images, workers)
+    return Results(
+        figures, num_images, {"normalised_by": f"distance of landmarks {list(dataset.eye_indices)}"}
+    )
+
+
+def save_results(results, run, dataset, checkpoint, config, output=None):
+    """Log the figures and write results.json into the run's folder, and to ``output``."""
+    for name, value in results.figures.items():
+        run.logger.info(f"{LOG_NAMES[name]}: {value:.4f}")
+    content = {
+        **results.figures,
+        **results.remarks,
+        "dataset": type(dataset).__name__,
+        "split": dataset.split,
+        "num_images": results.num_images,
+        "checkpoint": str(checkpoint),
+        "config": str(config.path),
+        "run_name": config.name,
+        "seed": run.identity["seed"],
+    }
+    for path in filter(None, (run.folder.model_dir / "results.json", output)):
+        write_json(path, content)
+    run.logger.info(f"figures: {run.folder.model_dir / 'results.json'}")

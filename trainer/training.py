@@ -1,0 +1,86 @@
+"""A training from start to figures: what ``train.py`` runs, once per seed."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from trainer import assembly
+from trainer.limits import NO_LIMITS
+from trainer.make_trainer import make_trainer
+from trainer.results import evaluate, save_results
+from trainer.start import Start
+from utils.device import peak_memory_gib
+from utils.errors import UserError
+from utils.run import Run, open_log
+
+
+def train_seeds(config, device, resume=None, seeds=None, limits=NO_LIMITS):
+    """Train once, or once per seed (then with mean and deviation at the end).
+
+    Returns the figures of each.
+    """
+    start = Start.read(config, resume)
+    if start.continued and seeds is not None:
+        raise UserError(
+            f"--seeds: {resume} is a checkpoint of this run; "
+            "one seed is continued at a time, without --seeds"
+        )
+    folder = start.folder(config)
+    if seeds is None:
+        seed = start.checkpoint["seed"] if start.continued else config.experiment.seed
+        return [train(config, folder, seed, device, start, limits)]
+    figures = [train(config, folder.for_seed(seed), seed, device, start, limits) for seed in seeds]
+    folder.create({**config.raw, "seed": seeds[0]})
+    _log_spread(figures, open_log(folder, config.trainer.verbosity))
+    return figures
+
+
+def _log_spread(figures, logger):
+    for name in figures[0]:
+        values = [of_seed[name] for of_seed in figures]
+        logger.info(f"{name} -> mean: {np.mean(values):.4f}, std: {np.std(values):.4f}")
+
+
+def train(config, folder, seed, device, start, limits=NO_LIMITS):
+    """Train with one seed, evaluate, write results.json.
+
+    Returns {name: value} of the last epoch and the evaluation.
+    """
+    experiment = replace(config.experiment, seed=seed)
+    options = replace(config.trainer, epochs=limits.epochs or config.trainer.epochs)
+    identity = {
+        "run_name": config.name,
+        "seed": seed,
+        "arch": experiment.arch["type"],
+        "config": {**config.raw, "seed": seed},
+    }
+    run = Run(folder, options, identity, device)
+
+    test_set = assembly.evaluation_dataset(
+        experiment
+    )  # before the training: its faults should show at once
+    torch.manual_seed(seed)
+    trainer = make_trainer(experiment, run, start, limits)
+    with run.open(
+        [
+            start.describe(),
+            f"run: {folder.model_dir}",
+            f"device: {device}, seed: {seed}",
+            *config.notes,
+        ]
+    ):
+        begin = time.perf_counter()
+        values = trainer.fit()
+        minutes = (time.perf_counter() - begin) / 60
+        run.logger.info(
+            f"trained in {minutes:.1f} min; peak memory {peak_memory_gib(device):.2f} GiB"
+        )
+        if test_set is None:
+            run.logger.info("no landmarks.csv: nothing to evaluate with")
+            return values
+        results = evaluate(trainer.model, experiment, test_set, device, limits)
+        checkpoint = folder.model_dir / f"checkpoint-epoch{trainer.last_epoch}.pth"
+        save_results(results, run, test_set, checkpoint, config)
+    return {**values, **results.figures}
