@@ -1,0 +1,140 @@
+"""The whole story in a few minutes on a CPU: learn dense landmarks on generated faces without
+labels, and show them.
+
+Trains a DVE embedding on SyntheticFaces, matches landmarks with it, fits the landmark regressor on
+it, writes pictures to saved/demo/. What is already there is used again: a finished training is not
+repeated, an interrupted one goes on.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from data_loader.augmentation import normalise  # noqa: E402
+from model.loss import cell_stride  # noqa: E402
+from model.matching import match_landmarks  # noqa: E402
+from trainer import assembly  # noqa: E402
+from trainer.evaluation import evaluation_pairs, match_pairs  # noqa: E402
+from trainer.results import load_for_evaluation  # noqa: E402
+from trainer.training import train_seeds  # noqa: E402
+from utils.cli import run  # noqa: E402
+from utils.config import read_config  # noqa: E402
+from utils.device import select_device  # noqa: E402
+from utils.gallery import match_figure, overview_figure  # noqa: E402
+from utils.run import newest_checkpoint  # noqa: E402
+from utils.tps import to_pixels  # noqa: E402
+
+EMBEDDING = "configs/synthetic/smallnet-64d-dve.json"
+LANDMARKS = "configs/synthetic-keypoints/smallnet-64d-dve.json"
+NUM_SHOWN = 7
+
+
+def ensure_trained(path, device, overrides, start=None):
+    """Return the config and the last checkpoint of its newest run; train what is missing."""
+    config = read_config(path, overrides)
+    checkpoint = newest_checkpoint(config.trainer.save_dir, config.name)
+    if checkpoint is None or checkpoint.epoch < config.trainer.epochs:
+        train_seeds(config, device, str(checkpoint.path) if checkpoint else start)
+        checkpoint = newest_checkpoint(config.trainer.save_dir, config.name)
+    else:
+        print(f"using {checkpoint.path}")
+    return config, checkpoint.path
+
+
+@torch.no_grad()
+def draw_overview(backbone, model, dataset, device):
+    """Return the overview of a few test images."""
+    items = [dataset[index] for index in range(NUM_SHOWN)]
+    inner = slice(dataset.crop, dataset.imwidth - dataset.crop)
+    images = torch.stack([item["image"] for item in items])[..., inner, inner].to(device)
+    truth = torch.stack([item["keypts"] for item in items]) - dataset.crop
+    maps = backbone(normalise(images))
+    size = images.shape[-2:]
+    source = maps[:1].expand(len(maps), -1, -1, -1)
+    query = truth[:1].expand(len(maps), -1, -1).to(device)
+    matched = match_landmarks(source, query, maps, cell_stride(maps.shape[-2:], size))
+    predicted = to_pixels(model(normalise(images)), *size)
+    return overview_figure(
+        images.cpu(), maps.cpu(), truth[0], matched.cpu(), predicted.cpu(), truth
+    )
+
+
+@torch.no_grad()
+def draw_matches(backbone, dataset, device):
+    """Return {name: figure} of matches within and across identities."""
+    pair = next(evaluation_pairs(dataset, device, max_images=16))
+    found = match_pairs(backbone, pair)
+    views = {"same": pair.second[0::2], "different": pair.second[1::2]}
+    return {
+        f"matches-{identity}": match_figure(
+            pair.first[0::2].cpu(),
+            views[identity].cpu(),
+            pair.keypts_first[0::2].cpu(),
+            found[identity][0].cpu(),
+        )
+        for identity in views
+    }
+
+
+def print_table(figures, folder, checkpoints):
+    """Print the figures, and where everything lies."""
+    rows = [
+        ("matching, same identity", f"{figures['same_identity_px']:.2f} px of 70"),
+        ("matching, different identity", f"{figures['different_identity_px']:.2f} px of 70"),
+        (
+            "landmarks, regressed",
+            f"{figures['inter_ocular_error_pct']:.2f} % of the eyes' distance",
+        ),
+    ]
+    width = max(len(name) for name, _ in rows)
+    print("\nerror on faces of people never seen".ljust(width + 4))
+    for name, value in rows:
+        print(f"  {name:{width}}   {value}")
+    print("\npictures:   ", *sorted(str(path) for path in folder.glob("*.png")), sep="\n  ")
+    print("\ncheckpoints:", *checkpoints, sep="\n  ")
+    print("\nTensorBoard: tensorboard --logdir saved/log")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", metavar="N", help="number of the GPU; without it, the CPU")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY.PATH=VALUE",
+        help="change a value of both configs",
+    )
+    args = parser.parse_args()
+    device = select_device(args.device)
+    embedding, embedding_path = ensure_trained(EMBEDDING, device, args.overrides)
+    landmarks, landmark_path = ensure_trained(
+        LANDMARKS, device, args.overrides, start=str(embedding_path)
+    )
+
+    dataset = assembly.evaluation_dataset(landmarks.experiment)
+    backbone = load_for_evaluation(embedding, embedding_path, dataset, device)
+    model = load_for_evaluation(landmarks, landmark_path, dataset, device)
+    folder = Path(embedding.trainer.save_dir) / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "overview": draw_overview(backbone, model, dataset, device),
+        **draw_matches(backbone, dataset, device),
+    }
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=120)
+
+    results = {}
+    for path in (embedding_path, landmark_path):
+        results.update(json.loads((path.parent / "results.json").read_text()))
+    print_table(results, folder, [embedding_path, landmark_path])
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
