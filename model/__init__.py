@@ -3,6 +3,7 @@
 Tensors in, tensors out; no files, no config, no logging.
 """
 
+from model.hourglass import HourglassNet
 from model.keypoint_regressor import IntermediateKeypointPredictor
 from model.loss import dense_correlation_loss, dense_correlation_loss_dve, regression_loss
 from model.metric import inter_ocular_error
@@ -13,7 +14,7 @@ def _by_name(*objects):
     return {thing.__name__: thing for thing in objects}
 
 
-BACKBONES = _by_name(SmallNet)
+BACKBONES = _by_name(SmallNet, HourglassNet)
 REGRESSORS = _by_name(IntermediateKeypointPredictor)
 DENSE_LOSSES = _by_name(dense_correlation_loss, dense_correlation_loss_dve)
 LANDMARK_LOSSES = _by_name(regression_loss)

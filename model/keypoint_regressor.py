@@ -39,7 +39,8 @@ class IntermediateKeypointPredictor(nn.Module):
         """Return the expected places (B, K, virtual, 2), normalised."""
         h, w = descriptors.shape[-2:]
         heat = self.softargmax_mul * self.inner_conv(descriptors).flatten(2)
-        places = heat.float().softmax(dim=-1) @ lattice(h, w, descriptors.device)
+        heat = heat if heat.dtype == torch.float64 else heat.float()
+        places = heat.softmax(dim=-1) @ lattice(h, w, heat.device).to(heat.dtype)
         return places.unflatten(1, (self.num_annotated_points, -1))
 
     def forward(self, descriptors):

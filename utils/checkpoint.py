@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from utils.errors import UserError
+from utils.errors import UserError, one_line
+from utils.foreign_checkpoint import read_foreign_checkpoint
 
 FORMAT = "dve-checkpoint-1"
 
@@ -36,19 +37,18 @@ def save_checkpoint(path, state):
 
 
 def read_checkpoint(path):
-    """Return a checkpoint's dictionary, tensors on the CPU; nothing in the file is run."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint")
+    """Return a checkpoint's dictionary, tensors on the CPU; nothing in the file is run.
+
+    Of this project's own checkpoints all of it; of others {"state_dict", "epoch", "arch", ...}. The
+    file is vetted as data first: ``weights_only`` alone can be crashed by a hostile one.
+    """
+    vetted = read_foreign_checkpoint(path)
+    if vetted.get("format") != FORMAT:
+        return vetted
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever a broken file leads to
-        raise UserError(
-            f"{path}: not a readable checkpoint ({str(error).strip().splitlines()[0]})"
-        ) from error
-    if not isinstance(state, dict) or not isinstance(state.get("state_dict"), dict):
-        raise UserError(f"{path}: expected a checkpoint with a 'state_dict'")
-    return state
+        raise UserError(f"{path}: a damaged checkpoint ({one_line(error)})") from error
 
 
 def continues_run(checkpoint, run_name):
@@ -56,27 +56,6 @@ def continues_run(checkpoint, run_name):
     continued.
     """
     return checkpoint.get("format") == FORMAT and checkpoint.get("run_name") == run_name
-
-
-def backbone_state(state_dict):
-    """Return a backbone's own parameters out of an embedding's or a regressor's state dict,
-    prefixes stripped.
-    """
-    stripped = {name.removeprefix("module."): value for name, value in state_dict.items()}
-    wrapped = {
-        name.removeprefix(BACKBONE_PREFIX): value
-        for name, value in stripped.items()
-        if name.startswith(BACKBONE_PREFIX)
-    }
-    return wrapped or stripped
-
-
-BACKBONE_PREFIX = "0.wrapped_module."
-
-
-def is_landmark_state(state_dict):
-    """Whether a state dict holds a landmark regressor on a frozen backbone."""
-    return any(name.removeprefix("module.").startswith(BACKBONE_PREFIX) for name in state_dict)
 
 
 def load_weights(module, state_dict, path):
