@@ -1,0 +1,195 @@
+"""Fetch a published data set and unpack it to where the configs look for it.
+
+    python misc/fetch_datasets.py --dataset celeba
+
+The archive comes to ``data/<dataset>.tar.gz`` and is unpacked only if its SHA-1 is the published
+one. A download that was interrupted goes on where it stopped, an archive put there by hand is used,
+and a data set that is complete is left alone.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/fetch_datasets.py`
+
+from misc.published import BASE_URL, PROJECT, add_fetch_options, locate  # noqa: E402
+from utils.archive import unpack  # noqa: E402
+from utils.cli import run  # noqa: E402
+from utils.disk import disk_errors, measure, require_space, sha1_of, size_text  # noqa: E402
+from utils.download import Network, fetch  # noqa: E402
+from utils.errors import UserError  # noqa: E402
+
+MIB, GIB = 2 ** 20, 2 ** 30
+UNPACKED_RATIO = 1.25  # photographs hardly compress; each file wastes a part of its last disk block
+RECORD = ".fetched.json"  # in the data set's folder: what was unpacked
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A published archive."""
+
+    name: str
+    folder: str  # in the archive and below --dest
+    sha1: str
+    size: int  # bytes of the archive, to the digit that was published
+    contents: tuple  # what a complete copy has at least, below the folder
+
+    @property
+    def archive(self):
+        return f"{self.name}.tar.gz"
+
+
+DATASETS = (
+    Dataset(
+        "celeba", "data/celeba", "f6872ab0f2df8e5843abe99dc6d6100dd4fea29f", int(9.0 * GIB),
+        ("Img/img_align_celeba_hq", "Anno/list_landmarks_align_celeba.txt",
+         "Eval/list_eval_partition.txt", "MAFL/training.txt", "MAFL/testing.txt"),
+    ),
+    Dataset(
+        "300w", "data/300w", "885b09159c61fa29998437747d589c65cfc4ccd3", int(3.0 * GIB),
+        ("300w/Bounding Boxes", "300w/afw", "300w/helen", "300w/lfpw", "300w/ibug"),
+    ),
+    Dataset(
+        "aflw-mtfl", "data/aflw-mtfl", "1ff31c07cef4f2777b416d896a65f6c17d8ae2ee", 252 * MIB,
+        ("aflw_cropped/facedata_cropped.csv", "MTFL/testing.txt"),
+    ),
+    Dataset(
+        "aflw-recrop", "data/aflw", "939fdce0e6262a14159832c71d4f84a9d516de5e", int(1.1 * GIB),
+        ("aflw_release-2/output",
+         "aflw_release-2/aflw_train_images.txt", "aflw_release-2/aflw_train_keypoints.mat",
+         "aflw_release-2/aflw_test_images.txt", "aflw_release-2/aflw_test_keypoints.mat"),
+    ),
+)
+
+
+def fetch_dataset(
+    dataset, root_url=BASE_URL, dest=PROJECT, refresh=False, purge=False, network=Network(),
+):
+    """Fetch, check and unpack a data set below ``dest`` unless it is there; say what is there.
+
+    refresh: replace the folder (an archive whose checksum is right is not fetched again). purge:
+    remove the archive afterwards, unless it belongs to a mirror. Raises a UserError and leaves the
+    folder as it was.
+    """
+    target, archive = dest / dataset.folder, dest / "data" / dataset.archive
+    with disk_errors(target):
+        found = None if refresh else _existing(dataset, target)
+        if found is None:
+            found = _fetch_and_unpack(dataset, root_url, archive, target, network)
+        if purge:
+            archive.unlink(missing_ok=True)
+    files, size = found
+    print(f"{dataset.name}: {files} files, {size_text(size)} in {target}")
+
+
+def _fetch_and_unpack(dataset, root_url, archive, target, network):
+    """Return the number of files and bytes that are then there."""
+    found = _obtain_archive(dataset, root_url, archive, network)
+    require_space(target, _unpacked_size(found.stat().st_size), "unpacking it")
+    unpack(found, dataset.folder, target)
+    files, size = measure(target)
+    record = {"sha1": dataset.sha1, "files": files, "bytes": size}
+    (target / RECORD).write_text(json.dumps(record) + "\n")
+    return files, size
+
+
+def _unpacked_size(archive_size):
+    return int(archive_size * UNPACKED_RATIO)
+
+
+def _existing(dataset, target):
+    """Return the number of files and bytes of a complete copy, None if there is none at all.
+
+    Raises a UserError if only a part is there, or something else. What complete means is known from
+    what was unpacked there; of a copy that came another way, only the main parts are looked for.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return None
+    absent = [name for name in dataset.contents if not (target / name).exists()]
+    if absent:
+        raise _incomplete(target, f"no {', '.join(absent)}")
+    (files, size), record = measure(target), _read_record(target)
+    if record:
+        files, size = files - 1, size - (target / RECORD).stat().st_size
+        if files < record["files"] or size < record["bytes"]:
+            unpacked = f"{record['files']} files with {record['bytes']} bytes"
+            raise _incomplete(target, f"{unpacked} were unpacked, {files} with {size} are left")
+    return files, size
+
+
+def _incomplete(target, reason):
+    return UserError(f"{target} is incomplete: {reason}; --refresh replaces the whole folder")
+
+
+def _read_record(target):
+    try:
+        return json.loads((target / RECORD).read_text())
+    except (OSError, ValueError):
+        return None  # a copy that came another way
+
+
+def _obtain_archive(dataset, root_url, archive, network):
+    """Return the path of an archive with the right checksum, after fetching it if need be."""
+    source = locate(root_url, f"datasets/{dataset.archive}")
+    if archive.exists() and _has_sha1(dataset, archive):
+        return archive
+    if isinstance(source, Path):
+        return _mirrored_archive(dataset, source)
+    part = archive.with_name(archive.name + ".part")
+    arrived = part.stat().st_size if part.exists() else 0
+    needed = max(dataset.size - arrived, 0) + _unpacked_size(dataset.size)
+    require_space(archive.parent, needed, f"{dataset.name} (archive and unpacked)")
+    print(f"{dataset.name}: fetching {source} ({size_text(dataset.size)})")
+    try:
+        fetch(source, archive, lambda file: _require_sha1(dataset, file), network)
+    except UserError as error:
+        by_hand = f"{BASE_URL}/datasets/{dataset.archive}"
+        raise UserError(
+            f"{error}; by hand: save {by_hand} as {archive} and run this again"
+        ) from error
+    return archive
+
+
+def _mirrored_archive(dataset, source):
+    """Return the archive in a local mirror, in its ``datasets/`` or at its top, to use in place."""
+    for place in (source, source.parents[1] / source.name):
+        if place.exists():
+            _require_sha1(dataset, place)
+            return place
+    raise UserError(f"{source}: no such file, nor {dataset.archive} in the folder above")
+
+
+def _has_sha1(dataset, archive):
+    return sha1_of(archive, f"checking {dataset.archive}") == dataset.sha1
+
+
+def _require_sha1(dataset, file):
+    if not _has_sha1(dataset, file):
+        size = size_text(file.stat().st_size)
+        raise UserError(
+            f"wrong checksum: {file} ({size}) is not the published archive, of sha1 {dataset.sha1}"
+        )
+
+
+def main(argv=None):
+    by_name = {dataset.name: dataset for dataset in DATASETS}
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--dataset", required=True, choices=sorted(by_name))
+    parser.add_argument(
+        "--purge_tar_file", action="store_true", help="remove the archive once it is unpacked"
+    )
+    add_fetch_options(parser)
+    args = parser.parse_args(argv)
+    fetch_dataset(
+        by_name[args.dataset], args.root_url, args.dest, refresh=args.refresh,
+        purge=args.purge_tar_file, network=Network(retries=args.retries),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,107 @@
+"""Fetch published models to where the configs look for them (``finetune_from``).
+
+    python misc/fetch_models.py celeba-smallnet-32d-dve
+
+brings ``data/saved/models/<experiment>/<timestamp>/checkpoint-epoch<N>.pth`` and its
+``config.json``. No checksum was published for them. So a file must have the length that the server
+announces, and be a torch checkpoint, of the zip format or the older one, that is as long as it says
+itself; nothing in it is unpickled to find out.
+"""
+
+import argparse
+import difflib
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/fetch_models.py`
+
+from misc.published import (  # noqa: E402
+    BASE_URL,
+    PROJECT,
+    SAVED,
+    add_fetch_options,
+    checkpoint_path,
+    load_experiments,
+    locate,
+    run_folder,
+)
+from utils.cli import run  # noqa: E402
+from utils.disk import disk_errors, size_text  # noqa: E402
+from utils.download import Network, fetch  # noqa: E402
+from utils.errors import UserError  # noqa: E402
+
+
+def fetch_model(name, facts, root_url=BASE_URL, dest=PROJECT, refresh=False, network=Network()):
+    """Bring a published checkpoint and its config to ``dest``, where missing; say what is there."""
+    checkpoint, config = checkpoint_path(name, facts), f"{run_folder(name, facts)}/config.json"
+    for relative, check in ((checkpoint, require_checkpoint), (config, require_json)):
+        path = dest / SAVED / relative
+        with disk_errors(path):
+            if refresh or not _is_complete(path, check):
+                source = locate(root_url, relative)
+                _fetch_file(source, path, check, f"{BASE_URL}/{relative}", network)
+            print(f"{name}: {size_text(path.stat().st_size)} in {path}")
+
+
+def _is_complete(path, check):
+    if not path.exists():
+        return False
+    try:
+        check(path)
+    except UserError:
+        return False
+    return True
+
+
+def _fetch_file(source, path, check, published_at, network):
+    try:
+        fetch(source, path, check, network)
+    except UserError as error:
+        raise UserError(f"{error}; by hand: save {published_at} as {path}") from error
+
+
+def require_checkpoint(path):
+    """Raise a UserError unless a file is a whole torch checkpoint; nothing in it is unpickled."""
+    from utils.foreign_checkpoint import read_foreign_checkpoint  # torch: seconds, only spent here
+    read_foreign_checkpoint(path)
+
+
+def require_json(path):
+    """Raise a UserError unless a file holds a JSON object."""
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"expected a JSON object, found a {type(content).__name__}")
+
+
+def _facts(experiments, name):
+    if name not in experiments:
+        close = difflib.get_close_matches(name, experiments, n=3)
+        hint = f"did you mean {', '.join(close)}?" if close else "--list shows all"
+        raise UserError(f"unknown experiment '{name}': {hint}")
+    return experiments[name]
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="as published")
+    parser.add_argument("--list", action="store_true", help="print the names of all experiments")
+    add_fetch_options(parser)
+    args = parser.parse_args(argv)
+    published = load_experiments()
+    if args.list:
+        print("\n".join(published))
+    elif not args.experiments:
+        parser.error("name an experiment, or --list")
+    for name, facts in [(name, _facts(published, name)) for name in args.experiments]:
+        network = Network(retries=args.retries)
+        fetch_model(name, facts, args.root_url, args.dest, args.refresh, network)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,53 @@
+"""What was published with the paper: where it lies, and facts about each of the 111 experiments."""
+
+import json
+from pathlib import Path
+
+from utils.errors import UserError
+
+PROJECT = Path(__file__).resolve().parents[1]
+BASE_URL = "http://www.robots.ox.ac.uk/~vgg/research/DVE/data"
+SAVED = "data/saved"  # where configs look for published models, from the project root
+EXPERIMENTS = Path(__file__).with_name("published_experiments.json")
+
+
+def load_experiments():
+    """Return facts by experiment: task, model, timestamp, last epoch and the published figures."""
+    return json.loads(EXPERIMENTS.read_text())
+
+
+def run_folder(name, facts):
+    """Return the folder of a published run, below ``BASE_URL`` and ``SAVED`` alike."""
+    return f"models/{name}/{facts['timestamp']}"
+
+
+def checkpoint_path(name, facts):
+    """Return the published checkpoint's path, below ``BASE_URL`` and ``SAVED`` alike."""
+    return f"{run_folder(name, facts)}/checkpoint-epoch{facts['checkpoint_epoch']}.pth"
+
+
+def locate(root_url, relative):
+    """Return the address of ``relative`` below a root, or its Path if the root is a folder."""
+    if root_url.startswith(("http://", "https://")):
+        return f"{root_url.rstrip('/')}/{relative}"
+    folder = Path(root_url).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"--root_url {root_url}: expected http(s)://… or an existing folder")
+    return folder / relative
+
+
+def add_fetch_options(parser):
+    """Add the options that both fetchers have."""
+    parser.add_argument(
+        "--root_url", default=BASE_URL, metavar="URL",
+        help="a mirror laid out like %(default)s (the default): http(s)://… or a local folder",
+    )
+    parser.add_argument(
+        "--dest", type=Path, default=PROJECT, metavar="FOLDER",
+        help="the folder that holds data/ (default: the project's own)",
+    )
+    parser.add_argument("--refresh", action="store_true", help="replace what is there already")
+    parser.add_argument(
+        "--retries", type=int, default=4, metavar="N",
+        help="further attempts when nothing new arrives (default: %(default)s)",
+    )
