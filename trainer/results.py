@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from trainer import assembly
 from trainer.evaluation import evaluate_landmarks, evaluate_matching
 from trainer.limits import NO_LIMITS
-from utils.checkpoint import is_landmark_state, load_weights, read_checkpoint
+from utils.checkpoint import load_weights, read_checkpoint
 from utils.errors import UserError
+from utils.foreign_checkpoint import backbone_state, regressor_state
 from utils.run import write_json
 
 LOG_NAMES = {
@@ -34,7 +35,8 @@ def load_for_evaluation(config, path, dataset, device):
     Raises ``UserError`` if they differ in kind.
     """
     state = read_checkpoint(path)["state_dict"]
-    is_landmark = is_landmark_state(state)
+    backbone, regressor = backbone_state(state), regressor_state(state)
+    is_landmark = regressor is not None
     if is_landmark != config.experiment.is_landmark:
         kinds = {True: "a landmark regressor", False: "an embedding"}
         raise UserError(
@@ -43,11 +45,11 @@ def load_for_evaluation(config, path, dataset, device):
         )
     if is_landmark:
         model = assembly.build_landmark_model(config.experiment, dataset.num_landmarks)
+        load_weights(model[0].wrapped_module, backbone, path)
+        load_weights(model[-1], regressor, path)
     else:
         model = assembly.build_backbone(config.experiment)
-    load_weights(
-        model, {name.removeprefix("module."): value for name, value in state.items()}, path
-    )
+        load_weights(model, backbone, path)
     return model.to(device).eval()
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from utils.checkpoint import backbone_state, continues_run, load_weights, read_checkpoint
+from utils.checkpoint import continues_run, load_weights, read_checkpoint
+from utils.foreign_checkpoint import backbone_state
 from utils.run import RunFolder
 
 
