@@ -1,6 +1,7 @@
 """Landmarks from frozen descriptors, through virtual keypoints (DVE, section 4.3)."""
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from utils.tps import lattice
@@ -38,16 +39,19 @@ class IntermediateKeypointPredictor(nn.Module):
     def virtual_keypoints(self, descriptors):
         """Return the expected places (B, K, virtual, 2), normalised."""
         h, w = descriptors.shape[-2:]
-        heat = self.softargmax_mul * self.inner_conv(descriptors).flatten(2)
+        filters = self.softargmax_mul * self.inner_conv.weight  # scaled here: the map is far larger
+        heat = F.conv2d(descriptors, filters).flatten(2)
         heat = heat if heat.dtype == torch.float64 else heat.float()
         places = heat.softmax(dim=-1) @ lattice(h, w, heat.device).to(heat.dtype)
         return places.unflatten(1, (self.num_annotated_points, -1))
 
     def forward(self, descriptors):
-        inputs = self.virtual_keypoints(descriptors).flatten(1)[
-            :, :, None, None
-        ]  # x, y interleaved per landmark
-        return self.reg_conv(inputs).flatten(1).unflatten(1, (self.num_annotated_points, 2))
+        places = self.virtual_keypoints(descriptors).flatten(1)  # x, y interleaved per landmark
+        return (
+            self.reg_conv(places[:, :, None, None])
+            .flatten(1)
+            .unflatten(1, (self.num_annotated_points, 2))
+        )
 
 
 class FrozenBackbone(nn.Module):

@@ -50,33 +50,18 @@ def train(config, folder, seed, device, start, limits=NO_LIMITS):
     """
     experiment = replace(config.experiment, seed=seed)
     options = replace(config.trainer, epochs=limits.epochs or config.trainer.epochs)
-    identity = {
-        "run_name": config.name,
-        "seed": seed,
-        "arch": experiment.arch["type"],
-        "config": {**config.raw, "seed": seed},
-    }
+    raw = {**config.raw, "seed": seed}
+    arch = experiment.arch["type"]
+    identity = {"run_name": config.name, "seed": seed, "arch": arch, "config": raw}
     run = Run(folder, options, identity, device)
-
-    test_set = assembly.evaluation_dataset(
-        experiment
-    )  # before the training: its faults should show at once
+    # Before the training, for what is wrong with it should show at once.
+    test_set = assembly.evaluation_dataset(experiment)
     torch.manual_seed(seed)
     trainer = make_trainer(experiment, run, start, limits)
-    with run.open(
-        [
-            start.describe(),
-            f"run: {folder.model_dir}",
-            f"device: {device}, seed: {seed}",
-            *config.notes,
-        ]
-    ):
-        begin = time.perf_counter()
-        values = trainer.fit()
-        minutes = (time.perf_counter() - begin) / 60
-        run.logger.info(
-            f"trained in {minutes:.1f} min; peak memory {peak_memory_gib(device):.2f} GiB"
-        )
+    with run.open([start.describe(), *config.notes]):
+        run.logger.info(f"run: {folder.model_dir}")
+        run.logger.info(f"device: {device}, seed: {seed}")
+        values = _fit(trainer)
         if test_set is None:
             run.logger.info("no landmarks.csv: nothing to evaluate with")
             return values
@@ -84,3 +69,15 @@ def train(config, folder, seed, device, start, limits=NO_LIMITS):
         checkpoint = folder.model_dir / f"checkpoint-epoch{trainer.last_epoch}.pth"
         save_results(results, run, test_set, checkpoint, config)
     return {**values, **results.figures}
+
+
+def _fit(trainer):
+    """Train, and tell what it took; returns the values of the last epoch."""
+    logger, parameters = trainer.run.logger, trainer.model.parameters()
+    logger.info(f"Trainable parameters: {sum(p.numel() for p in parameters if p.requires_grad)}")
+    begin = time.perf_counter()
+    values = trainer.fit()
+    minutes = (time.perf_counter() - begin) / 60
+    gib = peak_memory_gib(trainer.device)
+    logger.info(f"trained in {minutes:.1f} min; peak memory {gib:.2f} GiB")
+    return values

@@ -26,7 +26,7 @@ def build(section, registry, where, **runtime):
 
 def look_up(name, registry, where):
     """Return ``registry[name]``, or raise ``ConfigError`` with the valid names."""
-    if name not in registry:
+    if not isinstance(name, str) or name not in registry:
         raise ConfigError(f"{where} = {name!r}: {expected_one_of(name, registry)}")
     return registry[name]
 

@@ -54,23 +54,21 @@ class WarpDeviations:
 
 @dataclass(frozen=True)
 class WarpedPair:
-    """Two views of each image.
+    """Two views of each image, in the cropped frame, h x w.
 
-    Sampling ``second`` at ``grid`` gives ``first``. All in the cropped frame, h x w.
+    ``grid``, normalised, says for each pixel of ``first`` where it came from in ``second``:
+    sampling ``second`` there gives ``first``.
     """
 
     first: torch.Tensor  # (B, 3, h, w) uint8
     second: torch.Tensor  # (B, 3, h, w) uint8
-    grid: (
-        torch.Tensor
-    )  # (B, h, w, 2), normalised: where each pixel of ``first`` came from in ``second``
+    grid: torch.Tensor  # (B, h, w, 2)
     keypts_first: torch.Tensor  # (B, K, 2), pixels
     keypts_second: torch.Tensor  # (B, K, 2), pixels
 
 
 class RandomWarp:
-    """What both warpers share: frame, crop, and random warps of a whole batch on the device of its
-    images.
+    """What both warpers share: random warps of a whole batch, on the device of its images.
 
     H, W: size of the images before the crop; crop: pixels cut from every side after warping.
     deviations: ``WarpDeviations`` of each warp that a sample goes through, in order.
@@ -125,9 +123,8 @@ class RandomWarp:
         return image_like[..., self.crop : self.H - self.crop, self.crop : self.W - self.crop]
 
     def _finish_images(self, warped):
-        return (
-            self._cut(warped).clamp(0, 255).to(torch.uint8)
-        )  # truncated, as the published runs did
+        # Truncated, not rounded, as the published runs did.
+        return self._cut(warped).clamp(0, 255).to(torch.uint8)
 
     def _finish_keypts(self, points):
         return tps.to_pixels(points, self.H, self.W) - self.crop
