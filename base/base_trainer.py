@@ -42,12 +42,8 @@ class BaseTrainer:
     """
 
     def __init__(self, model, optimizer, scheduler, loader, run):
-        self.model, self.optimizer, self.scheduler, self.loader = (
-            model,
-            optimizer,
-            scheduler,
-            loader,
-        )
+        self.model, self.loader = model, loader
+        self.optimizer, self.scheduler = optimizer, scheduler
         self.run, self.options, self.device = run, run.options, run.device
         self.monitor = Monitor(run.options.monitor, run.options.patience)
         self.last_epoch = 0  # the last one that is finished
@@ -116,10 +112,7 @@ class BaseTrainer:
         )
 
     def progress(self, title, loader):
-        """Return a progress bar over the images of a loader.
-
-        None where the terminal is no terminal.
-        """
+        """Return a progress bar over the images of a loader, hidden where there is no terminal."""
         total = sum(len(batch) for batch in loader.batch_sampler)
         hidden = True if self.options.verbosity < 1 else None
         return tqdm(

@@ -23,7 +23,9 @@ OPTIMIZERS = {
 SCHEDULERS = {
     name: cls
     for name, cls in vars(torch.optim.lr_scheduler).items()
-    if inspect.isclass(cls) and issubclass(cls, torch.optim.lr_scheduler.LRScheduler)
+    if inspect.isclass(cls)
+    and issubclass(cls, torch.optim.lr_scheduler.LRScheduler)
+    and cls is not torch.optim.lr_scheduler.ReduceLROnPlateau  # steps by a value, not by the epoch
 }
 
 
