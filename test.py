@@ -13,7 +13,8 @@ def main():
     args = evaluation_program(__doc__).parse_args()
     config = read_config(args.config, args.overrides)
     limits = MINI if args.mini_train else NO_LIMITS
-    evaluate_checkpoint(config, args.resume, select_device(args.device), args.output, limits)
+    device = select_device(args.device)
+    evaluate_checkpoint(config, args.resume, device, args.eval_data, args.output, limits)
 
 
 if __name__ == "__main__":

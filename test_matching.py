@@ -19,7 +19,8 @@ def main():
             "test_matching.py takes the config of an embedding"
         )
     limits = MINI if args.mini_train else NO_LIMITS
-    evaluate_checkpoint(config, args.resume, select_device(args.device), args.output, limits)
+    device = select_device(args.device)
+    evaluate_checkpoint(config, args.resume, device, args.eval_data, args.output, limits)
 
 
 if __name__ == "__main__":

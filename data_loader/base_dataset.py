@@ -25,6 +25,8 @@ class KeypointDataset(Dataset):
     splits = ("train", "val", "test")
     eye_indices = (0, 1)  # left, right: landmark errors are divided by their distance
     num_landmarks = 5
+    default_root = None  # where the README's commands put the data, of data sets that have files
+    partial_note = None  # what differs from the published data set, for logs and results
     evaluated_on = None  # the data set whose test split an embedding is evaluated on; None: its own
 
     def __init__(self, split, imwidth, crop=0, use_keypoints=False, do_augmentations=True):
@@ -94,5 +96,5 @@ def read_image(path):
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         raise UserError(f"{path}: cannot read this image ({error})") from error

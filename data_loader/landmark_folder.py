@@ -98,6 +98,8 @@ def read_landmark_csv(path):
             if name in table:
                 raise UserError(f"{path}, line {number}: {name} is listed twice")
             table[name] = entry
+    if not table:
+        raise UserError(f"{path}: lists no images")
     return table
 
 

@@ -40,18 +40,32 @@ def with_landmarks(experiment):
     return replace(experiment, dataset={**experiment.dataset, "args": args})
 
 
-def evaluation_dataset(experiment):
-    """Return the annotated test split that a config is evaluated on, or None where the images have
-    no landmarks.
+def evaluation_dataset(experiment, name=None):
+    """Return the annotated test split that a config is evaluated on; None if it has no landmarks.
+
+    name: another data set than the one the config implies; imwidth and crop stay the config's, and
+    so does the root, if both are of one family, else it is the other's default.
     """
-    cls = look_up(experiment.dataset["type"], DATASETS, "dataset.type")
-    section = with_landmarks(experiment).dataset
-    check_arguments(cls, section["args"], "dataset.args", runtime=("split",))
-    if not cls.is_annotated(**section["args"]):
+    own = look_up(experiment.dataset["type"], DATASETS, "dataset.type")
+    args = with_landmarks(experiment).dataset["args"]
+    check_arguments(own, args, "dataset.args", runtime=("split",))
+    other = look_up(name or own.evaluated_on or own.__name__, DATASETS, "--eval_data")
+    if other is not own:
+        args = _arguments_for(other, own, args)
+        check_arguments(other, args, "--eval_data: dataset.args", runtime=("split",))
+    if not other.is_annotated(**args):
         return None
-    return build(
-        {**section, "type": cls.evaluated_on or cls.__name__}, DATASETS, "dataset", split="test"
-    )
+    return build({"type": other.__name__, "args": args}, DATASETS, "dataset", split="test")
+
+
+def _arguments_for(other, own, args):
+    """Return the arguments of one data set as far as they mean something to another."""
+    taken = {name: args[name] for name in inspect.signature(other).parameters if name in args}
+    if other.default_root != own.default_root or "root" not in args:
+        taken.pop("root", None)
+        if other.default_root is not None:
+            taken["root"] = other.default_root
+    return taken
 
 
 def build_backbone(experiment):

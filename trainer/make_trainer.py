@@ -33,8 +33,15 @@ def _loader(dataset, experiment, run, limits, training):
     return make_loader(samples, size, run.device, experiment.seed, training, experiment.num_workers)
 
 
+def _datasets(experiment, run):
+    datasets = [assembly.build_dataset(experiment, split) for split in ("train", "val")]
+    for dataset in datasets:
+        run.note_partial(dataset)
+    return datasets
+
+
 def _make_embedding_trainer(experiment, run, start, limits):
-    train_set, val_set = (assembly.build_dataset(experiment, split) for split in ("train", "val"))
+    train_set, val_set = _datasets(experiment, run)
     warper = assembly.build_pair_warper(experiment, train_set)
     loss = assembly.build_loss(experiment)
     backbone = assembly.build_backbone(experiment).to(run.device)
@@ -60,8 +67,7 @@ def _make_landmark_trainer(experiment, run, start, limits):
         raise ConfigError(
             "a landmark config needs an embedding: give --resume <embedding>.pth, or finetune_from"
         )
-    annotated = assembly.with_landmarks(experiment)
-    train_set, val_set = (assembly.build_dataset(annotated, split) for split in ("train", "val"))
+    train_set, val_set = _datasets(assembly.with_landmarks(experiment), run)
     model = assembly.build_landmark_model(experiment, train_set.num_landmarks).to(run.device)
     if not start.continued:
         start.fill_backbone(model[0].wrapped_module)

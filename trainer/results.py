@@ -75,6 +75,7 @@ def save_results(results, run, dataset, checkpoint, config, output=None):
         "dataset": type(dataset).__name__,
         "split": dataset.split,
         "num_images": results.num_images,
+        "partial": run.partial,
         "checkpoint": str(checkpoint),
         "config": str(config.path),
         "run_name": config.name,

@@ -9,12 +9,12 @@ from utils.errors import UserError
 from utils.run import Run, RunFolder
 
 
-def evaluate_checkpoint(config, path, device, output=None, limits=NO_LIMITS):
-    """Evaluate a checkpoint on the config's test split, in a run folder of its own.
+def evaluate_checkpoint(config, path, device, eval_data=None, output=None, limits=NO_LIMITS):
+    """Evaluate a checkpoint in a run folder of its own; returns {name: value}.
 
-    Returns {name: value}.
+    eval_data: name of the data set whose test split to use, if not the one the config implies.
     """
-    dataset = assembly.evaluation_dataset(config.experiment)
+    dataset = assembly.evaluation_dataset(config.experiment, eval_data)
     if dataset is None:
         raise UserError(
             f"{config.path}: its images have no landmarks to evaluate with (no landmarks.csv)"
@@ -23,6 +23,7 @@ def evaluate_checkpoint(config, path, device, output=None, limits=NO_LIMITS):
     model = load_for_evaluation(config, path, dataset, device)
     identity = {"run_name": config.name, "seed": config.experiment.seed, "config": config.raw}
     run = Run(RunFolder.new(config.trainer.save_dir, config.name), config.trainer, identity, device)
+    run.note_partial(dataset)
     with run.open(
         [f"evaluating {path} on {type(dataset).__name__}, split '{dataset.split}'"], events=False
     ):

@@ -56,6 +56,8 @@ def train(config, folder, seed, device, start, limits=NO_LIMITS):
     run = Run(folder, options, identity, device)
     # Before the training, for what is wrong with it should show at once.
     test_set = assembly.evaluation_dataset(experiment)
+    if test_set is not None:
+        run.note_partial(test_set)
     torch.manual_seed(seed)
     trainer = make_trainer(experiment, run, start, limits)
     with run.open([start.describe(), *config.notes]):

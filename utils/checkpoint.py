@@ -1,6 +1,7 @@
 """Checkpoints: plain tensors and plain data, in files that are whole or not there at all."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -26,14 +27,24 @@ def write_atomically(path, write):
     except OSError as error:
         raise UserError(f"{path}: cannot write this file ({error.strerror})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone once renamed
+            temporary.unlink()
 
 
 def save_checkpoint(path, state):
     """Write a checkpoint; ``state`` holds tensors and plain data only, so that it loads with
     ``weights_only=True``.
     """
-    write_atomically(path, lambda file: torch.save({"format": FORMAT, **state}, file))
+
+    def write(file):
+        try:
+            torch.save({"format": FORMAT, **state}, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch's writer hides what the disk said
+                raise error.__context__ from None
+            raise
+
+    write_atomically(path, write)
 
 
 def read_checkpoint(path):

@@ -47,6 +47,9 @@ def program(description, resume_help, resume_required=False):
 def evaluation_program(description):
     """Return a parser with the arguments that both evaluation programs take."""
     parser = program(description, resume_help="the checkpoint to evaluate", resume_required=True)
+    parser.add_argument(
+        "--eval_data", metavar="NAME", help="evaluate on this data set's test split instead"
+    )
     parser.add_argument("--output", metavar="FILE", help="write results.json there too")
     parser.add_argument(
         "--mini_train", action="store_true", help="evaluate on 4 images: does everything work?"

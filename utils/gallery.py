@@ -18,7 +18,8 @@ def pca_colours(maps):
     _, _, axes = torch.linalg.svd(centred, full_matrices=False)
     projected = centred @ axes[:3].T
     low, high = projected.quantile(0.02, dim=0), projected.quantile(0.98, dim=0)
-    colours = ((projected - low) / (high - low)).clamp(0, 1)
+    span = (high - low).clamp(min=torch.finfo(low.dtype).tiny)  # 0 where all cells are alike
+    colours = ((projected - low) / span).clamp(0, 1)
     return colours.T.reshape(3, len(maps), *maps.shape[-2:]).transpose(0, 1)
 
 
@@ -49,7 +50,7 @@ def match_figure(first, second, points_first, matched, columns=4):
                 linewidths=0.5
             )
         for start, end, colour in zip(
-            points_first[m], matched[m], landmark_colours(len(matched[m]))
+            points_first[m].tolist(), matched[m].tolist(), landmark_colours(len(matched[m]))
         ):
             figure.add_artist(
                 ConnectionPatch(

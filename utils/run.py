@@ -100,17 +100,23 @@ class Run:
 
     def __init__(self, folder, options, identity, device):
         self.folder, self.options, self.identity, self.device = folder, options, identity, device
+        self.partial = []  # how the data sets differ from the published ones
         self.logger = self.writer = None
+
+    def note_partial(self, dataset):
+        """Remember, for log and results, if a data set is a partial copy."""
+        if dataset.partial_note is not None and dataset.partial_note not in self.partial:
+            self.partial.append(dataset.partial_note)
 
     @contextmanager
     def open(self, first_lines, events=True):
-        """Make the folder, begin the log with some lines, and open TensorBoard events where the
-        options want them.
-        """
+        """Make the folder, begin the log, and open TensorBoard events if the options want them."""
         self.folder.create(self.identity["config"])
         self.logger = open_log(self.folder, self.options.verbosity)
         for line in first_lines:
             self.logger.info(line)
+        for note in self.partial:
+            self.logger.warning(f"partial data, figures do not compare with published ones: {note}")
         if events and self.options.tensorboardX:
             from torch.utils.tensorboard import (  # slow to import, and not every run wants it
                 SummaryWriter,
