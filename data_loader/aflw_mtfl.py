@@ -97,13 +97,13 @@ class CropTable:
 
 def _parse_test_line(line, where):
     """Return file and landmarks (5, 2) of: path, x of five landmarks, y of five, attributes."""
-    path, *values = line.strip().rsplit(None, 10 + NUM_ATTRIBUTES)
-    if len(values) != 10 + NUM_ATTRIBUTES:
+    columns = line.strip().rsplit(None, 10 + NUM_ATTRIBUTES)
+    if len(columns) != 1 + 10 + NUM_ATTRIBUTES:
         raise UserError(
             f"{where}: expected a path and {10 + NUM_ATTRIBUTES} numbers, "
-            f"found {len(line.split())} columns"
+            f"found {len(columns)} columns"
         )
-    return posix(path), _numbers(values[:10], where).reshape(2, 5).T
+    return posix(columns[0]), _numbers(columns[1:11], where).reshape(2, 5).T
 
 
 def _numbers(texts, where):

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from utils.tps import to_pixels
 
 NORMALISED_LENGTH = 20  # of every descriptor, where vectors are normalised
-CHUNK_ELEMENTS = 1 << 22  # entries of p(v | u) held at a time
+CHUNK_ELEMENTS = 1 << 21  # entries of p(v | u) held at a time: 8 MB, which caches can hold
 
 
 def dense_correlation_loss(
@@ -82,7 +82,7 @@ def _describe(desc, normalize_vectors):
 
     Logits reach 400, too much for half precision.
     """
-    points = desc.flatten(2).mT
+    points = desc.flatten(2).mT.contiguous()
     points = points if points.dtype == torch.float64 else points.float()
     return NORMALISED_LENGTH * F.normalize(points, dim=-1) if normalize_vectors else points
 
