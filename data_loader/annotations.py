@@ -11,6 +11,17 @@ from scipy.io.matlab import MatReadError
 
 from utils.errors import UserError
 
+LOADMAT_ERRORS = (  # what a file leads to that is cut short, damaged or of another kind
+    OSError,
+    ValueError,
+    TypeError,
+    IndexError,
+    NotImplementedError,
+    MemoryError,
+    MatReadError,
+    zlib.error,
+)
+
 
 def read_lines(path):
     """Return the lines of a text file without blank ones at its end."""
@@ -108,7 +119,7 @@ def read_matlab(path, *variables):
     """Return the named variables of a MATLAB file, in that order."""
     try:
         contents = loadmat(path, variable_names=variables)
-    except (OSError, ValueError, TypeError, NotImplementedError, MatReadError, zlib.error) as error:
+    except LOADMAT_ERRORS as error:
         raise UserError(f"{path}: cannot read this MATLAB file ({error})") from error
     for name in variables:
         if name not in contents:
