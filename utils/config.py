@@ -4,6 +4,7 @@ import copy
 import json
 import re
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 
 from utils.build import call, expected_one_of
@@ -29,7 +30,8 @@ UNREAD_NESTED = (
     ("keypoint_regressor", "args", "softmaxarg_mul"),
 )
 CELEBA_FAMILY = ("CelebAPrunedAligned_MAFLVal", "MAFLAligned")
-RUN_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d")
+# Of a run folder: ours, and those of the oldest published runs.
+RUN_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d|\d{4}_\d{6}")
 PRECISIONS = ("float32", "bfloat16")
 CACHES = ("off", "memory")
 
@@ -170,6 +172,19 @@ def read_config(path, overrides=()):
         return check_config(path, raw)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def names_config(function):
+    """Decorate a function of (config, ...): its ``ConfigError``s begin with the config's path."""
+
+    @wraps(function)
+    def named(config, *args, **more):
+        try:
+            return function(config, *args, **more)
+        except ConfigError as error:
+            raise ConfigError(f"{config.path}: {error}") from error
+
+    return named
 
 
 def check_config(path, raw):

@@ -76,10 +76,15 @@ class Trained:
         return self.folder / f"checkpoint-epoch{epoch}.pth"
 
     @property
+    def log_dir(self):
+        """Where info.log and events lie."""
+        models = next(folder for folder in self.folder.parents if folder.name == "models")
+        return models.parent / "log" / self.folder.relative_to(models)
+
+    @property
     def log(self):
         """The text of info.log."""
-        models = self.folder.parents[1]
-        return (models.parent / "log" / self.folder.relative_to(models) / "info.log").read_text()
+        return (self.log_dir / "info.log").read_text()
 
 
 def write_image(path, seed, size=(40, 48)):

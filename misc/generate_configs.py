@@ -1,0 +1,149 @@
+"""Write the configs of the 111 published experiments, from the templates in configs/templates/.
+
+    python misc/generate_configs.py            # write what differs
+    python misc/generate_configs.py --check    # write nothing; exit code 2 if anything differs
+
+A template is the config of a whole family, with a slot, "{name}", for each value that varies in
+it. ``slots.json`` says what the backbone, the dimension (over the backbone) and the data set put
+there; a slot that holds null leaves its key out. What belongs to a single experiment is filled in
+here: the dimension, the loss with or without DVE, the checkpoint to start from and the number of
+annotations.
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/…`
+
+from misc.published import PROJECT, SAVED, checkpoint_path, load_experiments  # noqa: E402
+from utils.cli import run  # noqa: E402
+from utils.errors import UserError  # noqa: E402
+
+CONFIGS = PROJECT / "configs"
+TEMPLATES = CONFIGS / "templates"
+SLOT = re.compile(r"\{(\w+)\}")
+INDENT, LINE_LENGTH = 4, 100
+
+
+def family(facts):
+    """Return the name of the template of an experiment's family."""
+    if "annotations" in facts:
+        return "few_annotations"
+    return {"embedding": "embedding", "finetune": "finetune", "keypoints": "landmarks"}[
+        facts["task"]
+    ]
+
+
+def config_path(name, facts):
+    """Return where an experiment's config lies, below configs/; folder-stem is its name."""
+    folder = facts["dataset"]
+    folder += "-limit-annos" if "annotations" in facts else ""
+    folder += "-ft" if facts["finetuned"] else ""
+    folder += "-keypoints" if facts["task"] == "keypoints" else ""
+    return Path(folder, f"{name.removeprefix(f'{folder}-')}.json")
+
+
+def starts_from(facts):
+    """Return the experiment whose network this one starts from, None for an embedding."""
+    model = f"{facts['backbone']}-{facts['dim']}d{'-dve' if facts['dve'] else ''}"
+    if facts["task"] == "embedding":
+        return None
+    on_finetuned = facts["task"] == "keypoints" and facts["finetuned"]
+    return f"{facts['dataset']}-ft-celeba-{model}" if on_finetuned else f"celeba-{model}"
+
+
+def fill_slots(template, values):
+    """Return a template with its slots filled; members that become null are left out."""
+    if isinstance(template, dict):
+        filled = {key: fill_slots(part, values) for key, part in template.items()}
+        return {key: part for key, part in filled.items() if part is not None}
+    slot = SLOT.fullmatch(template) if isinstance(template, str) else None
+    if slot is None:
+        return template
+    if slot[1] not in values:
+        known = ", ".join(sorted(values))
+        raise UserError(f"no value for the slot {template}, expected one of: {known}")
+    return values[slot[1]]
+
+
+def layout(value, indent=0, used=0):
+    """Return plain data as JSON text. An object that does not fit on a line is opened: simple
+    members share lines, and where some are objects each has its own.
+
+    indent: of the line that the value is on; used: characters before it on that line.
+    """
+    line = json.dumps(value)
+    if not isinstance(value, dict) or indent + used + len(line) < LINE_LENGTH:
+        return line
+    inner = indent + INDENT
+    members = [
+        f"{json.dumps(name)}: {layout(part, inner, len(json.dumps(name)) + 2)}"
+        for name, part in value.items()
+    ]
+    nested = any(isinstance(part, dict) for part in value.values())
+    lines = members if nested else _packed(members, LINE_LENGTH - inner - 1)
+    body = ",\n".join(" " * inner + text for text in lines)
+    return "{\n" + body + "\n" + " " * indent + "}"
+
+
+def _packed(members, width):
+    lines = members[:1]
+    for member in members[1:]:
+        if len(lines[-1]) + len(f", {member}") <= width:
+            lines[-1] += f", {member}"
+        else:
+            lines.append(member)
+    return lines
+
+
+def generate():
+    """Return {path below configs/: text} of all published experiments."""
+    published, slots = load_experiments(), _read_template("slots")
+    texts = {}
+    for name, facts in published.items():
+        start = starts_from(facts)
+        values = {
+            **slots["backbones"][facts["backbone"]],
+            **slots["dimensions"].get(str(facts["dim"]), {}),
+            **slots["datasets"][facts["dataset"]],
+            "dim": facts["dim"],
+            "loss": "dense_correlation_loss" + ("_dve" if facts["dve"] else ""),
+            "finetune_from": start and f"{SAVED}/{checkpoint_path(start, published[start])}",
+            "annotations": facts.get("annotations"),
+        }
+        config = fill_slots(_read_template(family(facts)), values)
+        texts[config_path(name, facts)] = layout(config) + "\n"
+    return texts
+
+
+def _read_template(name):
+    return json.loads((TEMPLATES / f"{name}.json").read_text())
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
+    parser.add_argument(
+        "--into", type=Path, default=CONFIGS, metavar="FOLDER", help="default: the project's own"
+    )
+    args = parser.parse_args(argv)
+    texts = {args.into / path: text for path, text in generate().items()}
+    stale = [p for p, text in texts.items() if not p.is_file() or p.read_text() != text]
+    if args.check and stale:
+        raise UserError(
+            f"{len(stale)} of {len(texts)} configs are not as generated, {stale[0]} for one; "
+            "change configs/templates/ and run misc/generate_configs.py"
+        )
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(texts[path])
+    print(f"{len(texts)} configs, {len(stale)} written")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
