@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from base.monitor import Monitor
 from utils.checkpoint import load_weights, save_checkpoint
-from utils.errors import UserError
+from utils.errors import UserError, blamed_on
 
 POSTFIX_EVERY = 20  # steps; reading the loss makes the host wait for the device
 
@@ -49,19 +49,18 @@ class BaseTrainer:
         self.last_epoch = 0  # the last one that is finished
 
     def fit(self):
-        """Train to the last epoch; returns the values of the last one."""
+        """Train to the last epoch, or until patience runs out; returns the last one's values."""
         values = {}
-        for epoch in range(self.last_epoch + 1, self.options.epochs + 1):
+        while self.last_epoch < self.options.epochs and not self.monitor.exhausted:
+            epoch = self.last_epoch + 1
             values = self._run_epoch(epoch)
             self.last_epoch = epoch
             improved = self.monitor.update(values)
-            stop = self.monitor.exhausted
-            self._save(epoch, improved, last=stop or epoch == self.options.epochs)
-            if stop:
-                self.run.logger.info(
-                    f"stopped: no better {self.monitor.name} for {self.options.patience} epochs"
-                )
-                break
+            self._save(epoch, improved, last=self.monitor.exhausted or epoch == self.options.epochs)
+        if self.monitor.exhausted:
+            self.run.logger.info(
+                f"stopped: no better {self.monitor.name} for {self.options.patience} epochs"
+            )
         return values
 
     def _run_epoch(self, epoch):
@@ -127,17 +126,14 @@ class BaseTrainer:
                 self.run.writer.add_scalar(name, value, epoch)
 
     def _save(self, epoch, improved, last):
-        state = None
-        if last or epoch % self.options.save_period == 0:
-            state = self._state(epoch)
-            path = self.run.folder.model_dir / f"checkpoint-epoch{epoch}.pth"
-            save_checkpoint(path, state)
-            self.run.logger.debug(f"saved {path}")
-        watched = self.monitor.name is not None
+        folder, watched = self.run.folder.model_dir, self.monitor.name is not None
+        # The best comes first: a run killed in between repeats the epoch, and so writes it again.
         if improved and (watched or last):  # unwatched, the last epoch counts as the best
-            save_checkpoint(
-                self.run.folder.model_dir / "model_best.pth", state or self._state(epoch)
-            )
+            save_checkpoint(folder / "model_best.pth", self._state(epoch))
+        if last or epoch % self.options.save_period == 0:
+            path = folder / f"checkpoint-epoch{epoch}.pth"
+            save_checkpoint(path, self._state(epoch))
+            self.run.logger.debug(f"saved {path}")
 
     def _state(self, epoch):
         return {
@@ -152,7 +148,8 @@ class BaseTrainer:
     def resume(self, checkpoint, path):
         """Go on after the epoch of a checkpoint; ``path`` is for messages."""
         load_weights(self.model, checkpoint["state_dict"], path)
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        with blamed_on(f"{path}: the optimizer's state does not fit"):
+            self.optimizer.load_state_dict(checkpoint["optimizer"])
         if self.scheduler is not None and checkpoint["scheduler"] is not None:
             self.scheduler.load_state_dict(checkpoint["scheduler"])
         self.monitor.load_state_dict(checkpoint["monitor"])

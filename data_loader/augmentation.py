@@ -118,18 +118,20 @@ def jpeg_noise(images, sides, qualities):
         resize_matrices(sides, size, n, canvas).to(images.device)
         for size, n in ((heights, H), (widths, W))
     ]
-    return resize(jpeg(resize(images.float(), *there), qualities), *back)
+    return resize(jpeg(resize(images.float(), *there), sides, qualities), *back)
 
 
-def jpeg(images, qualities):
+def jpeg(images, sides, qualities):
     """Compress and decompress images (B, 3, h, w), 0..255, h and w multiples of 16, as 4:2:0 JPEG
-    of each quality (B,).
+    of each quality (B,). What lies beyond each image's side (B,) repeats its last row and column.
     """
     ycc = torch.einsum("cd,bdhw->bchw", torch.tensor(RGB_TO_YCC, device=images.device), images)
     luma, chroma = ycc[:, :1] - 128, F.avg_pool2d(ycc[:, 1:], 2)
     luma = _quantise(luma, _quantisation_table(LUMA_TABLE, qualities).to(images.device)) + 128
     chroma = _quantise(chroma, _quantisation_table(CHROMA_TABLE, qualities).to(images.device))
-    chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
+    halves, canvas = (sides + 1) // 2, images.shape[-1]
+    up = resize_matrices(halves, 2 * halves, canvas, canvas // 2).to(images.device)
+    chroma = up[:, None] @ chroma @ up[:, None].mT  # ends at each image's own edge, as in libjpeg
     ycc = torch.cat([luma, chroma], dim=1)
     rgb = torch.einsum("cd,bdhw->bchw", torch.tensor(YCC_TO_RGB, device=images.device), ycc)
     return rgb.round_().clamp_(0, 255)

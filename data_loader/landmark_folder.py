@@ -58,7 +58,8 @@ class LandmarkFolder(ImageFileDataset):
 
     @classmethod
     def is_annotated(cls, root, **args):
-        return (Path(root) / "landmarks.csv").is_file()
+        root = Path(root)
+        return (root / "landmarks.csv").is_file() or not root.is_dir()  # told when built
 
     def _take_landmarks(self, names, table, eye_indices, annotation):
         missing = next((path for path in self.paths if not path.is_file()), None)

@@ -32,7 +32,9 @@ VARIANTS = ("literal", "ours", "literal, no loss", "ours, no loss")
 
 
 def make_step(variant):
-    """Return a function that makes one training step of SmallNet 64-d with DVE, 32 pairs of 70 x 70 pixels."""
+    """Return a function that makes one training step of SmallNet 64-d with DVE, 32 pairs of 70 x 70
+    pixels.
+    """
     torch.manual_seed(0)
     network = SmallNet(CHANNELS)
     if variant.startswith("ours"):
@@ -63,7 +65,9 @@ def make_step(variant):
 
 
 def measure(variant, repeats):
-    """Return the seconds of each step, after one that is not counted, the losses, and the peak memory in GiB."""
+    """Return the seconds of each step, after one that is not counted, the losses, and the peak
+    memory in GiB.
+    """
     step = make_step(variant)
     losses, seconds = [step()], []
     for _ in range(repeats):
@@ -102,12 +106,16 @@ def table(results):
         statistics.median(a["seconds"]) / statistics.median(b["seconds"]),
         a["peak_memory_gib"] / b["peak_memory_gib"],
     ]
-    return "\n".join(lines + ["| literal / ours | " + " | ".join(f"{r:.1f}" for r in ratios) + " |"])
+    return "\n".join(
+        lines + ["| literal / ours | " + " | ".join(f"{r:.1f}" for r in ratios) + " |"]
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5, help="counted steps (default: %(default)s)")
+    parser.add_argument(
+        "--repeats", type=int, default=5, help="counted steps (default: %(default)s)"
+    )
     parser.add_argument("--output", default="docs/benchmarks.json", help="(default: %(default)s)")
     parser.add_argument("--variant", choices=VARIANTS, help="measure this alone, print JSON")
     args = parser.parse_args()

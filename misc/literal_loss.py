@@ -24,7 +24,8 @@ def literal_loss(desc1, desc2, grid, dve, pow=0.5, normalize_vectors=True):
         )
         if dve:
             prob = (first.T @ auxiliary).softmax(dim=1)
-            first = (prob[None] * auxiliary[:, None, :]).sum(dim=2)  # (C, cells, cells) before the sum
+            # (C, cells, cells) before the sum
+            first = (prob[None] * auxiliary[:, None, :]).sum(dim=2)
         prob = (first.T @ second).softmax(dim=1)
         warped = (grid[b, ::stride, ::stride].reshape(-1, 2) + 1) / 2 * torch.tensor([W - 1, H - 1])
         cost = (warped[:, None] - pixels[None]).norm(dim=-1) ** pow

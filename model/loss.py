@@ -52,9 +52,10 @@ def exchange(points):
     Sum_w p(w | u; x, xa) Phi_w(xa), which is attention.
     """
     auxiliary = points.roll(-1, dims=0)
-    rebuilt = F.scaled_dot_product_attention(
-        points[:, None], auxiliary[:, None], auxiliary[:, None], scale=1
-    )
+    with torch.autocast(points.device.type, enabled=False):
+        rebuilt = F.scaled_dot_product_attention(
+            points[:, None], auxiliary[:, None], auxiliary[:, None], scale=1
+        )
     return rebuilt[:, 0]
 
 

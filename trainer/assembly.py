@@ -12,21 +12,26 @@ from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
 from model.keypoint_regressor import landmark_model
 from utils.build import build, check_arguments, look_up
 from utils.errors import ConfigError
+from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES
 from utils.warper import Warper, WarperSingle
 
 WARPERS = {cls.__name__: cls for cls in (Warper, WarperSingle)}
-OPTIMIZERS = {
-    name: cls
-    for name, cls in vars(torch.optim).items()
-    if inspect.isclass(cls) and issubclass(cls, torch.optim.Optimizer)
-}
-SCHEDULERS = {
-    name: cls
-    for name, cls in vars(torch.optim.lr_scheduler).items()
-    if inspect.isclass(cls)
-    and issubclass(cls, torch.optim.lr_scheduler.LRScheduler)
-    and cls is not torch.optim.lr_scheduler.ReduceLROnPlateau  # steps by a value, not by the epoch
-}
+# What a config cannot name: bases, and what takes a closure, a function, a value or other objects.
+UNFIT = {"Optimizer", "LBFGS", "LRScheduler", "LambdaLR", "MultiplicativeLR", "ReduceLROnPlateau"}
+UNFIT |= {"SequentialLR", "ChainedScheduler"}
+
+
+def _public_subclasses(module, base):
+    """Return {name: class} of a module's subclasses of ``base`` that a config can name."""
+    return {
+        name: cls
+        for name, cls in vars(module).items()
+        if inspect.isclass(cls) and issubclass(cls, base) and name not in UNFIT
+    }
+
+
+OPTIMIZERS = _public_subclasses(torch.optim, torch.optim.Optimizer)
+SCHEDULERS = _public_subclasses(torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler)
 
 
 def build_dataset(experiment, split):
@@ -55,7 +60,10 @@ def evaluation_dataset(experiment, name=None):
         check_arguments(other, args, "--eval_data: dataset.args", runtime=("split",))
     if not other.is_annotated(**args):
         return None
-    return build({"type": other.__name__, "args": args}, DATASETS, "dataset", split="test")
+    dataset = build({"type": other.__name__, "args": args}, DATASETS, "dataset", split="test")
+    if not experiment.is_landmark and len(dataset) < 2:
+        raise ConfigError("dataset: matching takes two images, but split 'test' has only one")
+    return dataset
 
 
 def _arguments_for(other, own, args):
@@ -134,6 +142,14 @@ def build_metrics(experiment, dataset):
         name: partial(look_up(name, METRICS, "metrics"), eye_indices=dataset.eye_indices)
         for name in experiment.metrics
     }
+
+
+def checked_pictures(experiment):
+    """Return the names of the config's pictures, once they are known to be valid."""
+    registry = LANDMARK_PICTURES if experiment.is_landmark else EMBEDDING_PICTURES
+    for name in experiment.visualizations:
+        look_up(name, registry, "visualizations")
+    return experiment.visualizations
 
 
 def build_optimizer(experiment, model):

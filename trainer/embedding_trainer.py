@@ -4,6 +4,7 @@ import torch
 
 from base.base_trainer import BaseTrainer, RunningMean
 from data_loader.augmentation import augment, normalise
+from utils.errors import blamed_on
 from utils.keyed_random import sample_keys
 from utils.visualization import embedding_pictures
 
@@ -74,4 +75,5 @@ class EmbeddingTrainer(BaseTrainer):
         images = torch.cat(views).contiguous(memory_format=torch.channels_last)
         with self.autocast():
             descriptors = self.model(images)
-        return self.loss(*descriptors.chunk(2), pair.grid)
+        with blamed_on("batch_size, dataset.args"):
+            return self.loss(*descriptors.chunk(2), pair.grid)

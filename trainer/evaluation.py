@@ -11,6 +11,7 @@ from model.loss import cell_stride
 from model.matching import match_landmarks, pixel_error
 from model.metric import inter_ocular_error
 from trainer.descriptors import DescriptorExtractor
+from utils.errors import blamed_on
 from utils.warper import Warper
 
 EVALUATION_BATCH = 32  # images; even, since they are taken two by two
@@ -62,7 +63,8 @@ def match_pairs(backbone, pair):
     images = torch.cat([pair.first[0::2], pair.second[0::2], pair.second[1::2]])
     maps = backbone(normalise(images).contiguous(memory_format=torch.channels_last))
     source, same, different = maps.split(m)
-    stride = cell_stride(maps.shape[-2:], images.shape[-2:])
+    with blamed_on("dataset.args"):
+        stride = cell_stride(maps.shape[-2:], images.shape[-2:])
     points = pair.keypts_first[0::2]
     return {
         "same": (match_landmarks(source, points, same, stride), pair.keypts_second[0::2]),

@@ -22,9 +22,7 @@ class LandmarkTrainer(BaseTrainer):
 
     def train_step(self, batch, epoch):
         """Return the loss of a batch of descriptors."""
-        with self.autocast():
-            predicted = self.regressor(batch["descriptors"])
-        return self.loss(predicted.float(), batch["target"])
+        return self.loss(self.regressor(batch["descriptors"]), batch["target"])
 
     @torch.no_grad()
     def validate(self, epoch):

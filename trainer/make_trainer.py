@@ -25,12 +25,17 @@ def make_trainer(experiment, run, start, limits):
 
 
 def _loader(dataset, experiment, run, limits, training):
-    """Return a loader of a data set, within the limits, decoded once if the config says so."""
-    samples = limits.cut(MemoryCache(dataset) if experiment.cache == "memory" else dataset)
+    """Return a loader of a data set, within the limits."""
+    samples = limits.cut(dataset)
     size = limits.cut_batch(experiment.batch_size if training else VALIDATION_BATCH)
     if training and len(samples) < size:
         raise ConfigError(f"batch_size = {size}, but the training set has {len(samples)} images")
     return make_loader(samples, size, run.device, experiment.seed, training, experiment.num_workers)
+
+
+def _cached(dataset, experiment):
+    """Return a data set that is decoded once if the config says so."""
+    return MemoryCache(dataset) if experiment.cache == "memory" else dataset
 
 
 def _datasets(experiment, run):
@@ -51,14 +56,14 @@ def _make_embedding_trainer(experiment, run, start, limits):
         backbone,
         optimizer,
         assembly.build_scheduler(experiment, optimizer),
-        _loader(train_set, experiment, run, limits, training=True),
+        _loader(_cached(train_set, experiment), experiment, run, limits, training=True),
         run,
         warper=warper,
         loss=loss,
-        val_loader=_loader(val_set, experiment, run, limits, training=False),
+        val_loader=_loader(_cached(val_set, experiment), experiment, run, limits, training=False),
         augmented=train_set.do_augmentations,
         warp_val=experiment.warp_val,
-        pictures=experiment.visualizations,
+        pictures=assembly.checked_pictures(experiment),
     )
 
 
@@ -88,16 +93,18 @@ def _make_landmark_trainer(experiment, run, start, limits):
         optimizer,
         assembly.build_scheduler(experiment, optimizer),
         source(
-            _restrict(train_set, experiment),
+            _restrict(_cached(train_set, experiment), experiment),
             True,
             warper=warper,
             augmented=train_set.do_augmentations,
         ),
         run,
-        val_source=source(val_set, False, warper=warper if experiment.warp_val else None),
+        val_source=source(
+            _cached(val_set, experiment), False, warper=warper if experiment.warp_val else None
+        ),
         loss=assembly.build_loss(experiment),
         metrics=assembly.build_metrics(experiment, train_set),
-        pictures=experiment.visualizations,
+        pictures=assembly.checked_pictures(experiment),
     )
 
 

@@ -5,10 +5,12 @@ import torch
 from trainer import assembly
 from trainer.limits import NO_LIMITS
 from trainer.results import evaluate, load_for_evaluation, save_results
+from utils.config import names_config
 from utils.errors import UserError
 from utils.run import Run, RunFolder
 
 
+@names_config
 def evaluate_checkpoint(config, path, device, eval_data=None, output=None, limits=NO_LIMITS):
     """Evaluate a checkpoint in a run folder of its own; returns {name: value}.
 

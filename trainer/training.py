@@ -11,6 +11,7 @@ from trainer.limits import NO_LIMITS
 from trainer.make_trainer import make_trainer
 from trainer.results import evaluate, save_results
 from trainer.start import Start
+from utils.config import names_config
 from utils.device import peak_memory_gib
 from utils.errors import UserError
 from utils.run import Run, open_log
@@ -43,6 +44,7 @@ def _log_spread(figures, logger):
         logger.info(f"{name} -> mean: {np.mean(values):.4f}, std: {np.std(values):.4f}")
 
 
+@names_config
 def train(config, folder, seed, device, start, limits=NO_LIMITS):
     """Train with one seed, evaluate, write results.json.
 

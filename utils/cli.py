@@ -60,6 +60,9 @@ def evaluation_program(description):
 def parse_seeds(text):
     """Parse "0,1,2"; raises ``argparse.ArgumentTypeError``."""
     try:
-        return [int(seed) for seed in text.split(",")]
+        seeds = [int(seed) for seed in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"'{text}', expected numbers such as 0,1,2") from error
+    if len(set(seeds)) < len(seeds) or not all(0 <= seed < 1 << 63 for seed in seeds):
+        raise argparse.ArgumentTypeError(f"'{text}', expected different numbers, 0 to 2^63 - 1")
+    return seeds

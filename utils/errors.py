@@ -1,5 +1,7 @@
 """What a user can get wrong, told in one line."""
 
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """A mistake outside the code (a key, a file, a value).
@@ -10,6 +12,15 @@ class UserError(Exception):
 
 class ConfigError(UserError):
     """A config, or a command-line override of one, that cannot be used as it stands."""
+
+
+@contextmanager
+def blamed_on(where):
+    """Turn a ``ValueError`` into a ``ConfigError`` that begins with ``where``, a key or a file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def one_line(error):

@@ -52,7 +52,8 @@ def uniform(keys, stream, shape=()):
     count = math.prod(shape)
     base = mix(keys ^ mix(torch.tensor(stream + 1) * GOLDEN_GAMMA))
     bits = mix(base[:, None] + torch.arange(1, count + 1) * GOLDEN_GAMMA)
-    return ((_shift_right(bits, 40).float() + 0.5) / (1 << 24)).reshape(-1, *shape)
+    # 23 bits and a half are exact in float32; of 24 the largest would round up to 1.
+    return ((_shift_right(bits, 41).float() + 0.5) / (1 << 23)).reshape(-1, *shape)
 
 
 def normal(keys, stream, shape=()):

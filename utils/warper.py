@@ -16,39 +16,55 @@ CONTROLS_ALL, CONTROLS_SUBSET, SUBSET_MASK, ROTATION, SCALE, TRANSLATION = range
 
 @dataclass(frozen=True)
 class WarpDeviations:
-    """Standard deviations of one random warp.
+    """Standard deviations of one random warp, named as in configs.
 
-    Normalised units, a factor for ``scale``, degrees for rotation.
+    Control points, and others for a random half of their coordinates; translation; all
+    normalised. Scale, a factor; rotation, degrees.
     """
 
-    controls_all: float
-    controls_subset: float
-    translation: float
-    scale: float
-    rotation_deg: float
+    warpsd_all: float
+    warpsd_subset: float
+    transsd: float
+    scalesd: float
+    rotsd: float
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} = {value}, expected a number >= 0")
+
+    def times(self, bend, affine):
+        """Return them with those of the control points times ``bend``, the others ``affine``."""
+        return WarpDeviations(
+            self.warpsd_all * bend,
+            self.warpsd_subset * bend,
+            self.transsd * affine,
+            self.scalesd * affine,
+            self.rotsd * affine,
+        )
 
     def draw_keyed(self, keys, warp_number):
         """Draw a warp for each key (B,); ``warp_number`` tells the warps of one sample apart."""
         stream = warp_number * STREAMS_PER_WARP
         shape = (tps.NUM_CONTROLS, 2)
-        controls = keyed_random.normal(keys, stream + CONTROLS_ALL, shape) * self.controls_all
-        subset = keyed_random.normal(keys, stream + CONTROLS_SUBSET, shape) * self.controls_subset
+        controls = keyed_random.normal(keys, stream + CONTROLS_ALL, shape) * self.warpsd_all
+        subset = keyed_random.normal(keys, stream + CONTROLS_SUBSET, shape) * self.warpsd_subset
         in_subset = keyed_random.uniform(keys, stream + SUBSET_MASK, shape) > 0.5
         return tps.WarpParameters(
             control_weights=torch.where(in_subset, subset, controls),
-            rotation_deg=keyed_random.normal(keys, stream + ROTATION) * self.rotation_deg,
-            scale=1 + keyed_random.normal(keys, stream + SCALE) * self.scale,
-            translation=keyed_random.normal(keys, stream + TRANSLATION, (2,)) * self.translation,
+            rotation_deg=keyed_random.normal(keys, stream + ROTATION) * self.rotsd,
+            scale=1 + keyed_random.normal(keys, stream + SCALE) * self.scalesd,
+            translation=keyed_random.normal(keys, stream + TRANSLATION, (2,)) * self.transsd,
         )
 
     def draw_published(self):
         """Draw one warp from torch's global CPU generator, in the published order of calls."""
-        controls = torch.randn(tps.NUM_CONTROLS, 2) * self.controls_all
+        controls = torch.randn(tps.NUM_CONTROLS, 2) * self.warpsd_all
         in_subset = torch.rand(tps.NUM_CONTROLS, 2) > 0.5
-        controls[in_subset] = torch.randn(int(in_subset.sum())) * self.controls_subset
-        rotation = torch.randn(1) * self.rotation_deg
-        scale = 1 + torch.randn(1) * self.scale
-        translation = torch.cat([torch.randn(1), torch.randn(1)]) * self.translation
+        controls[in_subset] = torch.randn(int(in_subset.sum())) * self.warpsd_subset
+        rotation = torch.randn(1) * self.rotsd
+        scale = 1 + torch.randn(1) * self.scalesd
+        translation = torch.cat([torch.randn(1), torch.randn(1)]) * self.transsd
         return tps.WarpParameters(controls[None], rotation, scale, translation[None])
 
 
@@ -80,10 +96,6 @@ class RandomWarp:
                 f"crop = {crop}, expected 0 <= crop < {(min(H, W) + 1) // 2}, "
                 f"half of the {W}x{H} image"
             )
-        for deviation in deviations:
-            negative = {name: value for name, value in vars(deviation).items() if value < 0}
-            if negative:
-                raise ValueError(f"deviations {negative}: expected numbers >= 0")
         self.H, self.W, self.crop, self.deviations = H, W, crop, deviations
         self._basis = tps.tps_basis(tps.lattice(H, W))
 
@@ -157,15 +169,10 @@ class Warper(RandomWarp):
         im1_multiplier: float = 0.5,
         im1_multiplier_aff: float = 1,
     ):
-        bend, affine = im1_multiplier, im1_multiplier_aff
-        first = WarpDeviations(
-            warpsd_all * bend,
-            warpsd_subset * bend,
-            transsd * affine,
-            scalesd * affine,
-            rotsd * affine,
-        )
         second = WarpDeviations(warpsd_all, warpsd_subset, transsd, scalesd, rotsd)
+        if min(im1_multiplier, im1_multiplier_aff) < 0:
+            raise ValueError("im1_multiplier and im1_multiplier_aff: expected numbers >= 0")
+        first = second.times(im1_multiplier, im1_multiplier_aff)
         super().__init__(H, W, crop, [first, second])
 
     def __call__(self, images, keypts, draws):

@@ -1,0 +1,101 @@
+"""Descriptors of annotated images, computed live or kept."""
+
+import pytest
+import torch
+
+from data_loader.augmentation import normalise
+from data_loader.loaders import MemoryCache, make_loader
+from data_loader.restricted import RestrictedAnnotations
+from data_loader.synthetic_faces import SyntheticFaces
+from model.keypoint_regressor import FrozenBackbone
+from model.smallnet import SmallNet
+from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors
+from utils.warper import WarperSingle
+
+CPU = torch.device("cpu")
+
+
+def faces(count=7):
+    return SyntheticFaces("train", imwidth=24, crop=4, use_keypoints=True, num_images=count)
+
+
+@pytest.fixture
+def frozen():
+    torch.manual_seed(0)
+    return FrozenBackbone(SmallNet(4))
+
+
+def both_sources(dataset, frozen, training=True, **extraction):
+    extract = DescriptorExtractor(frozen, 4, CPU, 5, **extraction)
+    return [source(make_loader(dataset, 3, CPU, seed=1, training=training), extract)
+            for source in (LiveDescriptors, CachedDescriptors)]
+
+
+def assert_same_batches(live, cached):
+    for batch, same in zip(live, cached, strict=True):
+        assert torch.equal(same["index"], batch["index"])
+        torch.testing.assert_close(same["target"], batch["target"])
+        difference = (same["descriptors"] - batch["descriptors"]).abs()
+        assert difference.mean() < 1e-3 * batch["descriptors"].abs().mean()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_cached_descriptors_are_the_live_ones_in_every_epoch(frozen, training):
+    live, cached = both_sources(faces(10), frozen, training)
+    for epoch in (1, 2):
+        live.batch_sampler.epoch = cached.batch_sampler.epoch = epoch
+        assert_same_batches(live, cached)
+
+
+def test_cache_fixes_the_warps_of_epoch_0(frozen):
+    live, cached = both_sources(faces(6), frozen, warper=WarperSingle(24, 24, 4, rotsd=20))
+    assert_same_batches(live, cached)
+    fixed = {int(n): row for batch in cached for n, row in zip(batch["index"], batch["target"])}
+    live.batch_sampler.epoch = cached.batch_sampler.epoch = 1
+    for batch, again in zip(live, cached, strict=True):
+        assert all(torch.equal(row, fixed[int(n)])
+                   for n, row in zip(again["index"], again["target"]))
+        assert (again["target"] - batch["target"]).abs().max() > 0.02
+
+
+def test_descriptors_of_augmented_images_differ_from_epoch_to_epoch(frozen):
+    live, plain = (both_sources(faces(6), frozen, augmented=augmented)[0]
+                   for augmented in (True, False))
+    first, unchanged = ([batch["descriptors"] for batch in source] for source in (live, plain))
+    again = [batch["descriptors"] for batch in live]
+    live.batch_sampler.epoch = 1
+    later = torch.cat([batch["descriptors"][batch["index"].argsort()] for batch in live])
+    assert torch.equal(torch.cat(first), torch.cat(again))
+    for other in (torch.cat(unchanged), later):
+        assert (torch.cat(first) - other).abs().mean() > 0.01 * other.abs().mean()
+
+
+def test_copies_of_few_annotations_get_warps_of_their_own(frozen):
+    copies = RestrictedAnnotations(faces(), 1, 0)
+    _, cached = both_sources(copies, frozen, False, warper=WarperSingle(24, 24, 4, rotsd=20))
+    targets = torch.cat([batch["target"] for batch in cached])
+    assert len(targets.flatten(1).unique(dim=0)) == len(copies) == 7
+
+
+def test_descriptors_are_computed_once(frozen):
+    calls = []
+    frozen.register_forward_hook(lambda module, inputs, output: calls.append(len(output)))
+    _, cached = both_sources(MemoryCache(faces(40)), frozen)
+    for epoch in (1, 2):
+        cached.batch_sampler.epoch = epoch
+        assert len(list(cached)) == 13
+    assert sum(calls) == 40
+
+
+def test_extraction_crops_normalises_and_moves_landmarks(frozen):
+    dataset = faces(3)
+    (batch,) = make_loader(dataset, 3, CPU)
+    part = DescriptorExtractor(frozen, 4, CPU)(batch, epoch=9)
+    for n, item in enumerate(dataset[n] for n in range(3)):
+        window = item["image"][:, 4:20, 4:20]
+        assert torch.equal(part["images"][n], window)
+        expected = frozen(normalise(window[None]))[0]
+        torch.testing.assert_close(part["descriptors"][n], expected, rtol=1e-4, atol=1e-5)
+        assert part["target"][n].numpy() == pytest.approx(
+            (item["keypts"].numpy() - 4) / 15 * 2 - 1, abs=1e-5)
+    assert not part["descriptors"].requires_grad
