@@ -33,8 +33,8 @@ class RunningMean:
 class BaseTrainer:
     """Runs the epochs of one training and keeps its files.
 
-    A subclass offers ``train_step(batch, epoch) -> loss``, ``validate(epoch) -> {name: value}`` and
-    ``draw_pictures(epoch)``.
+    A subclass offers ``train_step(batch, epoch) -> loss``, ``validate(epoch) -> {name: value}``,
+    ``value_names``, those of all values of an epoch, and ``draw_pictures(epoch)``.
 
     model, optimizer, scheduler: scheduler may be None; loader: training batches, whose
     ``batch_sampler.epoch`` is set.

@@ -21,6 +21,13 @@ class Monitor:
         self.best = math.inf  # of sign * value
         self.epochs_without_gain = 0
 
+    def check(self, names):
+        """Raise ``ConfigError`` if the monitored value is none of the names an epoch has."""
+        if self.name is not None and self.name not in names:
+            raise ConfigError(
+                f"trainer.monitor: no value '{self.name}', expected one of {', '.join(names)}"
+            )
+
     def update(self, values):
         """Take the values of an epoch.
 
@@ -28,11 +35,6 @@ class Monitor:
         """
         if self.name is None:
             return True
-        if self.name not in values:
-            raise ConfigError(
-                f"trainer.monitor: no value '{self.name}', "
-                f"expected one of {', '.join(sorted(values))}"
-            )
         value = self.sign * values[self.name]
         improved = value < self.best
         self.best = value if improved else self.best

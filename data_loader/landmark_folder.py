@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class LandmarkFolder(ImageFileDataset):
         crop: int = 0,
         use_keypoints: bool = False,
         do_augmentations: bool = True,
-        eye_indices: list = (0, 1),
+        eye_indices: list | None = None,
     ):
         super().__init__(split, imwidth, crop, use_keypoints, do_augmentations)
         root = Path(root)
@@ -50,7 +50,8 @@ class LandmarkFolder(ImageFileDataset):
         names = _of_split(names, table, split)
         if not names:
             raise UserError(
-                f"{folder}: no images of split '{split}' (suffixes {' '.join(IMAGE_SUFFIXES)})"
+                f"{folder}: no images of split '{split}' (suffixes {' '.join(IMAGE_SUFFIXES)}); "
+                "a column 'split' in landmarks.csv says which image belongs to which"
             )
         self.paths = [folder / name for name in names]
         if use_keypoints:
@@ -67,14 +68,14 @@ class LandmarkFolder(ImageFileDataset):
             raise UserError(f"{annotation}: lists {missing.name}, but {missing} does not exist")
         self.landmarks = np.stack([table[name][1] for name in names])
         self.num_landmarks = self.landmarks.shape[1]
-        self.eye_indices = tuple(eye_indices)
-        if len(self.eye_indices) != 2 or not all(
-            0 <= i < self.num_landmarks for i in self.eye_indices
-        ):
+        if eye_indices is None:
+            eye_indices = (0, 1) if self.num_landmarks > 1 else ()
+        elif len(eye_indices) != 2 or not all(0 <= i < self.num_landmarks for i in eye_indices):
             raise ValueError(
-                f"eye_indices = {list(eye_indices)}, expected two of the "
+                f"eye_indices = {eye_indices}, expected two of the "
                 f"{self.num_landmarks} landmarks, 0 to {self.num_landmarks - 1}"
             )
+        self.eye_indices = tuple(eye_indices)
 
 
 def read_landmark_csv(path):
@@ -119,7 +120,7 @@ def _parse_row(row, header, first, where):
         raise UserError(f"{where}: expected numbers ({error})") from error
     if not np.isfinite(values).all():
         raise UserError(f"{where}: expected finite coordinates")
-    return row[0].strip(), (split, values)
+    return PurePosixPath(row[0].strip()).as_posix(), (split, values)
 
 
 def _all_names(folder, table):

@@ -16,7 +16,7 @@ class SyntheticFaces(KeypointDataset):
     """
 
     def __init__(self, split: str, imwidth: int, crop: int = 0, use_keypoints: bool = False,
-                 do_augmentations: bool = True, num_images: int = None,
+                 do_augmentations: bool = True, num_images: int | None = None,
                  images_per_identity: int = 1, num_landmarks: int = 5, seed: int = 0):
         super().__init__(split, imwidth, crop, use_keypoints, do_augmentations)
         num_images = NUM_IMAGES[split] if num_images is None else num_images

@@ -10,8 +10,9 @@ from data_loader import DATASETS
 from tests.data_helpers.tiny_runs import EMBEDDING, LANDMARKS, ROOT
 from trainer import assembly
 from utils.build import check_arguments, look_up
-from utils.config import Experiment, read_config
+from utils.config import read_config
 from utils.errors import ConfigError
+from utils.experiment import Experiment
 from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES
 
 CONFIGS = sorted(

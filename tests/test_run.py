@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils.config import TrainerOptions
 from utils.errors import UserError
+from utils.experiment import TrainerOptions
 from utils.run import Run, RunFolder, newest_checkpoint, open_log, write_json
 
 STAMP = "2019-08-08_17-56-24"

@@ -21,8 +21,8 @@ from trainer.landmark_trainer import LandmarkTrainer
 from trainer.limits import NO_LIMITS
 from trainer.make_trainer import make_trainer
 from trainer.start import Start
-from utils.config import Experiment, TrainerOptions
 from utils.errors import ConfigError
+from utils.experiment import Experiment, TrainerOptions
 from utils.run import Run, RunFolder
 
 CPU = torch.device("cpu")

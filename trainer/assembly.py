@@ -63,6 +63,8 @@ def evaluation_dataset(experiment, name=None):
     dataset = build({"type": other.__name__, "args": args}, DATASETS, "dataset", split="test")
     if not experiment.is_landmark and len(dataset) < 2:
         raise ConfigError("dataset: matching takes two images, but split 'test' has only one")
+    if experiment.is_landmark and not dataset.eye_indices:
+        raise ConfigError("dataset: landmark errors are divided by the distance of two, found one")
     return dataset
 
 

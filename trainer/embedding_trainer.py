@@ -19,8 +19,10 @@ class EmbeddingTrainer(BaseTrainer):
     pictures: names of visualizations.
     """
 
-    def __init__(self, *shared, warper, loss, val_loader, augmented, warp_val, pictures, **named):
-        super().__init__(*shared, **named)
+    value_names = ("loss", "val_loss")
+
+    def __init__(self, *shared, warper, loss, val_loader, augmented, warp_val, pictures):
+        super().__init__(*shared)
         self.warper, self.loss, self.val_loader = warper, loss, val_loader
         self.augmented, self.warp_val, self.pictures = augmented, warp_val, pictures
 

@@ -14,11 +14,15 @@ class LandmarkTrainer(BaseTrainer):
     metrics: {name: callable (predicted, target) -> (B,)}; pictures: names of visualizations.
     """
 
-    def __init__(self, *shared, loss, val_source, metrics, pictures, **named):
-        super().__init__(*shared, **named)
+    def __init__(self, *shared, loss, val_source, metrics, pictures):
+        super().__init__(*shared)
         self.regressor = self.model[-1]
         self.loss, self.val_source, self.metrics = loss, val_source, metrics
         self.pictures = pictures
+
+    @property
+    def value_names(self):
+        return ("loss", "val_loss", *(f"val_{name}" for name in self.metrics))
 
     def train_step(self, batch, epoch):
         """Return the loss of a batch of descriptors."""

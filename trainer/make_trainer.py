@@ -19,6 +19,7 @@ def make_trainer(experiment, run, start, limits):
     """
     make = _make_landmark_trainer if experiment.is_landmark else _make_embedding_trainer
     trainer = make(experiment, run, start, limits)
+    trainer.monitor.check(trainer.value_names)
     if start.continued:
         trainer.resume(start.checkpoint, start.path)
     return trainer

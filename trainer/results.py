@@ -6,7 +6,7 @@ from trainer import assembly
 from trainer.evaluation import evaluate_landmarks, evaluate_matching
 from trainer.limits import NO_LIMITS
 from utils.checkpoint import load_weights, read_checkpoint
-from utils.errors import UserError
+from utils.errors import UserError, blamed_on
 from utils.foreign_checkpoint import backbone_state, regressor_state
 from utils.run import write_json
 
@@ -35,7 +35,8 @@ def load_for_evaluation(config, path, dataset, device):
     Raises ``UserError`` if they differ in kind.
     """
     state = read_checkpoint(path)["state_dict"]
-    backbone, regressor = backbone_state(state), regressor_state(state)
+    with blamed_on(path):
+        backbone, regressor = backbone_state(state), regressor_state(state)
     is_landmark = regressor is not None
     if is_landmark != config.experiment.is_landmark:
         kinds = {True: "a landmark regressor", False: "an embedding"}

@@ -29,14 +29,29 @@ class Start:
         checkpoint = read_checkpoint(path)
         return cls(path, checkpoint, resume is not None and continues_run(checkpoint, config.name))
 
-    def describe(self):
-        """Say in a line what happens."""
+    def describe(self, config):
+        """Return lines that say what happens."""
         if self.checkpoint is None:
-            return "start: from fresh weights"
-        epoch = self.checkpoint.get("epoch")
-        if self.continued:
-            return f"start: continuing {self.path} after epoch {epoch}"
-        return f"start: backbone weights of {self.path} (epoch {epoch}); training begins at epoch 1"
+            return ["start: from fresh weights"]
+        path, epoch = self.path, self.checkpoint.get("epoch")
+        if not self.continued:
+            return [
+                f"start: backbone weights of {path} (epoch {epoch}); training begins at epoch 1"
+            ]
+        lines = [f"start: continuing {path} after epoch {epoch}"]
+        changed = self._changed_keys(config)
+        if changed:
+            lines.append(
+                f"start: {', '.join(changed)} differ from the checkpoint's config; "
+                "the state of optimizer and lr_scheduler, rates included, is the checkpoint's"
+            )
+        return lines
+
+    def _changed_keys(self, config):
+        """Return the top-level keys whose values differ; the seed is the checkpoint's anyway."""
+        before, now = self.checkpoint["config"], config.raw
+        keys = (before.keys() | now.keys()) - {"seed"}
+        return sorted(key for key in keys if before.get(key) != now.get(key))
 
     def fill_backbone(self, backbone):
         """Give the backbone its weights, where there are any."""

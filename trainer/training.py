@@ -62,7 +62,7 @@ def train(config, folder, seed, device, start, limits=NO_LIMITS):
         run.note_partial(test_set)
     torch.manual_seed(seed)
     trainer = make_trainer(experiment, run, start, limits)
-    with run.open([start.describe(), *config.notes]):
+    with run.open([*start.describe(config), *config.notes]):
         run.logger.info(f"run: {folder.model_dir}")
         run.logger.info(f"device: {device}, seed: {seed}")
         values = _fit(trainer)

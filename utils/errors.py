@@ -16,10 +16,10 @@ class ConfigError(UserError):
 
 @contextmanager
 def blamed_on(where):
-    """Turn a ``ValueError`` into a ``ConfigError`` that begins with ``where``, a key or a file."""
+    """Turn an error of a value into a ``ConfigError`` that begins with ``where``: key or file."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, UserError) as error:
         raise ConfigError(f"{where}: {error}") from error
 
 

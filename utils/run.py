@@ -6,7 +6,7 @@ import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from utils.checkpoint import write_atomically
@@ -37,10 +37,16 @@ class RunFolder:
         return self.save_dir / "log" / self.relative
 
     @classmethod
-    def new(cls, save_dir, name, timestamp=None):
-        """Name a run that starts now."""
-        timestamp = timestamp or datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-        return cls(Path(save_dir), Path(name) / timestamp)
+    def new(cls, save_dir, name):
+        """Name a run that starts now, or, where that name is taken, some seconds later."""
+        start = datetime.now()
+        while (folder := cls._at(save_dir, name, start)).model_dir.exists():
+            start += timedelta(seconds=1)
+        return folder
+
+    @classmethod
+    def _at(cls, save_dir, name, start):
+        return cls(Path(save_dir), Path(name) / start.strftime("%Y-%m-%d_%H-%M-%S"))
 
     @classmethod
     def of_checkpoint(cls, path):

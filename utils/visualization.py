@@ -50,17 +50,15 @@ def on_sphere(descriptors):
 
 def sphere_colormap(images, descriptors):
     """Images, their first three channels on the sphere as colours, and the norm of all channels."""
-    return _rows(
-        [as_pixels(images), as_pixels(on_sphere(descriptors)), descriptors.norm(dim=1).numpy()]
-    )
+    norms = descriptors.norm(dim=1).numpy()
+    return _rows([as_pixels(images), as_pixels(on_sphere(descriptors)), norms])
 
 
 def sphere_rand_proj_colormap(images, descriptors):
     """The same after a random projection to three channels."""
     generator = torch.Generator().manual_seed(PROJECTION_SEED)
     projection = torch.randn(3, descriptors.shape[1], generator=generator)
-    projected = torch.einsum("dc,bchw->bdhw", projection, descriptors)
-    return _rows([as_pixels(images), as_pixels(on_sphere(projected))])
+    return sphere_colormap(images, torch.einsum("dc,bchw->bdhw", projection, descriptors))
 
 
 def sphere_scatter3d(images, descriptors):
