@@ -1,0 +1,134 @@
+"""How a run differs from the published experiment of its name, in words for a footnote."""
+
+import json
+import re
+from pathlib import Path
+
+from misc.generate_configs import CONFIGS, config_path, starts_from
+from misc.published import load_experiments
+from misc.reproduction.run_records import CHECKPOINT, RunPlace
+
+NUM_SEEDS = 3  # with few annotations
+TEST_SETS = {  # what a data set's experiments are evaluated on, and its number of images
+    "celeba": ("MAFLAligned", 1000),
+    "mafl": ("MAFLAligned", 1000),
+    "aflw": ("AFLW", 2991),
+    "aflw-mtfl": ("AFLW_MTFL", 2995),
+    "300w": ("ThreeHundredW", 689),
+}
+# Values that may differ from a published config: they change where and how a run works, not what
+# it computes. How many epochs were trained is told by the checkpoint.
+FREE_KEYS = re.compile(
+    r"n_gpu|seed|num_workers|cache|visualizations|finetune_from|dataset\.args\.(root|allow_partial)"
+    r"|trainer\.(epochs|save_dir|log_dir|save_period|verbosity|monitor|patience|early_stop"
+    r"|tensorboardX)"
+)
+PLACE = re.compile(r"(?:.*/)?models/([^/]+/[^/]+(?:/seed-\d+)?)/[^/]+")
+EXPERIMENTS = load_experiments()
+
+
+def published_config(name):
+    """Return the content of a published experiment's config."""
+    return json.loads((CONFIGS / config_path(name, EXPERIMENTS[name])).read_text())
+
+
+def flatten(config, prefix=""):
+    """Return {"a.b": value} of nested dictionaries; empty ones leave nothing."""
+    if not isinstance(config, dict):
+        return {prefix: config}
+    flat = {}
+    for key, value in config.items():
+        flat.update(flatten(value, f"{prefix}.{key}" if prefix else key))
+    return flat
+
+
+def config_differences(config, reference):
+    """Return [(key path, value, reference value)] of what changes the protocol; None: not set."""
+    ours, theirs = flatten(config), flatten(reference)
+    return [
+        (key, ours.get(key), theirs.get(key))
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key) != theirs.get(key) and not FREE_KEYS.fullmatch(key)
+    ]
+
+
+def deviations(record):
+    """Return what is not as published in a ``RunRecord``, a list of short texts; [] if all is."""
+    folder, results = record.folder, record.results
+    if not results:
+        epochs = folder.log.epochs
+        return _epoch_deviation(int(epochs[-1]["epoch"]), folder.name) if epochs else []
+    found = [*_evaluation_deviations(folder.name, results), *_own_deviations(folder, folder.name)]
+    checkpoint = results.get("checkpoint", "")
+    trained = _place(checkpoint, folder.save_dir)
+    found += _training_deviations(trained or folder, folder.name, epoch_of(checkpoint))
+    return list(dict.fromkeys(found))
+
+
+def epoch_of(checkpoint):
+    """Return the epoch that a checkpoint's name tells, or None."""
+    match = CHECKPOINT.fullmatch(Path(checkpoint).name)
+    return int(match[1]) if match else None
+
+
+def _evaluation_deviations(name, results):
+    facts = EXPERIMENTS[name]
+    dataset, size = TEST_SETS[facts["dataset"]]
+    if facts["task"] != "keypoints":
+        size -= size % 2  # matching takes images two by two
+    found = []
+    if (results.get("dataset"), results.get("split")) != (dataset, "test"):
+        found.append(f"evaluated on {results.get('dataset')}, split {results.get('split')}")
+    elif results.get("num_images") != size:
+        found.append(f"evaluated on {results.get('num_images')} of {size} test images")
+    return found
+
+
+def _epoch_deviation(epoch, name):
+    expected, task = (EXPERIMENTS[name][key] for key in ("checkpoint_epoch", "task"))
+    found = "another checkpoint" if epoch is None else f"epoch {epoch}"
+    return [] if epoch == expected else [f"{task}: {found} instead of epoch {expected}"]
+
+
+def _training_deviations(place, name, epoch):
+    """Tell what differs in a training that should be the experiment ``name``, and in those that it
+    started from, back to the embedding.
+    """
+    if place.name != name:
+        return [f"{EXPERIMENTS[name]['task']}: {place.name} instead of {name}"]
+    found = _epoch_deviation(epoch, name)
+    if not place.log.is_own:  # the original's run, or nothing is known
+        return found
+    found += _own_deviations(place, name)
+    origin, parent = place.log.origin, starts_from(EXPERIMENTS[name])
+    if origin is None:
+        return found
+    start = _place(origin.path, place.save_dir)
+    if start is None or parent is None:
+        return [*found, f"{EXPERIMENTS[name]['task']}: started from {origin.path}"]
+    return found + _training_deviations(start, parent, origin.epoch)
+
+
+def _own_deviations(place, name):
+    """Tell what the data and the config of a single run differ in."""
+    task, found = EXPERIMENTS[name]["task"], []
+    for note in place.results.get("partial", []):
+        found.append(f"{task}: partial copy of the data: {note}")
+    if place.config is not None:
+        for key, value, published in config_differences(place.config, published_config(name)):
+            found.append(f"{task}: {key} = {json.dumps(value)} instead of {json.dumps(published)}")
+    return found
+
+
+def _place(checkpoint, save_dir):
+    """Return the run that a checkpoint belongs to by its path, None if it lies elsewhere.
+
+    A run that is below ``save_dir`` is found there, wherever that was when the path was written.
+    """
+    match = PLACE.fullmatch(checkpoint)
+    if match is None:
+        return None
+    relative = Path(match[1])
+    if (save_dir / "models" / relative).is_dir():
+        return RunPlace(save_dir, relative)
+    return RunPlace(Path(checkpoint[: match.start(1)]).parent, relative)

@@ -1,0 +1,141 @@
+"""The finished runs below a ``save_dir``, by run name, from results.json or else from info.log."""
+
+import json
+import math
+import re
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from misc.reproduction.info_log import FIGURES, InfoLog, read_log
+
+CHECKPOINT = re.compile(r"checkpoint-epoch(\d+)\.pth")
+TYPES = {  # what results.json holds beside the figures
+    "dataset": str,
+    "split": str,
+    "num_images": int,
+    "partial": list,
+    "checkpoint": str,
+    "seed": int,
+}
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """A run's place: ``<save_dir>/models/<relative>`` and ``<save_dir>/log/<relative>``.
+
+    relative: run name / time, or run name / time / seed-<s>.
+    """
+
+    save_dir: Path
+    relative: Path
+
+    @property
+    def models(self):
+        """The folder of checkpoints, config.json and results.json."""
+        return self.save_dir / "models" / self.relative
+
+    @property
+    def name(self):
+        """The run name."""
+        return self.relative.parts[0]
+
+    @cached_property
+    def log(self):
+        """The run's ``InfoLog``."""
+        return read_log(self.save_dir / "log" / self.relative / "info.log")
+
+    @cached_property
+    def config(self):
+        """The content of config.json, None if it is absent or damaged."""
+        try:
+            config = json.loads((self.models / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return config if isinstance(config, dict) else None
+
+    @cached_property
+    def results(self):
+        """The content of results.json, {} if it is absent or damaged."""
+        try:
+            return read_results(self.models / "results.json")
+        except (OSError, ValueError):
+            return {}
+
+    def last_checkpoint(self):
+        """Return (epoch, path) of the last checkpoint, None if there is none."""
+        named = [(CHECKPOINT.fullmatch(path.name), path) for path in self.models.glob("*.pth")]
+        return max(((int(match[1]), path) for match, path in named if match), default=None)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run that has figures.
+
+    results: what results.json holds, {} where the figures are the log's; spread: {figure: (mean,
+    deviation)}, only of a log of several seeds.
+    """
+
+    folder: RunPlace
+    figures: dict
+    results: dict = field(default_factory=dict)
+    spread: dict = field(default_factory=dict)
+
+
+def run_folders(save_dir, run_name):
+    """Return the ``RunPlace``s of a run name, those of single seeds too, the newest first."""
+    found = set()
+    for base in (Path(save_dir) / "models", Path(save_dir) / "log"):
+        for pattern in ("*", "*/seed-*"):
+            places = (base / run_name).glob(pattern)
+            found |= {place.relative_to(base) for place in places if place.is_dir()}
+    return [RunPlace(Path(save_dir), relative) for relative in sorted(found, reverse=True)]
+
+
+def read_results(path):
+    """Return the content of a results.json, checked; raises ``ValueError`` saying what is wrong."""
+    content = json.loads(path.read_bytes())
+    if not isinstance(content, dict):
+        raise ValueError(f"expected a JSON object, found {type(content).__name__}")
+    for name in FIGURES:
+        value = content.get(name, 0.0)
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{name} = {value!r}, expected a number")
+    for name, expected in TYPES.items():
+        if not isinstance(content.get(name, expected()), expected):
+            raise ValueError(f"{name} = {content[name]!r}, expected {expected.__name__}")
+    if not FIGURES.keys() & content.keys():
+        raise ValueError(f"no figure, expected one of {', '.join(FIGURES)}")
+    return content
+
+
+class RunStore:
+    """The finished runs below a save_dir; a damaged results.json is warned of once, on stderr."""
+
+    def __init__(self, save_dir):
+        self.save_dir = Path(save_dir)
+        self._records = {}
+
+    def records(self, run_name):
+        """Return the ``RunRecord``s of a run name, the newest first."""
+        if run_name not in self._records:
+            read = map(self._read, run_folders(self.save_dir, run_name))
+            self._records[run_name] = [record for record in read if record is not None]
+        return self._records[run_name]
+
+    def _read(self, folder):
+        path = folder.models / "results.json"
+        if not path.is_file():
+            return _from_log(folder, folder.log)
+        try:
+            results = read_results(path)
+        except (OSError, ValueError) as error:
+            print(f"warning: {path}: damaged, left out ({error})", file=sys.stderr)
+            return None
+        return RunRecord(folder, {n: results[n] for n in FIGURES if n in results}, results)
+
+
+def _from_log(folder, log: InfoLog):
+    figures, spread = log.figures, log.spread
+    return RunRecord(folder, figures, spread=spread) if figures or spread else None

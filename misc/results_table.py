@@ -1,0 +1,80 @@
+"""The published tables as Markdown, our figures beside the published ones.
+
+    python misc/results_table.py                                # all tables, of the runs in saved/
+    python misc/results_table.py --table matching --readme README.md
+
+The second fills the README: what lies between the lines <!-- table: matching --> and
+<!-- /table -->. Of several runs of an experiment the newest in the published protocol counts, else
+the newest, and gets a *; a run that is missing leaves its cell empty. The original's folders of
+runs are read too (--save_dir data/saved).
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/results_table.py`
+
+from misc.reproduction.markdown import fill_markers, render  # noqa: E402
+from misc.reproduction.run_records import RunStore  # noqa: E402
+from misc.reproduction.tables import TABLES  # noqa: E402
+from utils.cli import run  # noqa: E402
+from utils.errors import UserError  # noqa: E402
+
+
+def print_tables(names, store):
+    """Print tables with their titles."""
+    for name in names:
+        print(f"### {TABLES[name].title}\n\n{render(TABLES[name], store)}\n")
+
+
+def fill_readme(path, names, store, all_required):
+    """Fill the tables' places in a README; says how many. Raises ``UserError``."""
+    from utils.checkpoint import write_atomically  # torch: seconds, only spent here
+
+    try:
+        text = path.read_bytes().decode()  # as it is, line ends included
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot read this file ({error})") from error
+    filled, absent = fill_markers(text, path, {n: render(TABLES[n], store) for n in names})
+    if len(absent) == len(names) or absent and all_required:
+        raise UserError(f"{path}: no line '<!-- table: {absent[0]} -->'")
+    if filled != text:
+        write_atomically(path.resolve(), lambda file: file.write(filled.encode()))
+    print(f"{path}: {len(names) - len(absent)} tables, {'changed' if filled != text else 'as is'}")
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--table",
+        dest="tables",
+        action="append",
+        choices=TABLES,
+        help="repeatable (default: all)",
+    )
+    parser.add_argument(
+        "--save_dir",
+        type=Path,
+        default=Path("saved"),
+        metavar="FOLDER",
+        help="where models/ and log/ lie (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--readme", type=Path, metavar="FILE", help="fill the tables of this file, print none"
+    )
+    args = parser.parse_args(argv)
+    names = list(dict.fromkeys(args.tables or TABLES))
+    if not args.save_dir.is_dir():
+        print(f"warning: {args.save_dir}: no such folder, so no runs", file=sys.stderr)
+    store = RunStore(args.save_dir)
+    if args.readme:
+        fill_readme(args.readme, names, store, all_required=args.tables is not None)
+    else:
+        print_tables(names, store)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
