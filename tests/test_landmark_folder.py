@@ -146,6 +146,13 @@ def test_an_item_is_the_resized_image_with_landmarks_scaled_to_its_size(root):
     assert (dataset.num_landmarks, dataset.eye_indices) == (2, (0, 1))
 
 
+def test_a_single_landmark_can_be_matched_but_normalises_nothing(root):
+    (root / "landmarks.csv").write_text("file,split,x,y\n./a.jpg,train,1,2\n")
+    dataset = LandmarkFolder(str(root), "train", IMWIDTH, use_keypoints=True)
+    assert [path.name for path in dataset.paths] == ["a.jpg"]
+    assert (dataset.num_landmarks, dataset.eye_indices) == (1, ())
+
+
 def test_without_use_keypoints_there_are_none(root):
     annotate(root, *[f"{name}.jpg,train,1,2,3,4" for name in "abcd"])
     assert LandmarkFolder(str(root), "train", IMWIDTH)[0]["keypts"].shape == (0, 2)

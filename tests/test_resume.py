@@ -94,6 +94,15 @@ def kill_in_epoch_2(*args, output):
     assert process.wait() == -signal.SIGKILL
 
 
+def test_a_config_that_changed_since_is_told(train, embedding_config):
+    before = train(embedding_config(), "--set", "trainer.epochs=1")
+    after = embedding_config(loss_args={"pow": 1, "normalize_vectors": False})
+    resumed = train(after, "--set", "trainer.epochs=2", "--resume", before.checkpoint(1))
+    told = resumed.finished.stdout.splitlines()[:2]
+    assert told[0] == f"start: continuing {before.checkpoint(1)} after epoch 1"
+    assert told[1].startswith("start: loss_args, trainer differ from the checkpoint's config; ")
+
+
 def test_a_killed_training_ends_where_an_unbroken_one_does(
         run_program, trained_embedding, tmp_path):
     args = ("--config", trained_embedding.config, "--set", f"trainer.save_dir={tmp_path}")

@@ -19,7 +19,7 @@ LOG_LINE = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - \S+ - (DEBUG|INFO|WARNING) -
 
 @pytest.fixture
 def folder(tmp_path):
-    return RunFolder.new(tmp_path, "celeba-smallnet", STAMP)
+    return RunFolder(tmp_path, Path("celeba-smallnet") / STAMP)
 
 
 # ---- folders
@@ -36,6 +36,14 @@ def test_a_run_that_starts_now_is_named_after_the_time(tmp_path):
     before = datetime.now().replace(microsecond=0)
     name = RunFolder.new(tmp_path, "a").model_dir.name
     assert before <= datetime.strptime(name, "%Y-%m-%d_%H-%M-%S") <= datetime.now()
+
+
+def test_two_runs_of_one_second_do_not_share_a_folder(tmp_path):
+    folders = []
+    for _ in range(3):
+        folders.append(RunFolder.new(tmp_path, "a"))
+        folders[-1].create({})
+    assert len({folder.model_dir for folder in folders}) == 3
 
 
 def test_a_checkpoint_leads_back_to_its_run(folder):
@@ -75,7 +83,7 @@ def test_creating_a_run_keeps_its_config(folder):
 def test_a_folder_that_cannot_be_made_names_the_setting(tmp_path):
     (tmp_path / "saved").write_text("a file")
     with pytest.raises(UserError, match=r"cannot make this folder \(.*trainer.save_dir"):
-        RunFolder.new(tmp_path / "saved", "a", STAMP).create({})
+        RunFolder(tmp_path / "saved", Path("a") / STAMP).create({})
 
 
 # ---- the newest checkpoint
@@ -121,7 +129,8 @@ def test_the_file_holds_everything_and_the_terminal_what_is_wanted(
 
 
 def test_each_run_has_a_log_of_its_own_and_a_resumed_one_goes_on(tmp_path, capsys):
-    first, second = (RunFolder.new(tmp_path, name, STAMP) for name in ("first", "second"))
+    first, second = (
+        RunFolder(tmp_path, Path(name) / STAMP) for name in ("first", "second"))
     for folder in (first, second):
         folder.create({})
     open_log(first, 2).info("one")

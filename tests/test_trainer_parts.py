@@ -180,8 +180,10 @@ def test_a_value_that_is_no_number_is_never_better():
 
 
 def test_monitor_names_the_values_there_are():
-    with pytest.raises(ConfigError, match="'val_los'.* other, val_loss"):
-        followed(Monitor("min val_los", 0), [1])
+    Monitor("min val_loss", 0).check(("loss", "val_loss"))
+    Monitor("off", 0).check(())
+    with pytest.raises(ConfigError, match="no value 'val_los', expected one of loss, val_loss"):
+        Monitor("min val_los", 0).check(("loss", "val_loss"))
 
 
 def test_monitor_goes_on_where_another_was():
