@@ -78,34 +78,38 @@ def _make_landmark_trainer(experiment, run, start, limits):
     if not start.continued:
         start.fill_backbone(model[0].wrapped_module)
     optimizer = assembly.build_optimizer(experiment, model)
-    warper = assembly.build_single_warper(experiment, train_set)
-
-    def source(dataset, training, **extraction):
-        extract = DescriptorExtractor(
-            model[:-1], train_set.crop, run.device, experiment.seed, **extraction
-        )
-        loader = _loader(dataset, experiment, run, limits, training)
-        return (CachedDescriptors if experiment.cache_descriptors else LiveDescriptors)(
-            loader, extract
-        )
-
+    source, val_source = _descriptor_sources(
+        train_set, val_set, model[:-1], experiment, run, limits
+    )
     return LandmarkTrainer(
         model,
         optimizer,
         assembly.build_scheduler(experiment, optimizer),
-        source(
-            _restrict(_cached(train_set, experiment), experiment),
-            True,
-            warper=warper,
-            augmented=train_set.do_augmentations,
-        ),
+        source,
         run,
-        val_source=source(
-            _cached(val_set, experiment), False, warper=warper if experiment.warp_val else None
-        ),
+        val_source=val_source,
         loss=assembly.build_loss(experiment),
         metrics=assembly.build_metrics(experiment, train_set),
         pictures=assembly.checked_pictures(experiment),
+    )
+
+
+def _descriptor_sources(train_set, val_set, frozen, experiment, run, limits):
+    """Return the batches of descriptors for training and for validation."""
+    crop, device, seed = train_set.crop, run.device, experiment.seed
+    kind = CachedDescriptors if experiment.cache_descriptors else LiveDescriptors
+    warper = assembly.build_single_warper(experiment, train_set)
+    val_warper = warper if experiment.warp_val else None
+    annotated = _restrict(_cached(train_set, experiment), experiment)
+    return (
+        kind(
+            _loader(annotated, experiment, run, limits, training=True),
+            DescriptorExtractor(frozen, crop, device, seed, warper, train_set.do_augmentations),
+        ),
+        kind(
+            _loader(_cached(val_set, experiment), experiment, run, limits, training=False),
+            DescriptorExtractor(frozen, crop, device, seed, val_warper),
+        ),
     )
 
 
