@@ -6,8 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from model.matching import pixel_error  # noqa: E402
+from trainer import assembly  # noqa: E402
+from trainer.evaluation import evaluation_pairs  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402
 from utils.cli import parse_seeds, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
@@ -19,6 +24,18 @@ CONFIGS = {
     "with DVE": "configs/synthetic/smallnet-64d-dve.json",
 }
 FIGURES = ("same_identity_px", "different_identity_px")
+
+
+def unmoved_error(config, device):
+    """Return the errors of taking each landmark to be where it was in the first image."""
+    dataset = assembly.evaluation_dataset(config.experiment)
+    errors = {figure: [] for figure in FIGURES}
+    for pair in evaluation_pairs(dataset, device, num_workers=config.experiment.num_workers):
+        truths = (pair.keypts_second[0::2], pair.keypts_second[1::2])  # same, different identity
+        for figure, truth in zip(FIGURES, truths):
+            error = pixel_error(pair.keypts_first[0::2], truth, pair.first.shape[-1])
+            errors[figure].append(error)
+    return {figure: float(torch.cat(parts).mean()) for figure, parts in errors.items()}
 
 
 def table(results, seeds):
@@ -66,8 +83,11 @@ def main():
         name: train_seeds(read_config(path, args.overrides), device, seeds=args.seeds)
         for name, path in CONFIGS.items()
     }
-    write_json(args.output, {"seeds": args.seeds, "results": results})
-    print(f"\n{table(results, args.seeds)}\n\nfigures: {args.output}")
+    unmoved = unmoved_error(read_config(CONFIGS["with DVE"], args.overrides), device)
+    write_json(args.output, {"seeds": args.seeds, "results": results, "unmoved": unmoved})
+    print(f"\n{table(results, args.seeds)}\n")
+    print("Landmarks that stay where they were: {:.2f} px, {:.2f} px".format(*unmoved.values()))
+    print(f"\nfigures: {args.output}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import re
 import shutil
 import statistics
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -20,8 +21,10 @@ from tests.data_helpers.tiny_runs import (
     write_landmark_folder,
     write_tiny_config,
 )
+from trainer import assembly, evaluation
 from utils.checkpoint import read_checkpoint
 from utils.cli import run
+from utils.config import read_config
 
 STAMP = r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d"
 FIGURES = ("same_identity_px", "different_identity_px")
@@ -647,3 +650,15 @@ def test_the_ablation_compares_with_and_without_the_exchange(
               for path in (tmp_path / "saved").rglob("checkpoint-epoch1.pth")]
     assert len(finals) == 4
     assert len({str(weight.flatten()[:8].tolist()) for weight in finals}) == 4
+
+
+def test_landmarks_that_stay_where_they_were(monkeypatch, embedding_config):
+    still = {name: 0 for name in evaluation.EVALUATION_WARPS}
+    monkeypatch.setattr(evaluation, "EVALUATION_WARPS", still)
+    config = read_config(embedding_config())
+    dataset = assembly.evaluation_dataset(config.experiment)
+    points = np.stack([dataset[n]["keypts"].round() for n in range(len(dataset))])
+    apart = np.linalg.norm(points[0::2] - points[1::2], axis=-1).mean() * 70 / (32 - 2 * 4)
+    unmoved = ablation.unmoved_error(config, torch.device("cpu"))
+    assert unmoved["same_identity_px"] == pytest.approx(0, abs=1e-3)
+    assert unmoved["different_identity_px"] == pytest.approx(apart, rel=1e-4)
