@@ -14,7 +14,7 @@ from model.matching import pixel_error  # noqa: E402
 from trainer import assembly  # noqa: E402
 from trainer.evaluation import evaluation_pairs  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402
-from utils.cli import parse_seeds, run  # noqa: E402
+from utils.cli import add_run_options, parse_seeds, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.device import select_device  # noqa: E402
 from utils.run import write_json  # noqa: E402
@@ -63,15 +63,7 @@ def main():
     parser.add_argument(
         "--seeds", type=parse_seeds, default=[0, 1], metavar="0,1", help="seeds to train with"
     )
-    parser.add_argument("--device", metavar="N", help="number of the GPU; without it, the CPU")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY.PATH=VALUE",
-        help="change a value of both configs",
-    )
+    add_run_options(parser)
     parser.add_argument(
         "--output",
         default="saved/ablation.json",

@@ -22,7 +22,7 @@ from trainer import assembly  # noqa: E402
 from trainer.evaluation import evaluation_pairs, match_pairs  # noqa: E402
 from trainer.results import load_for_evaluation  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402
-from utils.cli import run  # noqa: E402
+from utils.cli import add_run_options, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.device import select_device  # noqa: E402
 from utils.gallery import match_figure, overview_figure  # noqa: E402
@@ -102,15 +102,7 @@ def print_table(figures, folder, checkpoints):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", metavar="N", help="number of the GPU; without it, the CPU")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY.PATH=VALUE",
-        help="change a value of both configs",
-    )
+    add_run_options(parser)
     args = parser.parse_args()
     device = select_device(args.device)
     embedding, embedding_path = ensure_trained(EMBEDDING, device, args.overrides)

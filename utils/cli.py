@@ -25,13 +25,8 @@ def run(main):
     return 0
 
 
-def program(description, resume_help, resume_required=False):
-    """Return a parser with the arguments that training and evaluation share."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(
-        "--config", required=True, metavar="FILE", help="the experiment, a JSON file"
-    )
-    parser.add_argument("--resume", metavar="FILE", required=resume_required, help=resume_help)
+def add_run_options(parser):
+    """Add what every program that runs networks takes: ``--device`` and ``--set``."""
     parser.add_argument("--device", metavar="N", help="number of the GPU; without it, the CPU")
     parser.add_argument(
         "--set",
@@ -41,6 +36,16 @@ def program(description, resume_help, resume_required=False):
         metavar="KEY.PATH=VALUE",
         help="change a value of the config, e.g. --set trainer.epochs=10 (repeatable)",
     )
+
+
+def program(description, resume_help, resume_required=False):
+    """Return a parser with the arguments that training and evaluation share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--config", required=True, metavar="FILE", help="the experiment, a JSON file"
+    )
+    parser.add_argument("--resume", metavar="FILE", required=resume_required, help=resume_help)
+    add_run_options(parser)
     return parser
 
 
