@@ -1,5 +1,6 @@
 """Fixtures: a tiny data set of image files, tiny configs for it, and the programs run on them."""
 
+import signal
 import sys
 
 import pytest
@@ -16,6 +17,14 @@ from tests.data_helpers.tiny_runs import (
     write_tiny_config,
 )
 from utils.cli import run
+
+
+def pytest_configure():
+    """Heed Ctrl-C also where a shell started the tests in the background, which ignores it.
+
+    Programs that the tests start inherit this, and some tests interrupt them.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

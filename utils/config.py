@@ -92,8 +92,6 @@ def check_config(path, raw):
         if known.get(name) is not None:
             known[name] = _section(known[name], name)
     experiment = call(Experiment, known, "config")
-    if experiment.is_landmark and (experiment.warper or {}).get("type") == "Warper":
-        notes.append("config: 'warper' makes pairs, of which a regressor makes no use")
     trainer = call(TrainerOptions, experiment.trainer, "trainer")
     return Config(Path(path), raw, experiment, trainer, notes)
 
