@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -57,14 +58,15 @@ class WarpDeviations:
             translation=keyed_random.normal(keys, stream + TRANSLATION, (2,)) * self.transsd,
         )
 
-    def draw_published(self):
-        """Draw one warp from torch's global CPU generator, in the published order of calls."""
-        controls = torch.randn(tps.NUM_CONTROLS, 2) * self.warpsd_all
-        in_subset = torch.rand(tps.NUM_CONTROLS, 2) > 0.5
-        controls[in_subset] = torch.randn(int(in_subset.sum())) * self.warpsd_subset
-        rotation = torch.randn(1) * self.rotsd
-        scale = 1 + torch.randn(1) * self.scalesd
-        translation = torch.cat([torch.randn(1), torch.randn(1)]) * self.transsd
+    def draw_published(self, generator):
+        """Draw one warp from a CPU generator, in the published order of calls."""
+        shape, normal = (tps.NUM_CONTROLS, 2), partial(torch.randn, generator=generator)
+        controls = normal(shape) * self.warpsd_all
+        in_subset = torch.rand(shape, generator=generator) > 0.5
+        controls[in_subset] = normal(int(in_subset.sum())) * self.warpsd_subset
+        rotation = normal(1) * self.rotsd
+        scale = 1 + normal(1) * self.scalesd
+        translation = torch.cat([normal(1), normal(1)]) * self.transsd
         return tps.WarpParameters(controls[None], rotation, scale, translation[None])
 
 
@@ -107,10 +109,11 @@ class RandomWarp:
             deviation.draw_keyed(keys, number) for number, deviation in enumerate(self.deviations)
         ]
 
-    def draw_published(self, num_images):
-        """Draw the same from the global CPU generator, image after image, as published."""
+    def draw_published(self, num_images, generator):
+        """Draw the same from a CPU generator, image after image, as published."""
         draws = [
-            [deviation.draw_published() for deviation in self.deviations] for _ in range(num_images)
+            [deviation.draw_published(generator) for deviation in self.deviations]
+            for _ in range(num_images)
         ]
         return [tps.WarpParameters.stack(warps) for warps in zip(*draws)]
 
