@@ -1,8 +1,12 @@
-"""Matching landmarks by their descriptors, in the published protocol (on the grid of cells, by dot
-product).
+"""Matching landmarks by their descriptors.
+
+The published protocol matches on the grid of cells, by dot product; a second one that later papers
+use matches by cosine similarity, at every pixel. The second is the first on other maps: those of
+``cosine_at_pixels``, whose stride is 1.
 """
 
 import torch
+import torch.nn.functional as F
 
 PUBLISHED_FRAME = 70  # matching errors are reported in pixels of a 70 x 70 image
 
@@ -39,6 +43,32 @@ def match_landmarks(source, points, target, stride):
     """
     queries = read_cells(source, nearest_cells(points, stride, source.shape[-2:]))
     return best_cells(queries, target) * stride
+
+
+def cosine_at_pixels(descriptors, stride, size):
+    """Return a map (B, C, h, w) at each of (H, W) pixels, normalised: dot products are cosines.
+
+    Between cells, bilinear: cell (i, j) stands for pixel (stride i, stride j); beyond the last
+    cell, its descriptor.
+    """
+    (h, w), (H, W) = descriptors.shape[-2:], size
+    reached = [(n - 1) * stride + 1 for n in (h, w)]
+    dense = F.interpolate(descriptors, reached, mode="bilinear", align_corners=True)
+    dense = F.pad(dense, (0, W - reached[1], 0, H - reached[0]), mode="replicate")
+    return F.normalize(dense, dim=1)
+
+
+def dense_matches(source, target):
+    """Return for each cell of a target map (B, C, h, w) its best cell (x, y) of the source's,
+    (B, h, w, 2).
+
+    One image at a time, for the scores of all cells with all cells are many.
+    """
+    best = [
+        best_cells(of_target.flatten(1).mT[None], of_source[None])
+        for of_source, of_target in zip(source, target)
+    ]
+    return torch.cat(best).unflatten(1, target.shape[-2:])
 
 
 def pixel_error(matched, truth, width):

@@ -1,5 +1,6 @@
 """Matching as published, against one image, one landmark and one cell at a time."""
 
+import copy
 import math
 from itertools import product
 
@@ -7,17 +8,30 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from data_loader.base_dataset import KeypointDataset
-from model.matching import best_cells, match_landmarks, nearest_cells, pixel_error, read_cells
+from data_loader.landmark_folder import LandmarkFolder
+from data_loader.synthetic_faces import SyntheticFaces
+from model.matching import (
+    best_cells,
+    cosine_at_pixels,
+    dense_matches,
+    match_landmarks,
+    nearest_cells,
+    pixel_error,
+    read_cells,
+)
 from model.smallnet import SmallNet
 from tests.data_helpers.literal_matching import (
     PUBLISHED_DEVIATIONS,
     literal_cell,
+    literal_map,
     literal_matching,
     literal_pairs,
 )
 from trainer.evaluation import evaluate_matching, evaluation_pairs, match_pairs
+from utils.tps import lattice, to_pixels
 from utils.warper import Warper
 
 CPU = torch.device("cpu")
@@ -42,9 +56,9 @@ class SmoothImages(KeypointDataset):
         return image[0].permute(1, 2, 0).numpy(), keypts.numpy()
 
 
-def small_network():
+def small_network(channels=16):
     torch.manual_seed(7)
-    return SmallNet(16)
+    return SmallNet(channels)
 
 
 # The published evaluation
@@ -58,8 +72,9 @@ def test_matched_cells_and_true_points_are_the_published_ones(literal):
     network = small_network().eval()
     pairs = [match_pairs(network, pair) for pair in evaluation_pairs(SmoothImages(21), CPU)]
     for name, expected in literal.items():
-        matched, truth = (torch.cat([pair[name][part] for pair in pairs]).flatten(0, 1)
-                          for part in (0, 1))
+        found = [pair[f"{name}_identity_px"] for pair in pairs]
+        matched, truth = (torch.cat(part).flatten(0, 1) for part in (
+            [matches.matched for matches in found], [matches.truth for matches in found]))
         assert len(expected) == 10 * 5
         assert matched.tolist() == [list(place) for place, _ in expected]
         assert truth.tolist() == [true for _, true in expected]
@@ -90,11 +105,11 @@ def test_warps_do_not_depend_on_how_many_images_are_warped_at_once():
     first, second = evaluation_pairs(dataset, CPU)
     assert len(first.first) == 32 and len(second.first) == 8
     warper = Warper(SIZE, SIZE, CROP, *PUBLISHED_DEVIATIONS, 1, 1)
-    torch.manual_seed(0)
-    torch.empty((), dtype=torch.int64).random_()
+    generator = torch.Generator().manual_seed(0)
+    torch.empty((), dtype=torch.int64).random_(generator=generator)
     items = [dataset[n] for n in range(40)]
     at_once = warper(*(torch.stack([item[name] for item in items]) for name in ("image", "keypts")),
-                     warper.draw_published(40))
+                     warper.draw_published(40, generator))
     torch.testing.assert_close(torch.cat([first.grid, second.grid]), at_once.grid)
     assert torch.equal(torch.cat([first.keypts_first, second.keypts_first]), at_once.keypts_first)
 
@@ -207,6 +222,128 @@ def test_a_network_that_tells_only_the_position_finds_what_did_not_move():
     for name, values in errors.items():
         expected = np.mean(values) * 70 / (SIZE - 2 * CROP)
         assert figures[f"{name}_identity_px"] == pytest.approx(expected, rel=1e-5)
+
+
+# The second protocol: cosine similarity, at every pixel
+
+
+def literal_pixel(descriptors, x, y, stride):
+    """The descriptor of a pixel: bilinear between cells, the last cell's beyond it; normalised."""
+    _, h, w = descriptors.shape
+    x, y = min(x / stride, w - 1), min(y / stride, h - 1)
+    total = 0
+    for j, i in product({math.floor(x), math.ceil(x)}, {math.floor(y), math.ceil(y)}):
+        total = total + (1 - abs(x - j)) * (1 - abs(y - i)) * descriptors[:, i, j]
+    return total / total.norm()
+
+
+@pytest.mark.parametrize("stride, size", [(2, (10, 13)), (2, (9, 12)), (3, (13, 9)), (1, (5, 4))])
+def test_every_pixel_has_the_descriptor_of_the_cells_around_it(stride, size):
+    h, w = (n // stride for n in size)
+    maps = torch.randn(2, 6, h, w, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    dense = cosine_at_pixels(maps, stride, size)
+    assert dense.shape == (2, 6, *size)
+    for b, y, x in product(range(2), range(size[0]), range(size[1])):
+        expected = literal_pixel(maps[b], x, y, stride)
+        torch.testing.assert_close(dense[b, :, y, x], expected)
+
+
+def test_the_second_protocol_finds_the_pixel_with_the_largest_cosine():
+    dataset, network = SmoothImages(4, imwidth=20, crop=2), small_network().double().eval()
+    views = literal_pairs(dataset)
+    found = [match_pairs(small_network().eval(), pair) for pair in evaluation_pairs(dataset, CPU)]
+    for a, (source, same) in enumerate((view[:2] for view in views[0::2])):
+        maps = {name: torch.from_numpy(literal_map(network, image)) for name, image in
+                (("source", source), ("same", same), ("different", views[2 * a + 1][1]))}
+        for name, k in product(("same", "different"), range(5)):
+            matches = found[0][f"{name}_identity_cosine_px"]
+            x, y = (round(min(max(p, 0), 15)) for p in matches.points[a, k].tolist())
+            query = literal_pixel(maps["source"], x, y, 2)
+            scores = {(u, v): float(query @ literal_pixel(maps[name], u, v, 2))
+                      for u, v in product(range(16), range(16))}
+            u, v = matches.matched[a, k].tolist()
+            assert scores[u, v] == pytest.approx(max(scores.values()), abs=1e-5)
+
+
+def test_lengths_do_not_count_in_the_second_protocol():
+    target = torch.tensor([[[[1.0, 3.0]], [[0.0, 3.0]]]])
+    dense = cosine_at_pixels(target, 1, (1, 2))
+    assert best_cells(torch.tensor([[[1.0, 0.0]]]), dense).tolist() == [[[0, 0]]]
+
+
+def on_a_sphere(points, radius=2000.0):
+    """Unit vectors whose dot product is larger the nearer two points (..., 2) of a plane are."""
+    flat = (points.double() - 50) / radius
+    return torch.cat([flat, (1 - flat.square().sum(-1, keepdim=True)).sqrt()], dim=-1)
+
+
+@pytest.mark.parametrize("width, crop, floor", [(100, 15, 1.23), (136, 20, 0.91)])
+def test_perfect_descriptors_score_the_known_floor_on_the_published_grid(width, crop, floor):
+    """Every pixel's descriptor is its true place in the second view, yet rounding leaves this."""
+    count, size = 100, width - 2 * crop
+    warper = Warper(width, width, crop, *PUBLISHED_DEVIATIONS, 1, 1)
+    generator = torch.Generator().manual_seed(0)
+    keypts = crop + size * (0.2 + 0.6 * torch.rand(count, 100, 2, generator=generator))
+    blank = torch.zeros(1, 3, width, width, dtype=torch.uint8).expand(count, -1, -1, -1)
+    pair = warper(blank, keypts, warper.draw_published(count, generator))
+    source = on_a_sphere(to_pixels(pair.grid, size, size)).permute(0, 3, 1, 2)
+    pixels = to_pixels(lattice(size, size), size, size).view(1, size, size, 2)
+    target = on_a_sphere(pixels).permute(0, 3, 1, 2).expand(count, -1, -1, -1)
+    points, truth = pair.keypts_first, pair.keypts_second
+    published = match_landmarks(source[..., ::2, ::2], points, target[..., ::2, ::2], stride=2)
+    assert pixel_error(published, truth, size).mean() == pytest.approx(floor, abs=0.02)
+    at_pixels = match_landmarks(source, points, target, stride=1)
+    assert pixel_error(at_pixels, truth, size).mean() < 0.5 * floor
+
+
+# Dense matches
+
+
+def test_every_cell_finds_its_best_cell():
+    source, target = torch.randn(2, 3, 8, 4, 5, generator=torch.Generator().manual_seed(0))
+    found = dense_matches(source, target)
+    assert found.shape == (3, 4, 5, 2)
+    for b, i, j in product(range(3), range(4), range(5)):
+        scores = torch.einsum("c,chw->hw", target[b, :, i, j], source[b])
+        x, y = found[b, i, j].tolist()
+        assert scores[y, x] == scores.max()
+
+
+# Many images
+
+
+def generated_faces(folder):
+    return SyntheticFaces("test", 28, 4, use_keypoints=True, num_images=200)
+
+
+def faces_on_files(folder):
+    """Two hundred JPEG files and their list, 40 x 36 pixels each."""
+    lines = ["file,split,x0,y0,x1,y1,x2,y2"]
+    (folder / "images").mkdir()
+    for n in range(200):
+        image, keypts = SmoothImages(200, imwidth=40).load(n)
+        picture = Image.fromarray(image.astype(np.uint8)[:36])
+        picture.save(folder / "images" / f"{n:03d}.jpg", quality=95)
+        lines.append(",".join([f"{n:03d}.jpg", "test", *(f"{p:.2f}" for p in keypts[:3].flat)]))
+    (folder / "landmarks.csv").write_text("\n".join(lines) + "\n")
+    return LandmarkFolder(str(folder), "test", 28, 4, use_keypoints=True)
+
+
+@pytest.mark.parametrize("make_dataset", [generated_faces, faces_on_files])
+def test_two_hundred_images_match_as_one_at_a_time_does(tmp_path, make_dataset):
+    """The same cells for at least 99.9 % of the landmarks, both means within 1e-3 pixels."""
+    dataset = make_dataset(tmp_path)
+    network = small_network(64)
+    expected = literal_matching(copy.deepcopy(network), dataset)
+    figures, num_images = evaluate_matching(network, dataset, CPU)
+    found = [match_pairs(network, pair) for pair in evaluation_pairs(dataset, CPU)]
+    assert num_images == 200
+    for name, places in expected.items():
+        matched = torch.cat([part[f"{name}_identity_px"].matched for part in found]).flatten(0, 1)
+        same = [tuple(cell) == place for cell, (place, _) in zip(matched.tolist(), places)]
+        assert len(same) == 100 * dataset.num_landmarks and np.mean(same) >= 0.999
+        errors = [math.dist(place, true) * 70 / 20 for place, true in places]
+        assert figures[f"{name}_identity_px"] == pytest.approx(np.mean(errors), abs=1e-3)
 
 
 def test_errors_are_in_pixels_of_a_70_pixel_image():

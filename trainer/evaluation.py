@@ -1,4 +1,7 @@
-"""The two figures: matching error of an embedding, inter-ocular error of a landmark model."""
+"""The figures: matching errors of an embedding, inter-ocular error of a landmark model."""
+
+from collections import defaultdict
+from dataclasses import dataclass
 
 import torch
 from torch.utils.data import Subset
@@ -8,7 +11,7 @@ from base.base_trainer import RunningMean
 from data_loader.augmentation import normalise
 from data_loader.loaders import make_loader
 from model.loss import cell_stride
-from model.matching import match_landmarks, pixel_error
+from model.matching import cosine_at_pixels, match_landmarks, pixel_error
 from model.metric import inter_ocular_error
 from trainer.descriptors import DescriptorExtractor
 from utils.errors import blamed_on
@@ -27,67 +30,130 @@ EVALUATION_WARPS = {
 }
 
 
+@dataclass(frozen=True)
+class Matches:
+    """Landmarks of m source images, found in m target images.
+
+    sources, targets: (m, 3, H, W) uint8; points, in the sources, matched and truth, in the
+    targets: (m, K, 2), pixels.
+    """
+
+    sources: torch.Tensor
+    targets: torch.Tensor
+    points: torch.Tensor
+    matched: torch.Tensor
+    truth: torch.Tensor
+
+    @property
+    def errors(self):
+        """Distances (m, K), in pixels of the published frame."""
+        return pixel_error(self.matched, self.truth, self.sources.shape[-1])
+
+
+@dataclass(frozen=True)
+class LandmarkPredictions:
+    """Landmarks of m images (m, 3, H, W) uint8: predicted and truth (m, K, 2), normalised; errors
+    (m,), in percent of the distance between the eyes.
+    """
+
+    images: torch.Tensor
+    predicted: torch.Tensor
+    truth: torch.Tensor
+    errors: torch.Tensor
+
+
 def evaluation_pairs(dataset, device, max_images=None, num_workers=None):
     """Yield ``WarpedPair``s of the images of a data set, in order, warped as the published
     evaluation warped them.
 
-    An odd last image is dropped. The draws come from torch's CPU generator, seeded with 0, image
-    after image, after one 64-bit number that the published runs' loader took; the generator's state
-    is put back in the end.
+    An odd last image is dropped. The draws come from a CPU generator seeded with 0, image after
+    image, after one 64-bit number that the published runs' loader took.
     """
     num_images = min(len(dataset), max_images or len(dataset)) // 2 * 2
     warper = Warper(dataset.imwidth, dataset.imwidth, dataset.crop, **EVALUATION_WARPS)
     loader = make_loader(
         Subset(dataset, range(num_images)), EVALUATION_BATCH, device, num_workers=num_workers
     )
-    with torch.random.fork_rng(devices=[]), tqdm(
-        total=num_images, desc="matching", unit="image", leave=False, disable=None
-    ) as bar:
-        torch.manual_seed(0)
-        torch.empty((), dtype=torch.int64).random_()
+    generator = torch.Generator().manual_seed(0)
+    torch.empty((), dtype=torch.int64).random_(generator=generator)
+    with tqdm(total=num_images, desc="matching", unit="image", leave=False, disable=None) as bar:
         for batch in loader:
             images, keypts = batch["image"].to(device), batch["keypts"].to(device)
-            yield warper(images, keypts, warper.draw_published(len(images)))
+            yield warper(images, keypts, warper.draw_published(len(images), generator))
             bar.update(len(images))
 
 
 @torch.no_grad()
-def match_pairs(backbone, pair):
-    """Match the landmarks of a ``WarpedPair`` of 2 m images; images 0, 2, 4, ... are the sources,
-    in their first view.
+def describe_pairs(backbone, pair):
+    """Describe a ``WarpedPair`` of 2 m images; images 0, 2, 4, ... are the sources, in their first
+    view.
 
-    Returns {"same": (matched, truth), "different": (matched, truth)}, each (m, K, 2) in pixels: in
-    the second view of the source itself, and of the image after it.
+    Returns the maps (m, C, h, w) of the sources, of their second views (same identity), of the
+    second views of the images after them (different identity), and the stride of a cell.
     """
-    m = len(pair.first) // 2
     images = torch.cat([pair.first[0::2], pair.second[0::2], pair.second[1::2]])
     maps = backbone(normalise(images).contiguous(memory_format=torch.channels_last))
-    source, same, different = maps.split(m)
     with blamed_on("dataset.args"):
         stride = cell_stride(maps.shape[-2:], images.shape[-2:])
-    points = pair.keypts_first[0::2]
-    return {
-        "same": (match_landmarks(source, points, same, stride), pair.keypts_second[0::2]),
-        "different": (match_landmarks(source, points, different, stride), pair.keypts_second[1::2]),
+    return *maps.chunk(3), stride
+
+
+def match_pairs(backbone, pair):
+    """Match the landmarks of a ``WarpedPair`` in both protocols.
+
+    Returns {name of the figure: ``Matches``}; the published protocol's come first.
+    """
+    source, same, different, stride = describe_pairs(backbone, pair)
+    size = pair.first.shape[-2:]
+    protocols = {
+        "px": (source, same, different, stride),
+        "cosine_px": (*(cosine_at_pixels(m, stride, size) for m in (source, same, different)), 1),
     }
+    found = {}
+    for protocol, (source, same, different, stride) in protocols.items():
+        found[f"same_identity_{protocol}"] = _find(pair, 0, source, same, stride)
+        found[f"different_identity_{protocol}"] = _find(pair, 1, source, different, stride)
+    return found
 
 
-def evaluate_matching(backbone, dataset, device, max_images=None, num_workers=None):
-    """Return {name: mean error in pixels of a 70 x 70 image}, and the number of images."""
+def _find(pair, offset, source, target, stride):
+    """Find the landmarks of images 0, 2, 4, ... in the second views of images ``offset`` further
+    on.
+    """
+    points = pair.keypts_first[0::2]
+    return Matches(
+        pair.first[0::2],
+        pair.second[offset::2],
+        points,
+        match_landmarks(source, points, target, stride),
+        pair.keypts_second[offset::2],
+    )
+
+
+def evaluate_matching(backbone, dataset, device, max_images=None, num_workers=None, watch=None):
+    """Return {name: mean error in pixels of a 70 x 70 image}, and the number of images.
+
+    watch: None, or called with what ``match_pairs`` finds in each batch.
+    """
     backbone.eval()
-    errors = {"same": RunningMean(), "different": RunningMean()}
+    means = defaultdict(RunningMean)
     num_images = 0
     for pair in evaluation_pairs(dataset, device, max_images, num_workers):
-        for identity, (matched, truth) in match_pairs(backbone, pair).items():
-            error = pixel_error(matched, truth, pair.first.shape[-1])
-            errors[identity].add(error.mean(), error.numel())
+        found = match_pairs(backbone, pair)
+        for name, matches in found.items():
+            means[name].add(matches.errors.mean(), matches.errors.numel())
+        if watch is not None:
+            watch(found)
         num_images += len(pair.first)
-    return {f"{identity}_identity_px": mean.value for identity, mean in errors.items()}, num_images
+    return {name: mean.value for name, mean in means.items()}, num_images
 
 
 @torch.no_grad()
-def evaluate_landmarks(model, dataset, device, max_images=None, num_workers=None):
-    """Return {name: mean inter-ocular error in percent}, and the number of images."""
+def evaluate_landmarks(model, dataset, device, max_images=None, num_workers=None, watch=None):
+    """Return {name: mean inter-ocular error in percent}, and the number of images.
+
+    watch: None, or called with the ``LandmarkPredictions`` of each batch.
+    """
     model.eval()
     mean = RunningMean()
     num_images = min(len(dataset), max_images or len(dataset))
@@ -97,8 +163,9 @@ def evaluate_landmarks(model, dataset, device, max_images=None, num_workers=None
     extract = DescriptorExtractor(model[:-1], dataset.crop, device)
     for batch in tqdm(loader, desc="landmarks", unit="batch", leave=False, disable=None):
         part = extract(batch, epoch=0)
-        error = inter_ocular_error(
-            model[-1](part["descriptors"]), part["target"], dataset.eye_indices
-        )
-        mean.add(error.mean(), len(error))
+        predicted, truth = model[-1](part["descriptors"]), part["target"]
+        errors = inter_ocular_error(predicted, truth, dataset.eye_indices)
+        if watch is not None:
+            watch(LandmarkPredictions(part["images"], predicted, truth, errors))
+        mean.add(errors.mean(), len(errors))
     return {"inter_ocular_error_pct": mean.value}, num_images

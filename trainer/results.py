@@ -13,6 +13,8 @@ from utils.run import write_json
 LOG_NAMES = {
     "same_identity_px": "Mean Pixel Error (same-identity)",
     "different_identity_px": "Mean Pixel Error (different-identity)",
+    "same_identity_cosine_px": "Mean Pixel Error (same-identity; cosine, upsampled)",
+    "different_identity_cosine_px": "Mean Pixel Error (different-identity; cosine, upsampled)",
     "inter_ocular_error_pct": "Inter-ocular error (%)",
 }
 
@@ -54,13 +56,16 @@ def load_for_evaluation(config, path, dataset, device):
     return model.to(device).eval()
 
 
-def evaluate(model, experiment, dataset, device, limits=NO_LIMITS):
-    """Evaluate what the config trains: matching for an embedding, landmarks for a regressor."""
-    workers, images = experiment.num_workers, limits.evaluation_images
+def evaluate(model, experiment, dataset, device, limits=NO_LIMITS, watch=None):
+    """Evaluate what the config trains: matching for an embedding, landmarks for a regressor.
+
+    watch: None, or called with what is found in each batch (``trainer.cases`` draws it).
+    """
+    options = limits.evaluation_images, experiment.num_workers, watch
     if not experiment.is_landmark:
-        figures, num_images = evaluate_matching(model, dataset, device, images, workers)
+        figures, num_images = evaluate_matching(model, dataset, device, *options)
         return Results(figures, num_images, {"unit": "pixels of a 70x70 image"})
-    figures, num_images = evaluate_landmarks(model, dataset, device, images, workers)
+    figures, num_images = evaluate_landmarks(model, dataset, device, *options)
     return Results(
         figures, num_images, {"normalised_by": f"distance of landmarks {list(dataset.eye_indices)}"}
     )
