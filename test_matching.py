@@ -2,11 +2,9 @@
 
 import sys
 
-from trainer.limits import MINI, NO_LIMITS
 from trainer.testing import evaluate_checkpoint
 from utils.cli import evaluation_program, run
 from utils.config import read_config
-from utils.device import select_device
 from utils.errors import UserError
 
 
@@ -18,9 +16,7 @@ def main():
             f"{config.path}: describes a landmark regressor, which test.py evaluates; "
             "test_matching.py takes the config of an embedding"
         )
-    limits = MINI if args.mini_train else NO_LIMITS
-    device = select_device(args.device)
-    evaluate_checkpoint(config, args.resume, device, args.eval_data, args.output, limits)
+    evaluate_checkpoint(config, args)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,8 @@ class BaseTrainer:
     """Runs the epochs of one training and keeps its files.
 
     A subclass offers ``train_step(batch, epoch) -> loss``, ``validate(epoch) -> {name: value}``,
-    ``value_names``, those of all values of an epoch, and ``draw_pictures(epoch)``.
+    ``value_names``, those of all values of an epoch, and ``draw_pictures(epoch) -> [(name,
+    matplotlib figure)]``.
 
     model, optimizer, scheduler: scheduler may be None; loader: training batches, whose
     ``batch_sampler.epoch`` is set.
@@ -74,8 +75,8 @@ class BaseTrainer:
         self._report(
             epoch, {**values, "lr": learning_rates[0], "images_per_s": num_images / seconds}
         )
-        if self.run.writer is not None:
-            self.draw_pictures(epoch)
+        for name, figure in self.draw_pictures(epoch):
+            self.run.show(name, figure, epoch)
         return values
 
     def _train_epoch(self, epoch):

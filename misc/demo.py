@@ -19,19 +19,27 @@ from data_loader.augmentation import normalise  # noqa: E402
 from model.loss import cell_stride  # noqa: E402
 from model.matching import match_landmarks  # noqa: E402
 from trainer import assembly  # noqa: E402
-from trainer.evaluation import evaluation_pairs, match_pairs  # noqa: E402
+from trainer.cases import MatchingGallery  # noqa: E402
+from trainer.evaluation import evaluate_matching  # noqa: E402
 from trainer.results import load_for_evaluation  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402
 from utils.cli import add_run_options, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.device import select_device  # noqa: E402
-from utils.gallery import match_figure, overview_figure  # noqa: E402
+from utils.gallery import overview_figure  # noqa: E402
 from utils.run import newest_checkpoint  # noqa: E402
 from utils.tps import to_pixels  # noqa: E402
 
 EMBEDDING = "configs/synthetic/smallnet-64d-dve.json"
 LANDMARKS = "configs/synthetic-keypoints/smallnet-64d-dve.json"
 NUM_SHOWN = 7
+TABLE = (
+    ("matching, same identity", "same_identity_px", "px of 70"),
+    ("matching, different identity", "different_identity_px", "px of 70"),
+    ("same identity, by cosine at every pixel", "same_identity_cosine_px", "px of 70"),
+    ("different identity, by cosine at every pixel", "different_identity_cosine_px", "px of 70"),
+    ("landmarks, regressed", "inter_ocular_error_pct", "% of the distance between the eyes"),
+)
 
 
 def ensure_trained(path, device, overrides, start=None):
@@ -64,37 +72,19 @@ def draw_overview(backbone, model, dataset, device):
     )
 
 
-@torch.no_grad()
 def draw_matches(backbone, dataset, device):
-    """Return {name: figure} of matches within and across identities."""
-    pair = next(evaluation_pairs(dataset, device, max_images=16))
-    found = match_pairs(backbone, pair)
-    views = {"same": pair.second[0::2], "different": pair.second[1::2]}
-    return {
-        f"matches-{identity}": match_figure(
-            pair.first[0::2].cpu(),
-            views[identity].cpu(),
-            pair.keypts_first[0::2].cpu(),
-            found[identity][0].cpu(),
-        )
-        for identity in views
-    }
+    """Return {name: figure} of matches within and across identities: first, best and worst."""
+    gallery = MatchingGallery()
+    evaluate_matching(backbone, dataset, device, watch=gallery)
+    return dict(gallery.figures())
 
 
 def print_table(figures, folder, checkpoints):
     """Print the figures, and where everything lies."""
-    rows = [
-        ("matching, same identity", f"{figures['same_identity_px']:.2f} px of 70"),
-        ("matching, different identity", f"{figures['different_identity_px']:.2f} px of 70"),
-        (
-            "landmarks, regressed",
-            f"{figures['inter_ocular_error_pct']:.2f} % of the eyes' distance",
-        ),
-    ]
-    width = max(len(name) for name, _ in rows)
-    print("\nerror on faces of people never seen".ljust(width + 4))
-    for name, value in rows:
-        print(f"  {name:{width}}   {value}")
+    width = max(len(title) for title, _, _ in TABLE)
+    print("\nerror on faces of people never seen")
+    for title, name, unit in TABLE:
+        print(f"  {title:{width}}   {figures[name]:.2f} {unit}")
     print("\npictures:   ", *sorted(str(path) for path in folder.glob("*.png")), sep="\n  ")
     print("\ncheckpoints:", *checkpoints, sep="\n  ")
     print("\nTensorBoard: tensorboard --logdir saved/log")

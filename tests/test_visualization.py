@@ -9,7 +9,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from utils.errors import ConfigError
-from utils.gallery import match_figure, overview_figure, pca_colours
+from utils.gallery import (
+    dense_figure,
+    landmarks_figure,
+    match_figure,
+    overview_figure,
+    pca_colours,
+)
 from utils.tps import to_normalised
 from utils.visualization import (
     EMBEDDING_PICTURES,
@@ -262,19 +268,48 @@ def test_a_misspelt_picture_lists_the_names(images, descriptors):
 def test_matches_are_drawn_in_both_images_and_joined(images):
     first = torch.tensor([[[1.0, 2], [3, 4]], [[5, 6], [7, 8]]])
     matched = first + 1
-    figure = match_figure(images, images.flip(0), first, matched)
+    truth = first.flip(0)
+    figure = match_figure(images, images.flip(0), first, matched, truth, ["one", "two"])
     assert len(figure.axes) == 2 * B
     for b in range(B):
         left, right = figure.axes[2 * b:2 * b + 2]
         np.testing.assert_array_equal(left.images[0].get_array(), images[b].permute(1, 2, 0))
         np.testing.assert_array_equal(right.images[0].get_array(), images[1 - b].permute(1, 2, 0))
         np.testing.assert_allclose(left.collections[0].get_offsets(), first[b])
-        np.testing.assert_allclose(right.collections[0].get_offsets(), matched[b])
+        np.testing.assert_allclose(right.collections[0].get_offsets(), truth[b])
+        np.testing.assert_allclose(right.collections[1].get_offsets(), matched[b])
+        assert left.get_title(loc="left") == ["one", "two"][b]
     joins = [(patch.xy1, patch.xy2) for patch in figure.artists]
     pairs = zip(first.flatten(0, 1), matched.flatten(0, 1))
     for (start, end), (one, other) in zip(joins, pairs, strict=True):
         np.testing.assert_allclose([start, end], [one, other])
     assert rendered(figure).std() > 0
+
+
+def test_an_incomplete_last_row_of_matches_leaves_its_place_blank(images):
+    images = images[:1].expand(5, -1, -1, -1)
+    points = torch.ones(5, 2, 2)
+    figure = match_figure(images, images, points, points, points, list("abcde"))
+    shown = [axes for axes in figure.axes if axes.images]
+    blank = [axes for axes in figure.axes if not axes.images]
+    assert len(shown) == 10 and len(blank) == 6 and not any(axes.axison for axes in blank)
+
+
+def test_landmarks_are_drawn_on_each_image(images):
+    predicted, truth = torch.rand(2, B, 4, 2, generator=seeded(0)) * 10
+    figure = landmarks_figure(images, predicted, truth, ["one", "two"])
+    for b, axes in enumerate(figure.axes):
+        np.testing.assert_array_equal(axes.images[0].get_array(), images[b].permute(1, 2, 0))
+        np.testing.assert_allclose(axes.collections[0].get_offsets(), truth[b])
+        np.testing.assert_allclose(axes.collections[1].get_offsets(), predicted[b])
+        assert axes.get_title() == ["one", "two"][b]
+
+
+def test_dense_matches_are_shown_in_three_rows(images):
+    figure = dense_figure(images, images.flip(0), 255 - images)
+    rows = np.array(shown_arrays(figure)).reshape(3, B, H, W, 3)
+    for row, expected in zip(rows, (images, images.flip(0), 255 - images)):
+        np.testing.assert_array_equal(row, expected.permute(0, 2, 3, 1))
 
 
 def test_the_overview_has_a_column_for_each_image(images, descriptors):

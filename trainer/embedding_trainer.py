@@ -51,14 +51,15 @@ class EmbeddingTrainer(BaseTrainer):
 
     @torch.no_grad()
     def draw_pictures(self, epoch):
-        """Show what the descriptors of the first validation images look like."""
+        """Return pictures of the descriptors of the first validation images."""
+        if not self.pictures:
+            return []
         self.model.eval()
         batch = next(iter(self.val_loader))
         pair = self._warp(batch, self._validation_draws(batch["index"]))
         with self.autocast():
             descriptors = self.model(normalise(pair.first)).float()
-        for name, figure in embedding_pictures(self.pictures, pair.first, descriptors):
-            self.run.writer.add_figure(name, figure, epoch)
+        return embedding_pictures(self.pictures, pair.first, descriptors)
 
     def _validation_draws(self, indices):
         if not self.warp_val:

@@ -42,12 +42,13 @@ class LandmarkTrainer(BaseTrainer):
 
     @torch.no_grad()
     def draw_pictures(self, epoch):
-        """Show landmarks, predicted and true, and virtual keypoints of a few validation images."""
+        """Return pictures of landmarks, predicted and true, and virtual keypoints of a few
+        validation images.
+        """
+        if not self.pictures:
+            return []
         self.model.eval()
         part = self.val_source.extract(next(iter(self.val_source.loader)), epoch=0)
         predicted = self.regressor(part["descriptors"])
         virtual = self.regressor.virtual_keypoints(part["descriptors"])
-        for name, figure in landmark_pictures(
-            self.pictures, part["images"], predicted, part["target"], virtual
-        ):
-            self.run.writer.add_figure(name, figure, epoch)
+        return landmark_pictures(self.pictures, part["images"], predicted, part["target"], virtual)

@@ -3,32 +3,50 @@
 import torch
 
 from trainer import assembly
-from trainer.limits import NO_LIMITS
+from trainer.cases import LandmarkGallery, MatchingGallery, dense_match_figures
+from trainer.limits import MINI, NO_LIMITS
 from trainer.results import evaluate, load_for_evaluation, save_results
 from utils.config import names_config
+from utils.device import select_device
 from utils.errors import UserError
 from utils.run import Run, RunFolder
 
 
 @names_config
-def evaluate_checkpoint(config, path, device, eval_data=None, output=None, limits=NO_LIMITS):
+def evaluate_checkpoint(config, args):
     """Evaluate a checkpoint in a run folder of its own; returns {name: value}.
 
-    eval_data: name of the data set whose test split to use, if not the one the config implies.
+    args: what ``utils.cli.evaluation_program`` parses.
     """
-    dataset = assembly.evaluation_dataset(config.experiment, eval_data)
+    experiment, device = config.experiment, select_device(args.device)
+    if args.dense_match and experiment.is_landmark:
+        raise UserError(f"--dense_match: takes an embedding, {config.path} fits landmarks")
+    dataset = assembly.evaluation_dataset(experiment, args.eval_data)
     if dataset is None:
         raise UserError(
             f"{config.path}: its images have no landmarks to evaluate with (no landmarks.csv)"
         )
-    torch.manual_seed(config.experiment.seed)
-    model = load_for_evaluation(config, path, dataset, device)
-    identity = {"run_name": config.name, "seed": config.experiment.seed, "config": config.raw}
+    torch.manual_seed(experiment.seed)
+    model = load_for_evaluation(config, args.resume, dataset, device)
+    identity = {"run_name": config.name, "seed": experiment.seed, "config": config.raw}
     run = Run(RunFolder.new(config.trainer.save_dir, config.name), config.trainer, identity, device)
     run.note_partial(dataset)
-    with run.open(
-        [f"evaluating {path} on {type(dataset).__name__}, split '{dataset.split}'"], events=False
-    ):
-        results = evaluate(model, config.experiment, dataset, device, limits)
-        save_results(results, run, dataset, path, config, output)
+    where = f"{type(dataset).__name__}, split '{dataset.split}'"
+    with run.open([f"evaluating {args.resume} on {where}"], events=False):
+        results = _evaluate(model, experiment, dataset, run, args)
+        save_results(results, run, dataset, args.resume, config, args.output)
     return results.figures
+
+
+def _evaluate(model, experiment, dataset, run, args):
+    """Evaluate, and write the pictures that ``--vis`` and ``--dense_match`` ask for."""
+    limits = MINI if args.mini_train else NO_LIMITS
+    gallery = LandmarkGallery() if experiment.is_landmark else MatchingGallery()
+    watch = gallery if args.vis else None
+    results = evaluate(model, experiment, dataset, run.device, limits, watch)
+    pictures = list(gallery.figures())
+    if args.dense_match:
+        pictures += dense_match_figures(model, dataset, run.device)
+    for name, figure in pictures:
+        run.logger.info(f"picture: {run.show(name, figure)}")
+    return results

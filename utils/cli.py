@@ -25,9 +25,14 @@ def run(main):
     return 0
 
 
-def add_run_options(parser):
-    """Add what every program that runs networks takes: ``--device`` and ``--set``."""
+def add_device_option(parser):
+    """Add ``--device``, which every program that runs networks takes."""
     parser.add_argument("--device", metavar="N", help="number of the GPU; without it, the CPU")
+
+
+def add_run_options(parser):
+    """Add what every program that runs a config takes: ``--device`` and ``--set``."""
+    add_device_option(parser)
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -57,9 +62,26 @@ def evaluation_program(description):
     )
     parser.add_argument("--output", metavar="FILE", help="write results.json there too")
     parser.add_argument(
+        "--vis",
+        action="store_true",
+        help="draw the first, the best and the worst cases: matches, or landmarks",
+    )
+    parser.add_argument(
+        "--dense_match",
+        action="store_true",
+        help="draw source, target, and the source warped to the target by its dense matches",
+    )
+    parser.add_argument(
         "--mini_train", action="store_true", help="evaluate on 4 images: does everything work?"
     )
     return parser
+
+
+def positive(text):
+    """Parse a whole number from 1; raises ``argparse.ArgumentTypeError``."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}', expected a whole number from 1")
+    return int(text)
 
 
 def parse_seeds(text):

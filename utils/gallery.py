@@ -7,6 +7,7 @@ from matplotlib.patches import ConnectionPatch
 from utils.visualization import as_pixels, draw_landmarks, landmark_colours
 
 ROW_INCHES = 1.5
+MATCH_COLUMNS = 4  # pairs in a row
 
 
 def pca_colours(maps):
@@ -23,40 +24,61 @@ def pca_colours(maps):
     return colours.T.reshape(3, len(maps), *maps.shape[-2:]).transpose(0, 1)
 
 
-def match_figure(first, second, points_first, matched, columns=4):
-    """Draw pairs of images side by side, each landmark joined to its match.
+def match_figure(sources, targets, points, matched, truth, titles):
+    """Draw pairs of images side by side, each landmark joined to its match; crosses are its true
+    places.
 
-    first, second: (M, 3, H, W) uint8; points_first, matched: (M, K, 2), pixels.
+    sources, targets: (M, 3, H, W) uint8; points, in the sources, matched and truth, in the
+    targets: (M, K, 2), pixels; titles: M, one for each pair.
     """
-    columns = min(columns, len(first))
-    rows = -(-len(first) // columns)
+    columns = min(MATCH_COLUMNS, len(sources))
+    rows = -(-len(sources) // columns)
     figure = Figure(figsize=(2 * ROW_INCHES * columns, ROW_INCHES * rows), layout="constrained")
-    for m in range(len(first)):
-        row, column = divmod(m, columns)
-        left, right = (
-            figure.add_subplot(rows, 2 * columns, row * 2 * columns + 2 * column + side)
-            for side in (1, 2)
+    grid = figure.subplots(rows, 2 * columns, squeeze=False).reshape(-1, 2)
+    for axes in grid[len(sources) :].flat:
+        axes.axis("off")
+    for m, (left, right) in enumerate(grid[: len(sources)]):
+        _show(left, sources[m])
+        _show(right, targets[m])
+        left.set_title(titles[m], fontsize=8, loc="left")
+        draw_landmarks(left, points[m])
+        draw_landmarks(right, matched[m], truth[m])
+        _join(figure, left, right, points[m], matched[m])
+    return figure
+
+
+def _join(figure, left, right, starts, ends):
+    """Draw a line from each point (K, 2) in one image to its match in another."""
+    colours = landmark_colours(len(starts))
+    for start, end, colour in zip(starts.tolist(), ends.tolist(), colours):
+        figure.add_artist(
+            ConnectionPatch(
+                start, end, "data", "data", axesA=left, axesB=right, color=colour, lw=0.8
+            )
         )
-        for axes, image, points in (
-            (left, first[m], points_first[m]),
-            (right, second[m], matched[m]),
-        ):
+
+
+def landmarks_figure(images, predicted, truth, titles):
+    """Draw landmarks (M, K, 2), in pixels, on images (M, 3, H, W): predicted as dots, true ones as
+    crosses.
+    """
+    figure = Figure(figsize=(ROW_INCHES * len(images), ROW_INCHES * 1.2), layout="constrained")
+    for axes, image, dots, crosses, title in zip(
+        figure.subplots(1, len(images), squeeze=False)[0], images, predicted, truth, titles
+    ):
+        _show(axes, image)
+        axes.set_title(title, fontsize=8)
+        draw_landmarks(axes, dots, crosses)
+    return figure
+
+
+def dense_figure(sources, targets, warped):
+    """Draw sources, targets, and sources warped to the targets, all (M, 3, H, W), in three rows."""
+    rows = {"source": sources, "target": targets, "source, warped\nto the target": warped}
+    figure, grid = _titled_rows(list(rows), len(sources))
+    for row, images in zip(grid, rows.values()):
+        for axes, image in zip(row, images):
             _show(axes, image)
-            axes.scatter(
-                *points.T.numpy(),
-                c=landmark_colours(len(points)),
-                s=12,
-                edgecolors="white",
-                linewidths=0.5
-            )
-        for start, end, colour in zip(
-            points_first[m].tolist(), matched[m].tolist(), landmark_colours(len(matched[m]))
-        ):
-            figure.add_artist(
-                ConnectionPatch(
-                    start, end, "data", "data", axesA=left, axesB=right, color=colour, lw=0.8
-                )
-            )
     return figure
 
 
@@ -74,10 +96,7 @@ def overview_figure(images, maps, query, matched, predicted, truth):
         "landmarks of the\nfirst image, matched",
         "landmarks,\nregressed",
     )
-    figure = Figure(figsize=(ROW_INCHES * M + 1.2, ROW_INCHES * len(titles)), layout="constrained")
-    grid = figure.subplots(len(titles), M, squeeze=False)
-    for row, title in zip(grid, titles):
-        row[0].set_ylabel(title, rotation=0, ha="right", va="center")
+    figure, grid = _titled_rows(titles, M)
     colours = pca_colours(maps)
     for m in range(M):
         for row in (0, 2, 3):
@@ -94,6 +113,16 @@ def overview_figure(images, maps, query, matched, predicted, truth):
         )
         draw_landmarks(grid[3, m], predicted[m], truth[m])
     return figure
+
+
+def _titled_rows(titles, columns):
+    """Return a figure with a row of axes for each title, and the axes, (rows, columns)."""
+    size = (ROW_INCHES * columns + 1.2, ROW_INCHES * len(titles))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(titles), columns, squeeze=False)
+    for row, title in zip(grid, titles):
+        row[0].set_ylabel(title, rotation=0, ha="right", va="center")
+    return figure, grid
 
 
 def _show(axes, image):

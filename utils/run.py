@@ -7,12 +7,14 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from utils.checkpoint import write_atomically
 from utils.config import RUN_TIMESTAMP
 from utils.errors import UserError
 
+PICTURE_DPI = 120
 LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 
@@ -33,7 +35,7 @@ class RunFolder:
 
     @property
     def log_dir(self):
-        """info.log and TensorBoard events."""
+        """info.log, pictures and TensorBoard events."""
         return self.save_dir / "log" / self.relative
 
     @classmethod
@@ -134,6 +136,18 @@ class Run:
         finally:
             if self.writer is not None:
                 self.writer.close()
+
+    def show(self, name, figure, epoch=None):
+        """Write a matplotlib figure as ``pictures/<name>.png``, and to TensorBoard where events are
+        written; returns the file's path.
+        """
+        folder = self.folder.log_dir / "pictures"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{name}.png"
+        write_atomically(path, partial(figure.savefig, format="png", dpi=PICTURE_DPI))
+        if self.writer is not None:
+            self.writer.add_figure(name, figure, epoch)
+        return path
 
 
 def write_json(path, data):

@@ -94,10 +94,11 @@ def keypoints_intermediate(images, predicted, target, virtual):
     return figure
 
 
-def draw_landmarks(axes, predicted, target):
+def draw_landmarks(axes, predicted, target=None):
     """Draw landmarks (K, 2) in pixels: predicted as dots, true as crosses, a colour each."""
     colours = landmark_colours(len(predicted))
-    axes.scatter(*target.T.numpy(), marker="x", c=colours, s=30)
+    if target is not None:
+        axes.scatter(*target.T.numpy(), marker="x", c=colours, s=30)
     axes.scatter(*predicted.T.numpy(), c=colours, s=14, edgecolors="white", linewidths=0.6)
 
 

@@ -1,0 +1,106 @@
+"""What an evaluation looks like: its first, best and worst cases, and dense matches."""
+
+import torch
+
+from model.matching import cosine_at_pixels, dense_matches
+from trainer.evaluation import describe_pairs, evaluation_pairs
+from utils.gallery import dense_figure, landmarks_figure, match_figure
+from utils.tps import to_pixels
+
+NUM_SHOWN = 8
+IDENTITIES = ("same", "different")
+
+
+class Cases:
+    """Keeps the first, the best and the worst few of many cases.
+
+    ``kept``: {"first", "best", "worst": {name: tensor (n, ...)}}, n <= count, among the names
+    "errors" and "numbers", the places of the cases in the data set.
+    """
+
+    def __init__(self, count=NUM_SHOWN):
+        self.count, self.seen = count, 0
+        self.kept = {}
+
+    def add(self, errors, **tensors):
+        """Take the next m cases: errors (m,), tensors (m, ...)."""
+        numbers = torch.arange(self.seen, self.seen + len(errors))
+        self.seen += len(errors)
+        news = {"errors": errors.cpu(), "numbers": numbers}
+        news.update({name: tensor.cpu() for name, tensor in tensors.items()})
+        for kind, order in (("first", "numbers"), ("best", "errors"), ("worst", "errors")):
+            old = self.kept.get(kind)
+            pool = news if old is None else {n: torch.cat([old[n], news[n]]) for n in news}
+            chosen = pool[order].argsort(descending=kind == "worst", stable=True)[: self.count]
+            self.kept[kind] = {name: tensor[chosen] for name, tensor in pool.items()}
+
+
+class MatchingGallery:
+    """Watches ``evaluate_matching`` and draws pairs of images, in the published protocol."""
+
+    def __init__(self):
+        self.cases = {identity: Cases() for identity in IDENTITIES}
+
+    def __call__(self, found):
+        for identity, cases in self.cases.items():
+            matches = found[f"{identity}_identity_px"]
+            cases.add(matches.errors.mean(dim=1), **vars(matches))
+
+    def figures(self):
+        """Yield (name, figure)."""
+        for identity, cases in self.cases.items():
+            for kind, case in cases.kept.items():
+                names = ("sources", "targets", "points", "matched", "truth")
+                yield f"matches-{identity}-{kind}", match_figure(
+                    *(case[name] for name in names), titles=_titles(case, "pair {}: {:.1f} px")
+                )
+
+
+class LandmarkGallery:
+    """Watches ``evaluate_landmarks`` and draws landmarks, predicted and true."""
+
+    def __init__(self):
+        self.cases = Cases()
+
+    def __call__(self, predictions):
+        size = predictions.images.shape[-2:]
+        self.cases.add(
+            predictions.errors,
+            images=predictions.images,
+            predicted=to_pixels(predictions.predicted, *size),
+            truth=to_pixels(predictions.truth, *size),
+        )
+
+    def figures(self):
+        """Yield (name, figure)."""
+        for kind, case in self.cases.kept.items():
+            names = ("images", "predicted", "truth")
+            yield f"landmarks-{kind}", landmarks_figure(
+                *(case[name] for name in names), titles=_titles(case, "image {}: {:.1f} %")
+            )
+
+
+def _titles(case, form):
+    return [form.format(*pair) for pair in zip(case["numbers"].tolist(), case["errors"].tolist())]
+
+
+def dense_match_figures(backbone, dataset, device):
+    """Yield (name, figure) of the first test pairs: source, target, and the source warped to the
+    target, by cosine similarity at every pixel.
+    """
+    pair = next(evaluation_pairs(dataset, device, max_images=2 * NUM_SHOWN))
+    *maps, stride = describe_pairs(backbone, pair)
+    source, *targets = (cosine_at_pixels(m, stride, pair.first.shape[-2:]) for m in maps)
+    for offset, (identity, target) in enumerate(zip(IDENTITIES, targets)):
+        images = pair.first[0::2], pair.second[offset::2]
+        warped = take_pixels(images[0], dense_matches(source, target))
+        yield f"dense-{identity}", dense_figure(*(image.cpu() for image in (*images, warped)))
+
+
+def take_pixels(images, places):
+    """Return images (B, 3, h, w) made of the pixels of images (B, 3, H, W) at places (x, y), int64
+    (B, h, w, 2).
+    """
+    flat = places[..., 1] * images.shape[-1] + places[..., 0]
+    index = flat.flatten(1)[:, None].expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, index).unflatten(2, places.shape[1:3])
