@@ -6,10 +6,7 @@ docs/benchmarks.json and prints a Markdown table.
 
 import argparse
 import json
-import platform
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from datetime import date
@@ -21,8 +18,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from misc.literal_loss import literal_loss  # noqa: E402
+from misc.measuring import machine, measure_in_process  # noqa: E402
 from model import DENSE_LOSSES, SmallNet  # noqa: E402
-from utils.cli import run  # noqa: E402
+from utils.cli import positive, run  # noqa: E402
+from utils.device import peak_memory_gib  # noqa: E402
 from utils.keyed_random import sample_keys  # noqa: E402
 from utils.run import write_json  # noqa: E402
 from utils.warper import Warper  # noqa: E402
@@ -74,24 +73,8 @@ def measure(variant, repeats):
         begin = time.perf_counter()
         losses.append(step())
         seconds.append(time.perf_counter() - begin)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"seconds": seconds, "losses": losses, "peak_memory_gib": peak / 2**30}
-
-
-def measure_in_process(variant, repeats):
-    """Run ``measure`` in a fresh Python."""
-    command = [sys.executable, __file__, "--variant", variant, "--repeats", str(repeats)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def machine():
-    """Describe where this runs."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
-    return f"{model}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    peak = peak_memory_gib(torch.device("cpu"))
+    return {"seconds": seconds, "losses": losses, "peak_memory_gib": peak}
 
 
 def table(results):
@@ -114,7 +97,7 @@ def table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--repeats", type=int, default=5, help="counted steps (default: %(default)s)"
+        "--repeats", type=positive, default=5, help="counted steps (default: %(default)s)"
     )
     parser.add_argument("--output", default="docs/benchmarks.json", help="(default: %(default)s)")
     parser.add_argument("--variant", choices=VARIANTS, help="measure this alone, print JSON")
@@ -122,10 +105,14 @@ def main():
     if args.variant:
         print(json.dumps(measure(args.variant, args.repeats)))
         return
-    results = {variant: measure_in_process(variant, args.repeats) for variant in VARIANTS}
+    results = {
+        variant: measure_in_process(__file__, "--variant", variant, "--repeats", args.repeats)
+        for variant in VARIANTS
+    }
+    where = machine(torch.device("cpu"))
     Path(args.output).parent.mkdir(parents=True, exist_ok=True)
-    write_json(args.output, {"machine": machine(), "date": str(date.today()), "step": results})
-    print(f"One training step, SmallNet 64-d with DVE, 32 pairs of 70x70, float32\n{machine()}\n")
+    write_json(args.output, {"machine": where, "date": str(date.today()), "step": results})
+    print(f"One training step, SmallNet 64-d with DVE, 32 pairs of 70x70, float32\n{where}\n")
     print(f"{table(results)}\n\nfigures: {args.output}")
 
 

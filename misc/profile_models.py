@@ -1,0 +1,114 @@
+"""What each network costs: parameters, operations, memory, images per second.
+
+    python misc/profile_models.py                 # on the CPU
+    python misc/profile_models.py --device 0 --batch_size 256
+
+A forward pass over a batch, without gradients, at the published input sizes; "and regressor" adds
+five landmarks from fifty virtual keypoints each. Every row is measured in a process of its own.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/profile_models.py`
+
+from misc.measuring import machine, measure_in_process  # noqa: E402
+from model import HourglassNet, IntermediateKeypointPredictor, SmallNet  # noqa: E402
+from model.keypoint_regressor import landmark_model  # noqa: E402
+from utils.cli import add_device_option, positive, run  # noqa: E402
+from utils.device import peak_memory_gib, select_device  # noqa: E402
+
+INPUT_SIZES = {SmallNet: 70, HourglassNet: 96}  # the published crops
+MODELS = {
+    f"{backbone.__name__}{extra}": (backbone, bool(extra))
+    for backbone in INPUT_SIZES
+    for extra in ("", " and regressor")
+}
+HEADER = ("", "input", "parameters", "GFLOP per image", "peak memory, GiB", "images per s")
+
+
+def build_model(name, channels):
+    """Return a network of the table, with fresh weights, and the side of its input."""
+    backbone, with_regressor = MODELS[name]
+    model = backbone(channels)
+    if with_regressor:
+        regressor = IntermediateKeypointPredictor(channels, 5, 50, softargmax_mul=100)
+        model = landmark_model(model, regressor, upsample=False)
+    return model, INPUT_SIZES[backbone]
+
+
+@torch.no_grad()
+def measure(name, channels, batch_size, repeats, device):
+    """Return the figures of one row."""
+    model, side = build_model(name, channels)
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    images = torch.rand(batch_size, 3, side, side, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    with FlopCounterMode(display=False) as counter:
+        model(images)
+    seconds = min(_seconds(model, images) for _ in range(repeats))
+    return {
+        "side": side,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "gflop_per_image": counter.get_total_flops() / batch_size / 1e9,
+        "peak_memory_gib": peak_memory_gib(device),
+        "images_per_s": batch_size / seconds,
+    }
+
+
+def _seconds(model, images):
+    begin = time.perf_counter()
+    model(images)[0, 0].sum().item()  # a number on the host: the device is done
+    return time.perf_counter() - begin
+
+
+def table(results):
+    """Return the rows as Markdown."""
+    lines = ["| " + " | ".join(HEADER) + " |", "|---" * len(HEADER) + "|"]
+    for name, row in results.items():
+        lines.append(
+            f"| {name} | {row['side']}x{row['side']} | {row['parameters']:,} "
+            f"| {row['gflop_per_image']:.2f} | {row['peak_memory_gib']:.2f} "
+            f"| {row['images_per_s']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_device_option(parser)
+    for option, default, meaning in (
+        ("--channels", 64, "dimension of the descriptors"),
+        ("--batch_size", 32, "images in a batch"),
+        ("--repeats", 5, "passes, of which the fastest counts"),
+    ):
+        parser.add_argument(
+            option, type=positive, default=default, help=f"{meaning} (default: %(default)s)"
+        )
+    parser.add_argument("--model", choices=MODELS, help="measure this alone, print JSON")
+    args = parser.parse_args(argv)
+    device = select_device(args.device)
+    if args.model:
+        row = measure(args.model, args.channels, args.batch_size, args.repeats, device)
+        print(json.dumps(row))
+        return
+    given = sys.argv[1:] if argv is None else argv
+    results = {
+        name: measure_in_process(__file__, *given, "--model", name)
+        for name in tqdm(MODELS, unit="model", leave=False, disable=None)
+    }
+    print(f"{args.channels}-d, batches of {args.batch_size}, float32\n{machine(device)}\n")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
