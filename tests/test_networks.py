@@ -166,24 +166,25 @@ def test_hourglass_upsampling_by_two_where_the_original_worked():
         assert torch.equal(network(images), ours)
 
 
+@torch.no_grad()
 def test_regressor_equals_its_recomputation():
-    regressor = IntermediateKeypointPredictor(6, 3, 4, softargmax_mul=2)
-    descriptors = random_images(2, 6, 7, 9).float()
+    regressor = IntermediateKeypointPredictor(6, 3, 4, softargmax_mul=2).double()
+    descriptors = random_images(2, 6, 7, 9)
     expected = looped_landmarks(regressor.state_dict(), descriptors, softargmax_mul=2)
-    torch.testing.assert_close(regressor(descriptors).double(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(regressor(descriptors), expected, rtol=1e-9, atol=1e-9)
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("upsample", [False, True])
 def test_landmark_model_is_backbone_upsampling_and_regressor(upsample):
     regressor = IntermediateKeypointPredictor(4, 3, 5, softargmax_mul=2)
-    model = landmark_model(SmallNet(4), regressor, upsample).train()
-    state, images = model.state_dict(), random_images(2, 3, 20, 24).float()
-    backbone = {name: tensor.double() for name, tensor in backbone_state(state).items()}
-    descriptors = recomputed_smallnet(backbone, images.double())
+    model = landmark_model(SmallNet(4), regressor, upsample).double().train()
+    images = random_images(2, 3, 20, 24)
+    descriptors = recomputed_smallnet(backbone_state(model.state_dict()), images)
     if upsample:
         descriptors = upsampled_by_two(descriptors)
     expected = looped_landmarks(regressor.state_dict(), descriptors, softargmax_mul=2)
-    torch.testing.assert_close(model(images).double(), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model(images), expected, rtol=1e-9, atol=1e-9)
 
 
 # Options and errors
