@@ -28,6 +28,7 @@ from utils.config import read_config
 
 STAMP = r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d"
 FIGURES = ("same_identity_px", "different_identity_px")
+COSINE_FIGURES = ("same_identity_cosine_px", "different_identity_cosine_px")
 NUMBER = r"(\d+\.?\d*(?:e-?\d+)?)"
 
 
@@ -110,8 +111,10 @@ def test_its_log_reads_as_the_published_ones(trained_embedding):
     assert int(one_in(log, r"Trainable parameters: (\d+)")) == parameters
     figures = results_of(trained_embedding.folder)
     for identity in ("same", "different"):
-        logged = one_in(log, rf"Mean Pixel Error \({identity}-identity\): {NUMBER}")
-        assert float(logged) == pytest.approx(figures[f"{identity}_identity_px"], abs=1e-4)
+        for protocol, note in (("px", ""), ("cosine_px", "; cosine, upsampled")):
+            logged = one_in(log, rf"Mean Pixel Error \({identity}-identity{note}\): {NUMBER}")
+            figure = figures[f"{identity}_identity_{protocol}"]
+            assert float(logged) == pytest.approx(figure, abs=1e-4)
 
 
 def test_the_terminal_shows_what_the_log_file_holds(trained_embedding):
@@ -590,7 +593,9 @@ def test_the_demo_trains_draws_and_tells_and_uses_again_what_is_there(
     assert tiny_demo() == 0
     told = capsys.readouterr().out
     folder = tmp_path / "saved" / "demo"
-    assert names_in(folder) == ["matches-different.png", "matches-same.png", "overview.png"]
+    kinds = [f"matches-{identity}-{kind}.png" for identity in ("different", "same")
+             for kind in ("best", "first", "worst")]
+    assert names_in(folder) == [*kinds, "overview.png"]
     for name in names_in(folder):
         with Image.open(folder / name) as picture:
             assert min(picture.size) > 100
@@ -600,7 +605,7 @@ def test_the_demo_trains_draws_and_tells_and_uses_again_what_is_there(
     table = told[told.index("error on faces"):]
     assert all(str(path) in table for path in checkpoints)
     results = {k: v for path in checkpoints for k, v in results_of(path.parent).items()}
-    for name in (*FIGURES, "inter_ocular_error_pct"):
+    for name in (*FIGURES, *COSINE_FIGURES, "inter_ocular_error_pct"):
         assert f"{results[name]:.2f} " in table
 
     assert tiny_demo() == 0
