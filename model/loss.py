@@ -115,20 +115,18 @@ class ExpectedDistance(torch.autograd.Function):
         B, P, _ = a.shape
         needs_gradient = any(ctx.needs_input_grad[:2])
         grad_a, grad_b = (
-            (torch.empty_like(a), torch.empty_like(b)) if needs_gradient else (None, None)
+            (torch.empty_like(a), torch.zeros_like(b)) if needs_gradient else (None, None)
         )
         total = a.new_zeros(())
-        chunk = max(1, CHUNK_ELEMENTS // (P * P))
-        for start in range(0, B, chunk):
-            part = slice(start, start + chunk)
-            prob = (a[part] @ b[part].mT).softmax(dim=-1)
-            cost = distances(warped[part], pixels, pow)
+        for part, rows in _chunks(B, P):
+            prob = (a[part, rows] @ b[part].mT).softmax(dim=-1)
+            cost = distances(warped[part, rows], pixels, pow)
             expected = torch.einsum("buv,buv->bu", prob, cost)
             total += expected.sum()
             if needs_gradient:
                 grad_logits = prob.mul_(cost.sub_(expected[..., None]))
-                torch.matmul(grad_logits, b[part], out=grad_a[part])
-                torch.matmul(grad_logits.mT, a[part], out=grad_b[part])
+                torch.matmul(grad_logits, b[part], out=grad_a[part, rows])
+                grad_b[part].baddbmm_(grad_logits.mT, a[part, rows])
         ctx.save_for_backward(grad_a, grad_b)
         return total / (B * P)
 
@@ -139,6 +137,16 @@ class ExpectedDistance(torch.autograd.Function):
         B, P, _ = grad_a.shape
         factor = grad_output / (B * P)
         return grad_a * factor, grad_b * factor, None, None, None
+
+
+def _chunks(B, P):
+    """Yield slices of samples and of their cells u, such that the logits (samples, cells u, P) stay
+    below ``CHUNK_ELEMENTS``: several samples whole, or a part of one.
+    """
+    num_samples, num_rows = max(1, CHUNK_ELEMENTS // P**2), max(1, min(P, CHUNK_ELEMENTS // P))
+    for sample in range(0, B, num_samples):
+        for row in range(0, P, num_rows):
+            yield slice(sample, sample + num_samples), slice(row, row + num_rows)
 
 
 def distances(warped, pixels, pow):

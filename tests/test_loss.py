@@ -1,8 +1,9 @@
 """The losses against their formulas, term by term in float64: values and gradients."""
 
+import json
 import math
 from functools import partial
-from itertools import product
+from itertools import accumulate, product
 
 import pytest
 import torch
@@ -179,6 +180,30 @@ def test_no_matrix_over_all_cell_pairs_is_kept_for_the_backward_pass(function, m
             lambda tensor: kept.append(tensor.numel()) or tensor, lambda tensor: tensor):
         function(desc1, desc2, grid)
     assert kept and max(kept) <= desc1.numel() < 2 * (12 * 14) ** 2
+
+
+def peak_allocation(run, trace):
+    """Return the most bytes that a call holds at a time, everything inside operators included."""
+    with torch.profiler.profile(profile_memory=True) as profiler:
+        run()
+    profiler.export_chrome_trace(str(trace))
+    events = [e for e in json.loads(trace.read_text())["traceEvents"] if e["name"] == "[memory]"]
+    changes = [e["args"]["Bytes"] for e in sorted(events, key=lambda e: e["ts"])]
+    return max(accumulate(changes))
+
+
+@PLAIN_AND_DVE
+def test_memory_grows_with_the_number_of_cells_not_with_its_square(
+        function, monkeypatch, tmp_path):
+    monkeypatch.setattr(losses, "CHUNK_ELEMENTS", 1 << 15)
+    sizes, peaks = [(20, 20), (20, 40), (40, 40)], []
+    for h, w in sizes:
+        case = random_case(3, 16, h, w, 1, torch.float32)
+        peaks.append(peak_allocation(lambda: value_and_gradients(function, *case),
+                                     tmp_path / "trace.json"))
+    # Twice the cells: twice the step if memory is linear, four times if it is quadratic.
+    assert 0 < peaks[2] - peaks[1] < 2.5 * (peaks[1] - peaks[0])
+    assert peaks[2] < 4 * 1600**2  # one matrix of cells times cells
 
 
 def test_plain_loss_does_not_depend_on_the_order_of_pairs():
