@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/profile_models.py`
 
-from misc.measuring import machine, measure_in_process  # noqa: E402
+from misc.measuring import machine, markdown_table, measure_in_process  # noqa: E402
 from model import HourglassNet, IntermediateKeypointPredictor, SmallNet  # noqa: E402
 from model.keypoint_regressor import landmark_model  # noqa: E402
 from utils.cli import add_device_option, positive, run  # noqa: E402
@@ -71,14 +71,18 @@ def _seconds(model, images):
 
 def table(results):
     """Return the rows as Markdown."""
-    lines = ["| " + " | ".join(HEADER) + " |", "|---" * len(HEADER) + "|"]
-    for name, row in results.items():
-        lines.append(
-            f"| {name} | {row['side']}x{row['side']} | {row['parameters']:,} "
-            f"| {row['gflop_per_image']:.2f} | {row['peak_memory_gib']:.2f} "
-            f"| {row['images_per_s']:.0f} |"
+    rows = [
+        (
+            name,
+            f"{row['side']}x{row['side']}",
+            f"{row['parameters']:,}",
+            f"{row['gflop_per_image']:.2f}",
+            f"{row['peak_memory_gib']:.2f}",
+            f"{row['images_per_s']:.0f}",
         )
-    return "\n".join(lines)
+        for name, row in results.items()
+    ]
+    return markdown_table(HEADER, rows)
 
 
 def main(argv=None):

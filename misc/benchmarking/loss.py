@@ -1,0 +1,45 @@
+"""The loss with DVE alone, value and gradient, against a literal one."""
+
+from functools import partial
+
+import torch
+
+from misc.benchmarking.step import warp_grids
+from misc.benchmarking.subject import Subject
+from misc.literal_loss import literal_loss
+from model import DENSE_LOSSES
+
+SIZES = {"SmallNet": (32, 100, 15), "Hourglass": (2, 136, 20)}  # pairs, imwidth, crop
+CHANNELS, STRIDE = 64, 2
+
+
+def make_loss(loss, size, device):
+    """Return a function that computes a loss and its gradient."""
+    pairs, width, crop = SIZES[size]
+    cells = (width - 2 * crop) // STRIDE
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, pairs, CHANNELS, cells, cells, generator=generator)
+    maps = [m.to(device).requires_grad_() for m in maps]
+    grid = warp_grids(width, crop, pairs, device)
+
+    def run():
+        value = loss(*maps, grid)
+        torch.autograd.grad(value, maps)
+        return value.item()
+
+    return run
+
+
+LOSSES = {
+    "literal": partial(literal_loss, dve=True),
+    "ours": DENSE_LOSSES["dense_correlation_loss_dve"],
+}
+SUBJECT = Subject(
+    "The loss alone, with DVE: 32 pairs of SmallNet's maps (64x35x35), 2 of Hourglass's (64x48x48)",
+    {
+        f"{size}, {name}": partial(make_loss, loss, size)
+        for size in SIZES
+        for name, loss in LOSSES.items()
+    },
+    ratios=tuple((f"{size}, literal", f"{size}, ours") for size in SIZES),
+)

@@ -1,0 +1,62 @@
+"""A training step of the published SmallNet 64-d run with DVE, against a literal loss."""
+
+from functools import partial
+
+import torch
+
+from misc.benchmarking.subject import Subject
+from misc.literal_loss import literal_loss
+from model import DENSE_LOSSES, SmallNet
+from utils.keyed_random import sample_keys
+from utils.warper import Warper
+
+PAIRS, WIDTH, CROP, CHANNELS = 32, 100, 15, 64
+
+
+def warp_grids(width, crop, pairs, device):
+    """Return grids (pairs, h, w, 2) of random warps, normalised."""
+    warper = Warper(width, width, crop)
+    draws = warper.draw_keyed(sample_keys(0, 1, torch.arange(pairs)))
+    blank = torch.zeros(pairs, 3, width, width, dtype=torch.uint8, device=device)
+    return warper(blank, torch.zeros(pairs, 0, 2, device=device), draws).grid
+
+
+def no_loss(first, second, grid):
+    """Stand in for a loss, to see what the network alone takes."""
+    return first.square().mean() + second.square().mean()
+
+
+def make_step(loss, memory_format, device):
+    """Return a function that makes one training step."""
+    torch.manual_seed(0)
+    network = SmallNet(CHANNELS).to(device, memory_format=memory_format)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, amsgrad=True)
+    side = WIDTH - 2 * CROP
+    images = torch.randn(2 * PAIRS, 3, side, side).to(device)
+    grid = warp_grids(WIDTH, CROP, PAIRS, device)
+
+    def step():
+        value = loss(*network(images).chunk(2), grid)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        return value.item()
+
+    return step
+
+
+OURS = partial(DENSE_LOSSES["dense_correlation_loss_dve"], normalize_vectors=False)
+LITERAL = partial(literal_loss, dve=True, normalize_vectors=False)
+SUBJECT = Subject(
+    "A training step: SmallNet 64-d with DVE, 32 pairs of 70x70, float32",
+    {
+        "literal": partial(make_step, LITERAL, torch.contiguous_format),
+        "ours": partial(make_step, OURS, torch.channels_last),
+        "literal, no loss": partial(make_step, no_loss, torch.contiguous_format),
+        "ours, no loss": partial(make_step, no_loss, torch.channels_last),
+    },
+    ratios=(("literal", "ours"),),
+    note='"Literal" is the loss written out pair by pair (`misc/literal_loss.py`); "no loss" is '
+    "the network alone, in the memory layout of each. Memory is that of the process, torch "
+    'included; "added" leaves out what it held before the first step.',
+)

@@ -1,0 +1,105 @@
+"""The benchmark: that its baseline computes the same, what it measures, what it writes."""
+
+import json
+from functools import partial
+
+import pytest
+import torch
+
+from misc import benchmark
+from misc.benchmarking import lists, step
+from misc.benchmarking.subject import Subject
+from misc.literal_loss import literal_loss
+from model import DENSE_LOSSES
+from utils.cli import run
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("dve", [False, True])
+@pytest.mark.parametrize("normalize", [False, True])
+def test_the_baseline_is_the_same_loss(dve, normalize):
+    maps = torch.randn(2, 3, 4, 5, 6, dtype=torch.float64,
+                       generator=torch.Generator().manual_seed(0)).requires_grad_()
+    grid = 2 * torch.rand(3, 10, 12, 2, generator=torch.Generator().manual_seed(1)).double() - 1
+    value = literal_loss(*maps, grid, dve, normalize_vectors=normalize)
+    expected = DENSE_LOSSES[f"dense_correlation_loss{'_dve' if dve else ''}"](
+        *maps, grid, normalize_vectors=normalize)
+    torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(v, maps)[0] for v in (value, expected)))
+
+
+def counting_subject(calls):
+    def make(name, device):
+        held = []
+
+        def work():
+            calls.append(name)
+            held.append(bytearray(40 << 20))
+            return float(len(held))
+
+        return work
+
+    variants = {name: partial(make, name) for name in ("slow", "fast")}
+    return Subject("Work", variants, ratios=(("slow", "fast"),), note="A note.")
+
+
+def test_a_variant_is_run_once_more_than_it_is_timed():
+    calls = []
+    measured = counting_subject(calls).measure("fast", 3, CPU)
+    assert calls == ["fast"] * 4 and measured["values"] == [1, 2, 3, 4]
+    assert len(measured["seconds"]) == 3 and min(measured["seconds"]) > 0
+    assert measured["peak_gib"] > measured["added_gib"] >= 0
+
+
+def test_the_table_tells_best_and_median_and_ratios():
+    results = {
+        "slow": {"seconds": [3.0, 2.0, 8.0], "peak_gib": 3.0, "added_gib": 2.0},
+        "fast": {"seconds": [0.5, 1.0, 4.0], "peak_gib": 1.5, "added_gib": 0.25},
+    }
+    assert counting_subject([]).table(results).splitlines()[2:] == [
+        "| slow | 2.00 | 3.00 | 3.00 | 2.00 |",
+        "| fast | 0.50 | 1.00 | 1.50 | 0.25 |",
+        "| slow / fast | 4.0 | 3.0 | 2.0 | 8.0 |",
+    ]
+
+
+def fake_measurement(script, name, *options):
+    return {"seconds": [1.0], "values": [0.0], "peak_gib": 1.0, "added_gib": 0.5}
+
+
+def test_new_figures_stand_beside_those_of_other_subjects(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(benchmark, "measure_in_process", fake_measurement)
+    assert run(lambda: benchmark.main(["lists", "--folder", str(tmp_path)])) == 0
+    printed = capsys.readouterr().out
+    before = (tmp_path / "benchmarks.md").read_text()
+    assert lists.SUBJECT.title in before and step.SUBJECT.title not in before
+    assert all(f"| {name} | 1.00 | 1.00 | 1.00 | 0.50 |" in printed
+               for name in lists.SUBJECT.variants)
+    assert run(lambda: benchmark.main(["step", "--folder", str(tmp_path)])) == 0
+    after = (tmp_path / "benchmarks.md").read_text()
+    assert after.index(step.SUBJECT.title) < after.index(lists.SUBJECT.title)
+    known = json.loads((tmp_path / "benchmarks.json").read_text())
+    assert known["step"]["results"].keys() == step.SUBJECT.variants.keys()
+    assert "threads, torch" in known["lists"]["machine"]
+
+
+def test_a_process_measures_one_variant(capsys):
+    arguments = ["loss", "--variant", "Hourglass, ours", "--repeats", "1"]
+    assert run(lambda: benchmark.main(arguments)) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["values"][0] == measured["values"][1] > 0
+
+
+@pytest.mark.parametrize("arguments, expected", [
+    (["stepp"], "SUBJECT = 'stepp'"),
+    (["step", "--variant", "our"], "--variant = 'our'"),
+])
+def test_unknown_names_are_answered_with_the_known_ones(capsys, arguments, expected):
+    assert run(lambda: benchmark.main(arguments)) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_every_ratio_compares_two_variants():
+    for subject in benchmark.SUBJECTS.values():
+        assert {name for pair in subject.ratios for name in pair} <= subject.variants.keys()
