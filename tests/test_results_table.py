@@ -17,6 +17,7 @@ from tests.data_helpers.fabricated_runs import (
     matching,
     own_log,
 )
+from tests.data_helpers.tiny_runs import ROOT
 from utils.cli import EXIT_USER_ERROR, run
 
 EMBEDDING = "celeba/smallnet-64d-dve"
@@ -309,6 +310,14 @@ def test_tables_fill_their_places_and_the_rest_stays(saved, readme):
     assert readme.read_text() == expected
     assert fill(saved, readme) == 0 and readme.read_text() == expected
     assert [path.name for path in readme.parent.glob("*README*")] == ["README.md"]
+
+
+@pytest.mark.parametrize("document, count", [("README.md", 3), ("docs/published.md", len(TABLES))])
+def test_the_project_s_own_documents_have_places_for_tables(tmp_path, capsys, document, count):
+    path = tmp_path / "document.md"
+    path.write_text((ROOT / document).read_text())
+    assert run(lambda: main(["--save_dir", str(tmp_path), "--readme", str(path)])) == 0
+    assert f"{count} tables" in capsys.readouterr().out
 
 
 def test_only_the_table_that_is_asked_for_changes(saved, readme):
