@@ -50,6 +50,10 @@ class KeypointDataset(Dataset):
         """
         raise NotImplementedError
 
+    def source_files(self):
+        """Return the files that the items are made from: a cache is stale where one changes."""
+        return []
+
     def __getitem__(self, index):
         image, keypts = self.load(index)
         keypts = (
@@ -85,6 +89,9 @@ class ImageFileDataset(KeypointDataset):
         S = self.imwidth
         scale = np.array([S / image.width, S / image.height])
         return image.resize((S, S), Image.BILINEAR), keypts * scale
+
+    def source_files(self):
+        return self.paths
 
     def load(self, index):
         keypts = self.landmarks[index] if self.use_keypoints else np.empty((0, 2))

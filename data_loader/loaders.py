@@ -3,33 +3,11 @@
 import os
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, default_collate
 
 from utils.keyed_random import mix
 
 MAX_WORKERS = 8
-
-
-class MemoryCache(Dataset):
-    """Keeps each item of a data set, once loaded, in memory that the worker processes share."""
-
-    def __init__(self, dataset):
-        self.dataset = dataset
-        N, S = len(dataset), dataset.imwidth
-        K = dataset.num_landmarks if dataset.use_keypoints else 0
-        self._images = torch.empty(N, 3, S, S, dtype=torch.uint8).share_memory_()
-        self._keypts = torch.empty(N, K, 2).share_memory_()
-        self._filled = torch.zeros(N, dtype=torch.bool).share_memory_()
-
-    def __len__(self):
-        return len(self.dataset)
-
-    def __getitem__(self, index):
-        if not self._filled[index]:
-            item = self.dataset[index]
-            self._images[index], self._keypts[index] = item["image"], item["keypts"]
-            self._filled[index] = True  # last: another process may be reading
-        return {"image": self._images[index], "keypts": self._keypts[index], "index": index}
 
 
 class EpochBatches:
@@ -63,18 +41,42 @@ class EpochBatches:
         return sum(1 for _ in self)
 
 
-def make_loader(dataset, batch_size, device, seed=0, training=False, num_workers=None):
+def make_loader(
+    dataset, batch_size, device, seed=0, training=False, num_workers=None, on_device=False
+):
     """Return a DataLoader over ``EpochBatches``.
 
-    For training call ``loader.batch_sampler.epoch = e`` before epoch e.
+    For training call ``loader.batch_sampler.epoch = e`` before epoch e. on_device: the data set's
+    items are on the device already, and no other process can take them.
     """
     if num_workers is None:
         num_workers = 0 if device.type == "cpu" else min(MAX_WORKERS, os.cpu_count())
+    return _data_loader(
+        dataset,
+        EpochBatches(len(dataset), batch_size, seed, training),
+        0 if on_device else num_workers,
+        pin_memory=device.type == "cuda" and not on_device,
+    )
+
+
+def in_order(loader, batch_size):
+    """Return a loader of the items of another, each once and in order."""
+    batches = EpochBatches(len(loader.dataset), batch_size, seed=0, training=False)
+    return _data_loader(loader.dataset, batches, loader.num_workers, loader.pin_memory)
+
+
+def _data_loader(dataset, batches, num_workers, pin_memory):
     return DataLoader(
         dataset,
-        batch_sampler=EpochBatches(len(dataset), batch_size, seed, training),
+        batch_sampler=batches,
         num_workers=num_workers,
+        collate_fn=_collate,
         persistent_workers=num_workers > 0,
-        pin_memory=device.type == "cuda",
+        pin_memory=pin_memory,
         generator=torch.Generator(),  # its own: iterating must not draw from the global one
     )
+
+
+def _collate(items):
+    """Return items as a batch; caches give whole batches."""
+    return items if isinstance(items, dict) else default_collate(items)

@@ -1,6 +1,7 @@
 """Training on few annotated images."""
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
 
 
@@ -25,3 +26,9 @@ class RestrictedAnnotations(Dataset):
 
     def __getitem__(self, index):
         return {**self.dataset[int(self.indices[index])], "index": index}
+
+    def __getitems__(self, indices):
+        take = getattr(self.dataset, "__getitems__", None)
+        if take is None:
+            return [self[index] for index in indices]
+        return {**take(self.indices[indices].tolist()), "index": torch.tensor(indices)}

@@ -1,5 +1,8 @@
 """Generated faces: a data set without files, for trying everything out."""
 
+from pathlib import Path
+
+from data_loader import face_renderer
 from data_loader.base_dataset import KeypointDataset
 from data_loader.face_renderer import NUM_LANDMARKS, render_face
 
@@ -32,6 +35,9 @@ class SyntheticFaces(KeypointDataset):
 
     def __len__(self):
         return self.num_images
+
+    def source_files(self):
+        return sorted(Path(face_renderer.__file__).parent.glob("*.py"))
 
     def load(self, index):
         if not 0 <= index < self.num_images:

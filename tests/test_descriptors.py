@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from data_loader.augmentation import normalise
-from data_loader.loaders import MemoryCache, make_loader
+from data_loader.cache import ItemCache, in_memory
+from data_loader.loaders import make_loader
 from data_loader.restricted import RestrictedAnnotations
 from data_loader.synthetic_faces import SyntheticFaces
 from model.keypoint_regressor import FrozenBackbone
@@ -80,7 +81,7 @@ def test_copies_of_few_annotations_get_warps_of_their_own(frozen):
 def test_descriptors_are_computed_once(frozen):
     calls = []
     frozen.register_forward_hook(lambda module, inputs, output: calls.append(len(output)))
-    _, cached = both_sources(MemoryCache(faces(40)), frozen)
+    _, cached = both_sources(ItemCache(faces(40), in_memory), frozen)
     for epoch in (1, 2):
         cached.batch_sampler.epoch = epoch
         assert len(list(cached)) == 13

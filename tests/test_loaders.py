@@ -1,32 +1,14 @@
-"""Batches and their order, the memory cache, few annotations."""
+"""Batches and their order, few annotations."""
 
 import numpy as np
 import pytest
 import torch
 
-from data_loader.base_dataset import KeypointDataset
-from data_loader.loaders import EpochBatches, MemoryCache, make_loader
+from data_loader.loaders import EpochBatches, in_order, make_loader
 from data_loader.restricted import RestrictedAnnotations
+from tests.data_helpers.counting_images import CountingImages
 
 CPU = torch.device("cpu")
-
-
-class CountingImages(KeypointDataset):
-    """Images filled with their index; ``loads`` counts how often each was opened here."""
-
-    def __init__(self, count, use_keypoints=True, fails=False):
-        super().__init__("train", imwidth=6, use_keypoints=use_keypoints)
-        self.num_landmarks, self.fails = 4, fails
-        self.loads = [0] * count
-
-    def __len__(self):
-        return len(self.loads)
-
-    def load(self, index):
-        if self.fails:
-            raise OSError("the files are gone")
-        self.loads[index] += 1
-        return np.full((6, 6, 3), index), np.full((4, 2), index / 2)
 
 
 def batches_of(epoch=1, **arguments):
@@ -102,30 +84,11 @@ def test_workers_change_nothing():
             assert all(torch.equal(batch[name], same[name]) for name in batch)
 
 
-# The cache
-
-@pytest.mark.parametrize("use_keypoints", [True, False])
-def test_cached_items_are_the_items(use_keypoints):
-    dataset = CountingImages(4, use_keypoints)
-    cache = MemoryCache(dataset)
-    assert len(cache) == 4
-    for index in (2, 0, 2, 3, 1):
-        item, cached = CountingImages(4, use_keypoints)[index], cache[index]
-        assert cached.keys() == item.keys() and cached["index"] == index
-        for name in ("image", "keypts"):
-            assert cached[name].dtype == item[name].dtype
-            assert torch.equal(cached[name], item[name])
-    assert dataset.loads == [1, 1, 1, 1]
-
-
-def test_what_a_worker_loaded_is_there_for_everyone():
-    dataset = CountingImages(6)
-    cache = MemoryCache(dataset)
-    for _ in make_loader(cache, 3, CPU, num_workers=1):
-        pass
-    assert dataset.loads == [0] * 6
-    dataset.fails = True
-    assert [int(cache[index]["image"][0, 0, 0]) for index in range(6)] == list(range(6))
+def test_the_same_items_in_order():
+    loader = make_loader(CountingImages(10), 4, CPU, seed=5, training=True, num_workers=1)
+    again = in_order(loader, 3)
+    assert [batch["index"].tolist() for batch in again] == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
+    assert again.num_workers == 1
 
 
 # Few annotations

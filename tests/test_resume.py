@@ -253,13 +253,13 @@ def test_a_run_that_cannot_be_continued(call_program, trained_embedding, args, w
 
 def test_neither_workers_nor_the_cache_change_a_training(train, embedding_config):
     config = embedding_config()
-    plain, cached, workers, both = (
+    plain, *others = (
         train(config, "--set", "trainer.epochs=2", *more) for more in (
-            (), ("--set", "cache=memory"), ("--set", "num_workers=2"),
-            ("--set", "num_workers=2", "--set", "cache=memory"),
+            (), ("--set", "cache=memory"), ("--set", "cache=device"), ("--set", "num_workers=2"),
+            ("--set", "num_workers=2", "--set", "cache=disk"),
         )
     )
-    for other in (cached, workers, both):
+    for other in others:
         assert_same_files(other, plain, "checkpoint-epoch1.pth", "checkpoint-epoch2.pth")
         assert figures_of(other) == figures_of(plain)
 

@@ -213,8 +213,8 @@ def test_running_mean_of_many_float32_numbers_keeps_its_digits():
 
 # Fitting landmarks
 
-@pytest.mark.parametrize("cache", ["off", "memory"])
-def test_few_annotations_with_and_without_the_memory_cache(tmp_path, cache):
+@pytest.mark.parametrize("cache", ["off", "memory", "disk", "device"])
+def test_few_annotations_with_and_without_a_cache(tmp_path, cache):
     experiment = replace(LANDMARK_EXPERIMENT, restrict_annos=3, cache=cache)
     start = Start("embedding.pth", {"state_dict": SmallNet(4).state_dict()})
     with run_in(tmp_path, epochs=1, verbosity=0).open([], events=False) as run:

@@ -7,7 +7,7 @@ import torch
 from tqdm import tqdm
 
 from data_loader.augmentation import augment, normalise
-from data_loader.loaders import make_loader
+from data_loader.loaders import in_order
 from utils.keyed_random import sample_keys
 from utils.tps import to_normalised
 
@@ -73,15 +73,10 @@ class CachedDescriptors:
         self.descriptors = self.target = None
 
     def _fill(self):
-        dataset = self.loader.dataset
-        in_order = make_loader(
-            dataset, EXTRACTION_BATCH, self.extract.device, num_workers=self.loader.num_workers
-        )
-        with tqdm(
-            total=len(dataset), desc="descriptors", unit="image", leave=False, disable=None
-        ) as bar:
-            for batch in in_order:
-                self._store(self.extract(batch, epoch=0), len(dataset))
+        N = len(self.loader.dataset)
+        with tqdm(total=N, desc="descriptors", unit="image", leave=False, disable=None) as bar:
+            for batch in in_order(self.loader, EXTRACTION_BATCH):
+                self._store(self.extract(batch, epoch=0), N)
                 bar.update(len(batch["index"]))
 
     def _store(self, part, num_samples):

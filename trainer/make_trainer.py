@@ -1,15 +1,13 @@
 """The two kinds of training, put together from a config."""
 
-from data_loader.loaders import MemoryCache, make_loader
 from data_loader.restricted import RestrictedAnnotations
 from trainer import assembly
+from trainer.batches import Batches
 from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors
 from trainer.embedding_trainer import EmbeddingTrainer
 from trainer.landmark_trainer import LandmarkTrainer
 from utils.build import call
 from utils.errors import ConfigError
-
-VALIDATION_BATCH = 32
 
 
 def make_trainer(experiment, run, start, limits):
@@ -23,20 +21,6 @@ def make_trainer(experiment, run, start, limits):
     if start.continued:
         trainer.resume(start.checkpoint, start.path)
     return trainer
-
-
-def _loader(dataset, experiment, run, limits, training):
-    """Return a loader of a data set, within the limits."""
-    samples = limits.cut(dataset)
-    size = limits.cut_batch(experiment.batch_size if training else VALIDATION_BATCH)
-    if training and len(samples) < size:
-        raise ConfigError(f"batch_size = {size}, but the training set has {len(samples)} images")
-    return make_loader(samples, size, run.device, experiment.seed, training, experiment.num_workers)
-
-
-def _cached(dataset, experiment):
-    """Return a data set that is decoded once if the config says so."""
-    return MemoryCache(dataset) if experiment.cache == "memory" else dataset
 
 
 def _datasets(experiment, run):
@@ -53,15 +37,16 @@ def _make_embedding_trainer(experiment, run, start, limits):
     backbone = assembly.build_backbone(experiment).to(run.device)
     start.fill_backbone(backbone)
     optimizer = assembly.build_optimizer(experiment, backbone)
+    batches = Batches(experiment, run, limits)
     return EmbeddingTrainer(
         backbone,
         optimizer,
         assembly.build_scheduler(experiment, optimizer),
-        _loader(_cached(train_set, experiment), experiment, run, limits, training=True),
+        batches.loader(batches.cached(train_set), training=True),
         run,
         warper=warper,
         loss=loss,
-        val_loader=_loader(_cached(val_set, experiment), experiment, run, limits, training=False),
+        val_loader=batches.loader(batches.cached(val_set), training=False),
         augmented=train_set.do_augmentations,
         warp_val=experiment.warp_val,
         pictures=assembly.checked_pictures(experiment),
@@ -100,14 +85,15 @@ def _descriptor_sources(train_set, val_set, frozen, experiment, run, limits):
     kind = CachedDescriptors if experiment.cache_descriptors else LiveDescriptors
     warper = assembly.build_single_warper(experiment, train_set)
     val_warper = warper if experiment.warp_val else None
-    annotated = _restrict(_cached(train_set, experiment), experiment)
+    batches = Batches(experiment, run, limits)
+    annotated = _restrict(batches.cached(train_set), experiment)
     return (
         kind(
-            _loader(annotated, experiment, run, limits, training=True),
+            batches.loader(annotated, training=True),
             DescriptorExtractor(frozen, crop, device, seed, warper, train_set.do_augmentations),
         ),
         kind(
-            _loader(_cached(val_set, experiment), experiment, run, limits, training=False),
+            batches.loader(batches.cached(val_set), training=False),
             DescriptorExtractor(frozen, crop, device, seed, val_warper),
         ),
     )

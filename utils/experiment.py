@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 PRECISIONS = ("float32", "bfloat16")
-CACHES = ("off", "memory")
+CACHES = ("off", "memory", "disk", "device")
 
 
 def _require(holds, name, value, expected):
@@ -74,7 +74,8 @@ class Experiment:
     restrict_annos: int | None = None  # train the regressor on so many annotated images
     seed: int = 0
     num_workers: int | None = None  # that decode images; null: none on the CPU, up to 8 on a GPU
-    cache: str = "off"  # "memory": keep decoded images
+    cache: str = "off"  # keep decoded images: in "memory", on "disk", or on the "device"
+    cache_dir: str | None = None  # where "disk" keeps them; null: <trainer.save_dir>/cache
 
     def __post_init__(self):
         for name in ("batch_size", "restrict_annos"):

@@ -1,0 +1,157 @@
+"""Images decoded once: kept in memory, in files that later runs map, or on the device."""
+
+import hashlib
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from data_loader.loaders import MAX_WORKERS, make_loader
+from utils.disk import disk_errors, require_space, size_text
+from utils.errors import UserError
+
+FILL_BATCH = 64
+LATER = ("crop", "do_augmentations")  # what happens to an item after it was cached
+
+
+class ItemCache(Dataset):
+    """Keeps each item of a data set, once decoded, in arrays that worker processes share.
+
+    array: callable (name, shape, dtype) -> tensor, zeros at first. Batches are taken at once.
+    Whoever needs an item first decodes it; that two do so at a time is harmless.
+    """
+
+    def __init__(self, dataset, array):
+        self.dataset = dataset
+        N, S = len(dataset), dataset.imwidth
+        self._images = array("images", (N, 3, S, S), torch.uint8)
+        self._keypts = array("keypts", (N, num_keypts(dataset), 2), torch.float32)
+        self._filled = array("filled", (N,), torch.bool)
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        batch = self.__getitems__([index])
+        return {"image": batch["image"][0], "keypts": batch["keypts"][0], "index": index}
+
+    def __getitems__(self, indices):
+        wanted = torch.tensor(indices)
+        for index in wanted[~self._filled[wanted]].tolist():
+            item = self.dataset[index]
+            self._images[index], self._keypts[index] = item["image"], item["keypts"]
+            self._filled[index] = True  # last: another process may be reading
+        return {"image": self._images[wanted], "keypts": self._keypts[wanted], "index": wanted}
+
+
+class DeviceCache(Dataset):
+    """Holds all items of a data set on a device. They are decoded at once, by several processes."""
+
+    def __init__(self, dataset, device, num_workers=None):
+        N, S = len(dataset), dataset.imwidth
+        _require_memory(N * 3 * S * S, device)
+        self._images = torch.empty(N, 3, S, S, dtype=torch.uint8, device=device)
+        self._keypts = torch.empty(N, num_keypts(dataset), 2, device=device)
+        if num_workers is None:
+            num_workers = min(MAX_WORKERS, os.cpu_count())
+        loader = make_loader(dataset, FILL_BATCH, torch.device("cpu"), num_workers=num_workers)
+        with tqdm(total=N, desc="decoding", unit="image", leave=False, disable=None) as bar:
+            for batch in loader:
+                self._images[batch["index"]] = batch["image"].to(device)
+                self._keypts[batch["index"]] = batch["keypts"].to(device)
+                bar.update(len(batch["index"]))
+
+    def __len__(self):
+        return len(self._images)
+
+    def __getitems__(self, indices):
+        index = torch.tensor(indices)
+        wanted = index.to(self._images.device)
+        return {"image": self._images[wanted], "keypts": self._keypts[wanted], "index": index}
+
+
+def in_memory(name, shape, dtype):
+    """Return zeros in memory that worker processes share."""
+    return torch.zeros(shape, dtype=dtype).share_memory_()
+
+
+class CacheFolder:
+    """Arrays as files in a folder of their own below ``parent``, named after what is in them: the
+    data set, its arguments, and the files' names, sizes and times.
+
+    A folder that is not there yet is made aside, all of its room taken, then renamed: it is never
+    half-made, and several processes may want it at once.
+    """
+
+    def __init__(self, parent, dataset):
+        name = f"{type(dataset).__name__}-{dataset.split}-{dataset.imwidth}-{fingerprint(dataset)}"
+        self.folder = Path(parent) / name
+        if not self.folder.is_dir():
+            self._make(dataset)
+
+    def _make(self, dataset):
+        N, S = len(dataset), dataset.imwidth
+        sizes = {"images": N * 3 * S * S, "keypts": N * num_keypts(dataset) * 8, "filled": N}
+        require_space(self.folder, sum(sizes.values()), "the cache of decoded images")
+        aside = self.folder.with_name(f"{self.folder.name}.{os.getpid()}")
+        try:
+            with disk_errors(aside):
+                aside.mkdir(parents=True)
+                for name, size in sizes.items():
+                    _take_room(aside / name, size)
+                with suppress(OSError):  # another process was quicker
+                    aside.rename(self.folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def __call__(self, name, shape, dtype):
+        path, count = self.folder / name, int(np.prod(shape))
+        if count == 0:
+            return torch.zeros(shape, dtype=dtype)
+        with disk_errors(path):
+            return torch.from_file(str(path), shared=True, size=count, dtype=dtype).view(shape)
+
+
+def _take_room(path, size):
+    """Write a file of zeros; a full disk shows now, and not as a crash when the map is filled."""
+    with open(path, "wb") as file:
+        if size:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+def fingerprint(dataset):
+    """Return what the content of a data set's items depends on, as 16 hexadecimal digits."""
+    digest = hashlib.sha256(f"Pillow {PIL.__version__}".encode())
+    for name, value in sorted(vars(dataset).items()):
+        if name not in LATER:
+            content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+            digest.update(f"{name}:{len(content)}:".encode() + content)
+    for path in dataset.source_files():
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise UserError(f"{path}: cannot read this file ({error.strerror})") from error
+        digest.update(f"{path}:{status.st_size}:{status.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def num_keypts(dataset):
+    """Return K, the number of landmarks of each of a data set's items."""
+    return dataset.num_landmarks if dataset.use_keypoints else 0
+
+
+def _require_memory(size, device):
+    if device.type != "cuda":
+        return
+    free, _ = torch.cuda.mem_get_info(device)
+    if size > free:
+        raise UserError(
+            f"cache = 'device': the images take {size_text(size)}, and {size_text(free)} are free "
+            f"on {device}; expected room for them, or cache = 'memory' or 'disk'"
+        )
