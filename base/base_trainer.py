@@ -34,8 +34,7 @@ class BaseTrainer:
     """Runs the epochs of one training and keeps its files.
 
     A subclass offers ``train_step(batch, epoch) -> loss``, ``validate(epoch) -> {name: value}``,
-    ``value_names``, those of all values of an epoch, and ``draw_pictures(epoch) -> [(name,
-    matplotlib figure)]``.
+    and ``value_names``, those of all values of an epoch; it may have pictures.
 
     model, optimizer, scheduler: scheduler may be None; loader: training batches, whose
     ``batch_sampler.epoch`` is set.
@@ -99,11 +98,19 @@ class BaseTrainer:
         return mean.value, mean.weight
 
     def _optimise(self, batch, epoch):
-        loss = self.train_step(batch, epoch)
+        """Take a step; returns the loss of the batch, the mean over its parts."""
         self.optimizer.zero_grad()
-        loss.backward()
+        total = torch.zeros((), device=self.device)
+        for part in _parts(batch, self.options.accumulation):
+            loss = self.train_step(part, epoch) * (len(part["index"]) / len(batch["index"]))
+            loss.backward()
+            total += loss.detach()
         self.optimizer.step()
-        return loss
+        return total
+
+    def draw_pictures(self, epoch):
+        """Return [(name, matplotlib figure)] of what was learned."""
+        return []
 
     def autocast(self):
         """The context in which networks run: bfloat16 where the config says so."""
@@ -155,3 +162,10 @@ class BaseTrainer:
             self.scheduler.load_state_dict(checkpoint["scheduler"])
         self.monitor.load_state_dict(checkpoint["monitor"])
         self.last_epoch = checkpoint["epoch"]
+
+
+def _parts(batch, count):
+    """Split a batch, a dictionary of tensors, into parts of two or more samples."""
+    count = max(1, min(count, len(batch["index"]) // 2))
+    chunks = {name: tensor.tensor_split(count) for name, tensor in batch.items()}
+    return [dict(zip(chunks, tensors)) for tensors in zip(*chunks.values())]

@@ -211,6 +211,41 @@ def test_running_mean_of_many_float32_numbers_keeps_its_digits():
     assert mean.value == pytest.approx(float(np.float32(0.1)), rel=1e-12)
 
 
+# A batch in parts
+
+class MeanSquare(BaseTrainer):
+    """Learns to map images to nothing; its loss is a plain mean over samples."""
+
+    def train_step(self, batch, epoch):
+        self.sizes.append(len(batch["index"]))
+        return self.model(batch["image"].float() / 255).square().mean()
+
+
+@pytest.mark.parametrize("accumulation, sizes", [
+    (1, [7]), (2, [4, 3]), (3, [3, 2, 2]), (9, [3, 2, 2])])
+def test_a_batch_in_parts_takes_the_same_step(tmp_path, accumulation, sizes):
+    (batch,) = make_loader(faces(), 7, CPU)
+    after = []
+    for count in (1, accumulation):
+        torch.manual_seed(0)
+        model = nn.Conv2d(3, 2, 3)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        run = run_in(tmp_path, epochs=1, accumulation=count)
+        trainer = MeanSquare(model, optimizer, None, None, run)
+        trainer.sizes = []
+        loss = trainer._optimise(batch, 1)
+        after.append([loss, *model.parameters()])
+    assert trainer.sizes == sizes
+    for whole, in_parts in zip(*after):
+        torch.testing.assert_close(in_parts, whole)
+
+
+def test_more_parts_than_a_batch_has_pairs(tmp_path):
+    run = run_in(tmp_path, epochs=1, accumulation=3)
+    with pytest.raises(ConfigError, match="trainer.accumulation = 3, expected at most 2: .* of 4"):
+        make_trainer(replace(EXPERIMENT, batch_size=4), run, Start(), NO_LIMITS)
+
+
 # Fitting landmarks
 
 @pytest.mark.parametrize("cache", ["off", "memory", "disk", "device"])

@@ -15,6 +15,12 @@ def make_trainer(experiment, run, start, limits):
 
     Nothing has run yet.
     """
+    largest = max(1, experiment.batch_size // 2)
+    if run.options.accumulation > largest:
+        raise ConfigError(
+            f"trainer.accumulation = {run.options.accumulation}, expected at most {largest}: each "
+            f"part of a batch of {experiment.batch_size} needs two samples"
+        )
     make = _make_landmark_trainer if experiment.is_landmark else _make_embedding_trainer
     trainer = make(experiment, run, start, limits)
     trainer.monitor.check(trainer.value_names)

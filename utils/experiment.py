@@ -23,10 +23,11 @@ class TrainerOptions:
     monitor: str = "off"  # "off", "min NAME" or "max NAME": what model_best.pth is the best of
     patience: int = 0  # stop after so many epochs without a better monitored value; 0: never
     tensorboardX: bool = True  # write TensorBoard events
+    accumulation: int = 1  # parts that a batch is taken in, one after another: less memory
     precision: str = "float32"  # "bfloat16": autocast of the network; losses stay in float32
 
     def __post_init__(self):
-        for name in ("epochs", "save_period"):
+        for name in ("epochs", "save_period", "accumulation"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.verbosity in (0, 1, 2), "verbosity", self.verbosity, "0, 1 or 2")
         _require(self.patience >= 0, "patience", self.patience, "at least 0 (epochs)")
