@@ -6,7 +6,7 @@ from trainer.limits import MINI, NO_LIMITS
 from trainer.training import train_seeds
 from utils.cli import parse_seeds, program, run
 from utils.config import read_config
-from utils.device import select_device
+from utils.distributed import is_started, joined, launch, parse_devices
 
 
 def main():
@@ -26,14 +26,13 @@ def main():
         help="one epoch of two small steps: does everything work?",
     )
     args = parser.parse_args()
+    devices = parse_devices(args.device)
+    if len(devices) > 1 and not is_started():
+        return launch(len(devices))
     config = read_config(args.config, args.overrides)
-    train_seeds(
-        config,
-        select_device(args.device),
-        args.resume,
-        args.seeds,
-        MINI if args.mini_train else NO_LIMITS,
-    )
+    limits = MINI if args.mini_train else NO_LIMITS
+    with joined(devices) as (world, device):
+        train_seeds(config, device, args.resume, args.seeds, limits, world)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 import math
 import time
+from contextlib import nullcontext
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from base.monitor import Monitor
@@ -29,6 +31,14 @@ class RunningMean:
         """The mean so far, a float."""
         return float(self.total) / max(self.weight, 1)
 
+    def over(self, world, device):
+        """Return the mean over the samples of all processes of a world."""
+        everyone = RunningMean()
+        sums = torch.tensor([float(self.total), self.weight], dtype=torch.float64, device=device)
+        everyone.total, weight = world.total(sums)
+        everyone.weight = int(weight)
+        return everyone
+
 
 class BaseTrainer:
     """Runs the epochs of one training and keeps its files.
@@ -36,16 +46,19 @@ class BaseTrainer:
     A subclass offers ``train_step(batch, epoch) -> loss``, ``validate(epoch) -> {name: value}``,
     and ``value_names``, those of all values of an epoch; it may have pictures.
 
-    model, optimizer, scheduler: scheduler may be None; loader: training batches, whose
-    ``batch_sampler.epoch`` is set.
-    run: the ``Run`` it belongs to, open when ``fit`` is called.
+    model, optimizer, scheduler: scheduler may be None; learner: the part of the model that learns;
+    loader: training batches, whose ``batch_sampler.epoch`` is set; run: the ``Run`` it belongs to,
+    open when ``fit`` is called. ``learner``, as an attribute, is to be called in training only:
+    with several processes it averages the gradients.
     """
 
-    def __init__(self, model, optimizer, scheduler, loader, run):
+    def __init__(self, model, learner, optimizer, scheduler, loader, run):
         self.model, self.loader = model, loader
         self.optimizer, self.scheduler = optimizer, scheduler
         self.run, self.options, self.device = run, run.options, run.device
+        self.world = run.world
         self.monitor = Monitor(run.options.monitor, run.options.patience)
+        self.learner = self._distributed(learner)
         self.last_epoch = 0  # the last one that is finished
 
     def fit(self):
@@ -74,8 +87,9 @@ class BaseTrainer:
         self._report(
             epoch, {**values, "lr": learning_rates[0], "images_per_s": num_images / seconds}
         )
-        for name, figure in self.draw_pictures(epoch):
-            self.run.show(name, figure, epoch)
+        if self.world.is_main:
+            for name, figure in self.draw_pictures(epoch):
+                self.run.show(name, figure, epoch)
         return values
 
     def _train_epoch(self, epoch):
@@ -90,6 +104,7 @@ class BaseTrainer:
                 if step % POSTFIX_EVERY == 0:
                     bar.set_postfix(loss=f"{mean.value:.4f}", refresh=False)
                 bar.update(len(batch["index"]))
+        mean = mean.over(self.world, self.device)
         if not math.isfinite(mean.value):
             raise UserError(
                 f"epoch {epoch}: the loss is {mean.value}; nothing was saved of this epoch. "
@@ -98,15 +113,33 @@ class BaseTrainer:
         return mean.value, mean.weight
 
     def _optimise(self, batch, epoch):
-        """Take a step; returns the loss of the batch, the mean over its parts."""
+        """Take a step; returns the loss of this process's share of the batch."""
         self.optimizer.zero_grad()
-        total = torch.zeros((), device=self.device)
-        for part in _parts(batch, self.options.accumulation):
-            loss = self.train_step(part, epoch) * (len(part["index"]) / len(batch["index"]))
-            loss.backward()
-            total += loss.detach()
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        size = len(batch["index"])
+        # Gradients are averaged over processes, whose shares may differ by a sample.
+        average = self.loader.batch_sampler.batch_size / self.world.size
+        parts = _split(batch, min(self.options.accumulation, int(average) // 2))
+        for number, part in enumerate(parts, 1):
+            with self._summing_gradients(last=number == len(parts)):
+                loss = self.train_step(part, epoch) * len(part["index"])
+                (loss / average).backward()
+            total += loss.detach() / size
         self.optimizer.step()
         return total
+
+    def _distributed(self, module):
+        """Return a module whose gradients are averaged over all processes."""
+        if self.world.size == 1:
+            return module
+        return DistributedDataParallel(
+            module, device_ids=[self.device] if self.device.type == "cuda" else None
+        )
+
+    def _summing_gradients(self, last):
+        """The context of a part of a batch: only with the last are gradients exchanged."""
+        distributed = isinstance(self.learner, DistributedDataParallel)
+        return self.learner.no_sync() if distributed and not last else nullcontext()
 
     def draw_pictures(self, epoch):
         """Return [(name, matplotlib figure)] of what was learned."""
@@ -121,7 +154,7 @@ class BaseTrainer:
     def progress(self, title, loader):
         """Return a progress bar over the images of a loader, hidden where there is no terminal."""
         total = sum(len(batch) for batch in loader.batch_sampler)
-        hidden = True if self.options.verbosity < 1 else None
+        hidden = True if self.options.verbosity < 1 or not self.world.is_main else None
         return tqdm(
             total=total, desc=title, unit="image", leave=False, disable=hidden, dynamic_ncols=True
         )
@@ -134,6 +167,8 @@ class BaseTrainer:
                 self.run.writer.add_scalar(name, value, epoch)
 
     def _save(self, epoch, improved, last):
+        if not self.world.is_main:
+            return
         folder, watched = self.run.folder.model_dir, self.monitor.name is not None
         # The best comes first: a run killed in between repeats the epoch, and so writes it again.
         if improved and (watched or last):  # unwatched, the last epoch counts as the best
@@ -164,8 +199,7 @@ class BaseTrainer:
         self.last_epoch = checkpoint["epoch"]
 
 
-def _parts(batch, count):
-    """Split a batch, a dictionary of tensors, into parts of two or more samples."""
-    count = max(1, min(count, len(batch["index"]) // 2))
-    chunks = {name: tensor.tensor_split(count) for name, tensor in batch.items()}
+def _split(batch, count):
+    """Split a batch, a dictionary of tensors, into parts of about the same size."""
+    chunks = {name: tensor.tensor_split(max(1, count)) for name, tensor in batch.items()}
     return [dict(zip(chunks, tensors)) for tensors in zip(*chunks.values())]

@@ -5,6 +5,7 @@ import os
 import torch
 from torch.utils.data import DataLoader, default_collate
 
+from utils.distributed import World
 from utils.keyed_random import mix
 
 MAX_WORKERS = 8
@@ -15,12 +16,13 @@ class EpochBatches:
 
     Training: shuffled by (seed, epoch) alone, the last incomplete batch dropped. Otherwise in
     order, nothing dropped; a last batch of one is joined to the one before, since the exchange
-    needs a neighbour.
+    needs a neighbour. Of several processes each takes its share of every training batch, and its
+    share of the batches otherwise.
     """
 
-    def __init__(self, num_samples, batch_size, seed, training):
+    def __init__(self, num_samples, batch_size, seed, training, world=World()):
         self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
-        self.training = training
+        self.training, self.world = training, world
         self.epoch = 0
 
     def __iter__(self):
@@ -35,25 +37,36 @@ class EpochBatches:
             batches = batches[: self.num_samples // self.batch_size]
         elif len(batches) > 1 and len(batches[-1]) == 1:
             batches[-2:] = [torch.cat(batches[-2:])]
-        return iter([batch.tolist() for batch in batches])
+        batches = [batch.tolist() for batch in batches]
+        if self.training:
+            return iter([self.world.share(batch) for batch in batches])
+        return iter(self.world.share(batches))
 
     def __len__(self):
         return sum(1 for _ in self)
 
 
 def make_loader(
-    dataset, batch_size, device, seed=0, training=False, num_workers=None, on_device=False
+    dataset,
+    batch_size,
+    device,
+    seed=0,
+    training=False,
+    num_workers=None,
+    on_device=False,
+    world=World(),
 ):
     """Return a DataLoader over ``EpochBatches``.
 
     For training call ``loader.batch_sampler.epoch = e`` before epoch e. on_device: the data set's
-    items are on the device already, and no other process can take them.
+    items are on the device already, and no other process can take them; world: the processes that
+    share the batches.
     """
     if num_workers is None:
         num_workers = 0 if device.type == "cpu" else min(MAX_WORKERS, os.cpu_count())
     return _data_loader(
         dataset,
-        EpochBatches(len(dataset), batch_size, seed, training),
+        EpochBatches(len(dataset), batch_size, seed, training, world),
         0 if on_device else num_workers,
         pin_memory=device.type == "cuda" and not on_device,
     )

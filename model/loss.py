@@ -31,27 +31,38 @@ def dense_correlation_loss(
 
 
 def dense_correlation_loss_dve(
-    desc1, desc2, grid, pow: float = 0.5, normalize_vectors: bool = True, fold_corr: bool = False
+    desc1,
+    desc2,
+    grid,
+    pow: float = 0.5,
+    normalize_vectors: bool = True,
+    fold_corr: bool = False,
+    *,
+    desc_aux=None,
 ):
     """The same with the exchange.
 
-    Phi_u(x) is first rebuilt from an unrelated image, that of the next pair in the batch.
+    Phi_u(x) is first rebuilt from an unrelated image, that of the next pair in the batch; where
+    the batch is shared by several processes, ``desc_aux`` (B, C, h, w) are its descriptors.
     """
-    if len(desc1) < 2:
-        raise ValueError(
-            "dense_correlation_loss_dve needs at least two pairs: "
-            "each borrows its auxiliary image from the next"
-        )
-    points1, points2 = (_describe(desc, normalize_vectors) for desc in (desc1, desc2))
-    return _expected_distance_on_cells(exchange(points1), points2, desc1, grid, pow)
+    if desc_aux is None:
+        if len(desc1) < 2:
+            raise ValueError(
+                "dense_correlation_loss_dve needs at least two pairs: "
+                "each borrows its auxiliary image from the next"
+            )
+        desc_aux = desc1.roll(-1, dims=0)
+    points1, points2, auxiliary = (
+        _describe(desc, normalize_vectors) for desc in (desc1, desc2, desc_aux)
+    )
+    return _expected_distance_on_cells(exchange(points1, auxiliary), points2, desc1, grid, pow)
 
 
-def exchange(points):
-    """Rebuild descriptors (B, P, C) from those of the next sample.
+def exchange(points, auxiliary):
+    """Rebuild descriptors (B, P, C) from those of auxiliary images.
 
     Sum_w p(w | u; x, xa) Phi_w(xa), which is attention.
     """
-    auxiliary = points.roll(-1, dims=0)
     with torch.autocast(points.device.type, enabled=False):
         rebuilt = F.scaled_dot_product_attention(
             points[:, None], auxiliary[:, None], auxiliary[:, None], scale=1

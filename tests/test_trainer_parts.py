@@ -106,7 +106,8 @@ class Recorder(BaseTrainer):
         model = nn.Conv2d(1, 1, 1)
         optimizer = build_optimizer(experiment, model)
         loader = make_loader(faces(), 3, CPU, training=True)
-        super().__init__(model, optimizer, build_scheduler(experiment, optimizer), loader, run)
+        scheduler = build_scheduler(experiment, optimizer)
+        super().__init__(model, model, optimizer, scheduler, loader, run)
         self.rates, self.val_losses = {}, val_losses
 
     def train_step(self, batch, epoch):
@@ -224,14 +225,15 @@ class MeanSquare(BaseTrainer):
 @pytest.mark.parametrize("accumulation, sizes", [
     (1, [7]), (2, [4, 3]), (3, [3, 2, 2]), (9, [3, 2, 2])])
 def test_a_batch_in_parts_takes_the_same_step(tmp_path, accumulation, sizes):
-    (batch,) = make_loader(faces(), 7, CPU)
+    loader = make_loader(faces(), 7, CPU)
+    (batch,) = loader
     after = []
     for count in (1, accumulation):
         torch.manual_seed(0)
         model = nn.Conv2d(3, 2, 3)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
         run = run_in(tmp_path, epochs=1, accumulation=count)
-        trainer = MeanSquare(model, optimizer, None, None, run)
+        trainer = MeanSquare(model, model, optimizer, None, loader, run)
         trainer.sizes = []
         loss = trainer._optimise(batch, 1)
         after.append([loss, *model.parameters()])

@@ -131,7 +131,7 @@ def build_loss(experiment):
     tensors = [
         p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty
     ]
-    check_arguments(function, experiment.loss_args, "loss_args", runtime=tensors)
+    check_arguments(function, experiment.loss_args, "loss_args", runtime=[*tensors, "desc_aux"])
     for name, value in experiment.loss_args.items():
         if not isinstance(value, bool) and value <= 0:
             raise ConfigError(f"loss_args.{name} = {value}, expected a positive number")

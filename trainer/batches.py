@@ -39,6 +39,11 @@ class Batches:
             raise ConfigError(
                 f"batch_size = {size}, but the training set has {len(samples)} images"
             )
+        if training and size < self.run.world.size:
+            raise ConfigError(
+                f"batch_size = {size}, but {self.run.world.size} processes share it: "
+                "expected at least one image for each"
+            )
         return make_loader(
             samples,
             size,
@@ -47,4 +52,5 @@ class Batches:
             training,
             self.experiment.num_workers,
             on_device=self.cache == "device",
+            world=self.run.world,
         )

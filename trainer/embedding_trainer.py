@@ -1,9 +1,12 @@
 """Learning an embedding from warped pairs, without annotation."""
 
+import inspect
+
 import torch
 
 from base.base_trainer import BaseTrainer, RunningMean
 from data_loader.augmentation import augment, normalise
+from utils.distributed import World
 from utils.errors import blamed_on
 from utils.keyed_random import sample_keys
 from utils.visualization import embedding_pictures
@@ -22,19 +25,21 @@ class EmbeddingTrainer(BaseTrainer):
     value_names = ("loss", "val_loss")
 
     def __init__(self, *shared, warper, loss, val_loader, augmented, warp_val, pictures):
-        super().__init__(*shared)
+        model, *rest = shared
+        super().__init__(model, model, *rest)
         self.warper, self.loss, self.val_loader = warper, loss, val_loader
         self.augmented, self.warp_val, self.pictures = augmented, warp_val, pictures
+        self.exchanges = "desc_aux" in inspect.signature(loss).parameters
 
     def train_step(self, batch, epoch):
         """Return the loss of a batch of warped, augmented pairs."""
         keys = sample_keys(self.run.identity["seed"], epoch, batch["index"])
         pair = self._warp(batch, self.warper.draw_keyed(keys))
         views = enumerate((pair.first, pair.second))
-        return self._pair_loss(
-            [augment(view, keys, n) if self.augmented else normalise(view) for n, view in views],
-            pair,
-        )
+        inputs = [
+            augment(view, keys, n) if self.augmented else normalise(view) for n, view in views
+        ]
+        return self._pair_loss(self.learner, inputs, pair, self.world)
 
     @torch.no_grad()
     def validate(self, epoch):
@@ -44,10 +49,12 @@ class EmbeddingTrainer(BaseTrainer):
         for batch in self.val_loader:
             pair = self._warp(batch, self._validation_draws(batch["index"]))
             mean.add(
-                self._pair_loss([normalise(pair.first), normalise(pair.second)], pair),
+                self._pair_loss(
+                    self.model, [normalise(pair.first), normalise(pair.second)], pair, World()
+                ),
                 len(batch["index"]),
             )
-        return {"val_loss": mean.value}
+        return {"val_loss": mean.over(self.world, self.device).value}
 
     @torch.no_grad()
     def draw_pictures(self, epoch):
@@ -74,9 +81,12 @@ class EmbeddingTrainer(BaseTrainer):
         )
         return self.warper(image, keypts, draws)
 
-    def _pair_loss(self, views, pair):
+    def _pair_loss(self, network, views, pair, world):
+        """Return the loss of pairs that are this process's share of a batch of a world."""
         images = torch.cat(views).contiguous(memory_format=torch.channels_last)
         with self.autocast():
-            descriptors = self.model(images)
+            first, second = network(images).chunk(2)
+        shared = world.size > 1 and self.exchanges
+        auxiliary = {"desc_aux": world.next_samples(first)} if shared else {}
         with blamed_on("batch_size, dataset.args"):
-            return self.loss(*descriptors.chunk(2), pair.grid)
+            return self.loss(first, second, pair.grid, **auxiliary)

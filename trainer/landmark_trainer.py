@@ -15,8 +15,9 @@ class LandmarkTrainer(BaseTrainer):
     """
 
     def __init__(self, *shared, loss, val_source, metrics, pictures):
-        super().__init__(*shared)
-        self.regressor = self.model[-1]
+        model, *rest = shared
+        super().__init__(model, model[-1], *rest)
+        self.regressor = model[-1]
         self.loss, self.val_source, self.metrics = loss, val_source, metrics
         self.pictures = pictures
 
@@ -26,7 +27,7 @@ class LandmarkTrainer(BaseTrainer):
 
     def train_step(self, batch, epoch):
         """Return the loss of a batch of descriptors."""
-        return self.loss(self.regressor(batch["descriptors"]), batch["target"])
+        return self.loss(self.learner(batch["descriptors"]), batch["target"])
 
     @torch.no_grad()
     def validate(self, epoch):
@@ -38,7 +39,9 @@ class LandmarkTrainer(BaseTrainer):
             means["loss"].add(self.loss(predicted, batch["target"]), weight)
             for name, metric in self.metrics.items():
                 means[name].add(metric(predicted, batch["target"]).mean(), weight)
-        return {f"val_{name}": mean.value for name, mean in means.items()}
+        return {
+            f"val_{name}": mean.over(self.world, self.device).value for name, mean in means.items()
+        }
 
     @torch.no_grad()
     def draw_pictures(self, epoch):

@@ -1,5 +1,7 @@
 """The two kinds of training, put together from a config."""
 
+from torch import nn
+
 from data_loader.restricted import RestrictedAnnotations
 from trainer import assembly
 from trainer.batches import Batches
@@ -41,6 +43,8 @@ def _make_embedding_trainer(experiment, run, start, limits):
     warper = assembly.build_pair_warper(experiment, train_set)
     loss = assembly.build_loss(experiment)
     backbone = assembly.build_backbone(experiment).to(run.device)
+    if run.options.sync_batchnorm and run.world.size > 1 and run.device.type == "cuda":
+        backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
     start.fill_backbone(backbone)
     optimizer = assembly.build_optimizer(experiment, backbone)
     batches = Batches(experiment, run, limits)

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,29 +14,44 @@ from trainer.results import evaluate, save_results
 from trainer.start import Start
 from utils.config import names_config
 from utils.device import peak_memory_gib
+from utils.distributed import World, was_restarted
 from utils.errors import UserError
-from utils.run import Run, open_log
+from utils.run import Run, newest_checkpoint, open_log
 
 
-def train_seeds(config, device, resume=None, seeds=None, limits=NO_LIMITS):
+def train_seeds(config, device, resume=None, seeds=None, limits=NO_LIMITS, world=World()):
     """Train once, or once per seed (then with mean and deviation at the end).
 
-    Returns the figures of each.
+    Returns the figures of each; in the main process of a world, in the others those of the last
+    epoch.
     """
+    if was_restarted() and seeds is None:
+        resume = world.agreed(_last_checkpoint(config) or resume)
     start = Start.read(config, resume)
     if start.continued and seeds is not None:
         raise UserError(
             f"--seeds: {resume} is a checkpoint of this run; "
             "one seed is continued at a time, without --seeds"
         )
-    folder = start.folder(config)
+    folder = world.agreed(start.folder(config))
     if seeds is None:
         seed = start.checkpoint["seed"] if start.continued else config.experiment.seed
-        return [train(config, folder, seed, device, start, limits)]
-    figures = [train(config, folder.for_seed(seed), seed, device, start, limits) for seed in seeds]
+        return [train(config, folder, seed, device, start, limits, world)]
+    figures = [
+        train(config, folder.for_seed(seed), seed, device, start, limits, world) for seed in seeds
+    ]
+    if not world.is_main:
+        return figures
     folder.create({**config.raw, "seed": seeds[0]})
     _log_spread(figures, open_log(folder, config.trainer.verbosity))
     return figures
+
+
+def _last_checkpoint(config):
+    """Return the last checkpoint of the newest run of a config; None if that run has none."""
+    found = newest_checkpoint(config.trainer.save_dir, config.name)
+    runs = (Path(config.trainer.save_dir) / "models" / config.name).glob("*")
+    return str(found.path) if found and found.path.parent == max(runs) else None
 
 
 def _log_spread(figures, logger):
@@ -45,7 +61,7 @@ def _log_spread(figures, logger):
 
 
 @names_config
-def train(config, folder, seed, device, start, limits=NO_LIMITS):
+def train(config, folder, seed, device, start, limits=NO_LIMITS, world=World()):
     """Train with one seed, evaluate, write results.json.
 
     Returns {name: value} of the last epoch and the evaluation.
@@ -55,7 +71,7 @@ def train(config, folder, seed, device, start, limits=NO_LIMITS):
     raw = {**config.raw, "seed": seed}
     arch = experiment.arch["type"]
     identity = {"run_name": config.name, "seed": seed, "arch": arch, "config": raw}
-    run = Run(folder, options, identity, device)
+    run = Run(folder, options, identity, device, world)
     # Before the training, for what is wrong with it should show at once.
     test_set = assembly.evaluation_dataset(experiment)
     if test_set is not None:
@@ -64,8 +80,11 @@ def train(config, folder, seed, device, start, limits=NO_LIMITS):
     trainer = make_trainer(experiment, run, start, limits)
     with run.open([*start.describe(config), *config.notes]):
         run.logger.info(f"run: {folder.model_dir}")
-        run.logger.info(f"device: {device}, seed: {seed}")
+        processes = f", {world.size} processes" if world.size > 1 else ""
+        run.logger.info(f"device: {device}{processes}, seed: {seed}")
         values = _fit(trainer)
+        if not world.is_main:
+            return values
         if test_set is None:
             run.logger.info("no landmarks.csv: nothing to evaluate with")
             return values

@@ -12,22 +12,25 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 def run(main):
     """Call ``main()`` and return the exit code.
 
-    0, 2 for a ``UserError`` (told in one line), 130 for Ctrl-C.
+    0, or what ``main`` returns; 2 for a ``UserError`` (told in one line), 130 for Ctrl-C.
     """
     try:
-        main()
+        return main() or 0
     except UserError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    return 0
 
 
 def add_device_option(parser):
     """Add ``--device``, which every program that runs networks takes."""
-    parser.add_argument("--device", metavar="N", help="number of the GPU; without it, the CPU")
+    parser.add_argument(
+        "--device",
+        metavar="N",
+        help="number of the GPU; without it, the CPU (train.py: 0,1 for several)",
+    )
 
 
 def add_run_options(parser):

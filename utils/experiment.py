@@ -24,6 +24,7 @@ class TrainerOptions:
     patience: int = 0  # stop after so many epochs without a better monitored value; 0: never
     tensorboardX: bool = True  # write TensorBoard events
     accumulation: int = 1  # parts that a batch is taken in, one after another: less memory
+    sync_batchnorm: bool = True  # several GPUs: batch norm over the whole batch
     precision: str = "float32"  # "bfloat16": autocast of the network; losses stay in float32
 
     def __post_init__(self):

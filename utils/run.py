@@ -12,6 +12,7 @@ from pathlib import Path
 
 from utils.checkpoint import write_atomically
 from utils.config import RUN_TIMESTAMP
+from utils.distributed import World
 from utils.errors import UserError
 
 PICTURE_DPI = 120
@@ -103,11 +104,12 @@ class Run:
     while open, its log.
 
     options: ``TrainerOptions``; identity: plain data, with at least ``run_name``, ``seed`` and
-    ``config``.
+    ``config``; world: the processes that share it, of which the main one writes and talks.
     """
 
-    def __init__(self, folder, options, identity, device):
+    def __init__(self, folder, options, identity, device, world=World()):
         self.folder, self.options, self.identity, self.device = folder, options, identity, device
+        self.world = world
         self.partial = []  # how the data sets differ from the published ones
         self.logger = self.writer = None
 
@@ -119,6 +121,10 @@ class Run:
     @contextmanager
     def open(self, first_lines, events=True):
         """Make the folder, begin the log, and open TensorBoard events if the options want them."""
+        if not self.world.is_main:
+            self.logger = silent_log()
+            yield self
+            return
         self.folder.create(self.identity["config"])
         self.logger = open_log(self.folder, self.options.verbosity)
         for line in first_lines:
@@ -153,6 +159,14 @@ class Run:
 def write_json(path, data):
     """Write plain data as JSON, whole or not at all."""
     write_atomically(path, lambda file: file.write((json.dumps(data, indent=4) + "\n").encode()))
+
+
+def silent_log():
+    """Return a logger that writes nothing, for the processes that help the main one."""
+    logger = logging.getLogger("dve.silent")
+    logger.propagate = False
+    logger.handlers = [logging.NullHandler()]
+    return logger
 
 
 def open_log(run_folder, verbosity):

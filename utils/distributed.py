@@ -1,0 +1,149 @@
+"""Several processes that train together, one for each GPU: ``torch.distributed``, as torchrun
+starts it.
+"""
+
+import logging
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+
+from utils.device import select_device
+from utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a training, and which of them this is; a training on its own is a world of
+    one.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_main(self):
+        """Whether this process writes files and talks."""
+        return self.rank == 0
+
+    def share(self, items):
+        """Return this process's part of a list: contiguous, and about as long as the others'."""
+        begin, end = (len(items) * rank // self.size for rank in (self.rank, self.rank + 1))
+        return items[begin:end]
+
+    def total(self, tensor):
+        """Return the sum of a tensor over all processes."""
+        if self.size > 1:
+            tensor = tensor.clone()
+            dist.all_reduce(tensor)
+        return tensor
+
+    def agreed(self, value):
+        """Return the main process's value of a picklable object."""
+        held = [value]
+        if self.size > 1:
+            dist.broadcast_object_list(held)
+        return held[0]
+
+    def next_samples(self, tensor):
+        """Return, for each sample of this process's part of a batch, the next one of the whole
+        batch, and for the last the first; the gradient flows back to where it is from.
+        """
+        if self.size == 1:
+            return tensor.roll(-1, dims=0)
+        return torch.cat([tensor[1:], _FromNextProcess.apply(tensor[:1], self)])
+
+
+class _FromNextProcess(torch.autograd.Function):
+    """Gives each process the tensor of the next one; all have the same shape."""
+
+    @staticmethod
+    def forward(ctx, tensor, world):
+        ctx.world = world
+        return _gathered(tensor, world)[(world.rank + 1) % world.size]
+
+    @staticmethod
+    def backward(ctx, grad):
+        return _gathered(grad, ctx.world)[ctx.world.rank - 1], None
+
+
+def _gathered(tensor, world):
+    tensor = tensor.contiguous()
+    parts = [torch.empty_like(tensor) for _ in range(world.size)]
+    dist.all_gather(parts, tensor)
+    return parts
+
+
+def parse_devices(text):
+    """Return the names in ``--device``: numbers of different GPUs, or "cpu" once or several times.
+
+    None: the CPU alone, or, started by torchrun, the GPU of this process's number where there is
+    one.
+    """
+    names = text.split(",") if text else [None]
+    gpus = [name for name in names if name not in (None, "cpu")]
+    if len(set(gpus)) < len(gpus) or len(gpus) not in (0, len(names)):
+        raise UserError(f"--device {text}: expected numbers of different GPUs, such as 0,1")
+    return names
+
+
+def is_started():
+    """Whether torchrun, or ``launch``, started this process."""
+    return "LOCAL_RANK" in os.environ
+
+
+def was_restarted():
+    """Whether torchrun starts the processes again, after one of them failed."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
+
+
+@contextmanager
+def joined(device_names):
+    """Join the other processes, if there are any; yields ``World`` and device of this one."""
+    if not is_started():
+        (name,) = device_names
+        yield World(), select_device(name)
+        return
+    local_rank = int(os.environ["LOCAL_RANK"])
+    if device_names == [None]:
+        device_names = list(map(str, range(torch.cuda.device_count()))) or [None] * (local_rank + 1)
+    if local_rank >= len(device_names):
+        raise UserError(
+            f"--device {','.join(device_names)}: torchrun started process {local_rank + 1} here, "
+            "expected a GPU for each"
+        )
+    device = select_device(device_names[local_rank])
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield World(dist.get_rank(), dist.get_world_size()), device
+    finally:
+        dist.destroy_process_group()
+
+
+def launch(num_processes):
+    """Run this program again in several processes; returns the exit code of the first that fails,
+    else 0.
+    """
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // num_processes)))
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=num_processes,
+        run_id=str(os.getpid()),
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-u", *sys.argv)
+    except ChildFailedError as error:
+        _, failure = error.get_first_failure()
+        return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
+    return 0
