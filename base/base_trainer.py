@@ -122,9 +122,9 @@ class BaseTrainer:
         parts = _split(batch, min(self.options.accumulation, int(average) // 2))
         for number, part in enumerate(parts, 1):
             with self._summing_gradients(last=number == len(parts)):
-                loss = self.train_step(part, epoch) * len(part["index"])
-                (loss / average).backward()
-            total += loss.detach() / size
+                loss, weight = self.train_step(part, epoch), len(part["index"])
+                (loss * (weight / average)).backward()
+            total += loss.detach() * (weight / size)
         self.optimizer.step()
         return total
 
