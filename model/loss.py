@@ -14,7 +14,9 @@ from torch.autograd.function import once_differentiable
 from utils.tps import to_pixels
 
 NORMALISED_LENGTH = 20  # of every descriptor, where vectors are normalised
-CHUNK_ELEMENTS = 1 << 21  # entries of p(v | u) held at a time: 8 MB, which caches can hold
+# Entries of p(v | u) held at a time: on the CPU 8 MB, which caches can hold; a GPU wants more.
+CHUNK_ELEMENTS = {"cpu": 1 << 21, "cuda": 1 << 26}
+HEAD_MULTIPLE = 8  # channels that fused attention wants a multiple of, lest it store P x P
 
 
 def dense_correlation_loss(
@@ -63,11 +65,11 @@ def exchange(points, auxiliary):
 
     Sum_w p(w | u; x, xa) Phi_w(xa), which is attention.
     """
+    C = points.shape[-1]
+    query, key = (F.pad(p, (0, -C % HEAD_MULTIPLE))[:, None] for p in (points, auxiliary))
     with torch.autocast(points.device.type, enabled=False):
-        rebuilt = F.scaled_dot_product_attention(
-            points[:, None], auxiliary[:, None], auxiliary[:, None], scale=1
-        )
-    return rebuilt[:, 0]
+        rebuilt = F.scaled_dot_product_attention(query, key, key, scale=1)
+    return rebuilt[:, 0, :, :C]
 
 
 def regression_loss(predicted, target, alpha: float = 1):
@@ -129,7 +131,7 @@ class ExpectedDistance(torch.autograd.Function):
             (torch.empty_like(a), torch.zeros_like(b)) if needs_gradient else (None, None)
         )
         total = a.new_zeros(())
-        for part, rows in _chunks(B, P):
+        for part, rows in _chunks(B, P, CHUNK_ELEMENTS[a.device.type]):
             prob = (a[part, rows] @ b[part].mT).softmax(dim=-1)
             cost = distances(warped[part, rows], pixels, pow)
             expected = torch.einsum("buv,buv->bu", prob, cost)
@@ -150,11 +152,11 @@ class ExpectedDistance(torch.autograd.Function):
         return grad_a * factor, grad_b * factor, None, None, None
 
 
-def _chunks(B, P):
-    """Yield slices of samples and of their cells u, such that the logits (samples, cells u, P) stay
-    below ``CHUNK_ELEMENTS``: several samples whole, or a part of one.
+def _chunks(B, P, limit):
+    """Yield slices of samples and of their cells u, such that there are at most ``limit`` logits
+    (samples, cells u, P): several samples whole, or a part of one.
     """
-    num_samples, num_rows = max(1, CHUNK_ELEMENTS // P**2), max(1, min(P, CHUNK_ELEMENTS // P))
+    num_samples, num_rows = max(1, limit // P**2), max(1, min(P, limit // P))
     for sample in range(0, B, num_samples):
         for row in range(0, P, num_rows):
             yield slice(sample, sample + num_samples), slice(row, row + num_rows)
