@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/benchmark.py`
 
-from misc.benchmarking import lists, loss, step  # noqa: E402
+from misc.benchmarking import evaluation, lists, loader, loss, regressor, step  # noqa: E402
 from misc.measuring import machine, measure_in_process  # noqa: E402
 from utils.build import look_up  # noqa: E402
 from utils.checkpoint import write_atomically  # noqa: E402
@@ -27,7 +27,10 @@ from utils.cli import add_device_option, positive, run  # noqa: E402
 from utils.device import select_device  # noqa: E402
 from utils.run import write_json  # noqa: E402
 
-SUBJECTS = {"step": step.SUBJECT, "loss": loss.SUBJECT, "lists": lists.SUBJECT}
+SUBJECTS = {
+    module.__name__.rpartition(".")[2]: module.SUBJECT
+    for module in (step, loss, loader, lists, evaluation, regressor)
+}
 
 
 def measure_subject(name, repeats, device_name):

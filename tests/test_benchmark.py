@@ -1,6 +1,7 @@
 """The benchmark: that its baseline computes the same, what it measures, what it writes."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -61,6 +62,16 @@ def test_the_table_tells_best_and_median_and_ratios():
         "| slow | 2.00 | 3.00 | 3.00 | 2.00 |",
         "| fast | 0.50 | 1.00 | 1.50 | 0.25 |",
         "| slow / fast | 4.0 | 3.0 | 2.0 | 8.0 |",
+    ]
+
+
+def test_the_table_tells_images_per_second_of_the_best_run():
+    subject = replace(counting_subject([]), count=60)
+    result = {"seconds": [3.0, 2.0], "peak_gib": 1.0, "added_gib": 0.0}
+    assert subject.table({"slow": result, "fast": result}).splitlines()[2:] == [
+        "| slow | 2.00 | 2.50 | 1.00 | 0.00 | 30 |",
+        "| fast | 2.00 | 2.50 | 1.00 | 0.00 | 30 |",
+        "| slow / fast | 1.0 | 1.0 | 1.0 | inf |  |",
     ]
 
 

@@ -56,6 +56,7 @@ SUBJECT = Subject(
         "ours, no loss": partial(make_step, no_loss, torch.channels_last),
     },
     ratios=(("literal", "ours"),),
+    count=PAIRS,
     note='"Literal" is the loss written out pair by pair (`misc/literal_loss.py`); "no loss" is '
     "the network alone, in the memory layout of each. Memory is that of the process, torch "
     'included; "added" leaves out what it held before the first step.',

@@ -4,23 +4,25 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from misc.measuring import markdown_table
 from utils.device import peak_memory_gib
 
-HEADER = ("", "best, s", "median, s", "peak memory, GiB", "added, GiB")
+HEADER = ["", "best, s", "median, s", "peak memory, GiB", "added, GiB"]
 
 
 @dataclass(frozen=True)
 class Subject:
     """variants: {name: make(device) -> a function to be timed, which may return a number};
-    ratios: pairs of variants to compare, the baseline first.
+    ratios: pairs of variants to compare, the baseline first; count: images, or pairs, of a run.
     """
 
     title: str
     variants: dict[str, Callable]
     ratios: tuple = ()
     note: str = ""
+    count: int | None = None
 
     def measure(self, variant, repeats, device):
         """Return the seconds of each run, after one that is not counted, what the runs returned,
@@ -43,12 +45,16 @@ class Subject:
 
     def table(self, results):
         """Return {variant: what ``measure`` returned} as Markdown, with a row for each ratio."""
-        rows = {variant: _figures(result) for variant, result in results.items()}
-        cells = [[name, *(f"{figure:.2f}" for figure in row)] for name, row in rows.items()]
+        figures = {variant: _figures(result) for variant, result in results.items()}
+        rows = [[name, *(f"{value:.2f}" for value in row)] for name, row in figures.items()]
+        if self.count is not None:
+            for row, (best, *_) in zip(rows, figures.values()):
+                row.append(f"{self.count / best:.0f}")
         for baseline, other in self.ratios:
-            ratios = [a / b if b else float("inf") for a, b in zip(rows[baseline], rows[other])]
-            cells.append([f"{baseline} / {other}", *(f"{ratio:.1f}" for ratio in ratios)])
-        return markdown_table(HEADER, cells)
+            ratios = [a / b if b else inf for a, b in zip(figures[baseline], figures[other])]
+            rows.append([f"{baseline} / {other}", *(f"{ratio:.1f}" for ratio in ratios)])
+        header = HEADER + ["per s"] * (self.count is not None)
+        return markdown_table(header, [row + [""] * (len(header) - len(row)) for row in rows])
 
 
 def _figures(result):
