@@ -12,7 +12,8 @@ from utils.distributed import is_started, joined, launch, parse_devices
 def main():
     parser = program(
         __doc__,
-        resume_help="continue this run's checkpoint, or start from the embedding in another",
+        resume_help="continue this run's checkpoint, or start from the embedding in another; "
+        "auto: continue the newest run of this config, if there is one",
     )
     parser.add_argument(
         "--seeds",

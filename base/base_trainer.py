@@ -1,6 +1,7 @@
 """Epochs, validation, monitoring, checkpoints, resume: the loop that both trainers run."""
 
 import math
+import signal
 import time
 from contextlib import nullcontext
 
@@ -10,7 +11,9 @@ from tqdm import tqdm
 
 from base.monitor import Monitor
 from utils.checkpoint import load_weights, save_checkpoint
+from utils.checkpoint_names import checkpoint_name
 from utils.errors import UserError, blamed_on
+from utils.stopping import Stopped, StopRequest
 
 POSTFIX_EVERY = 20  # steps; reading the loss makes the host wait for the device
 
@@ -60,21 +63,48 @@ class BaseTrainer:
         self.monitor = Monitor(run.options.monitor, run.options.patience)
         self.learner = self._distributed(learner)
         self.last_epoch = 0  # the last one that is finished
+        self.step = 0  # steps of the epoch after it that are done
+        self.running_loss = RunningMean()  # over these steps
+        self.stop = StopRequest()
 
     def fit(self):
-        """Train to the last epoch, or until patience runs out; returns the last one's values."""
-        values = {}
-        while self.last_epoch < self.options.epochs and not self.monitor.exhausted:
-            epoch = self.last_epoch + 1
-            values = self._run_epoch(epoch)
-            self.last_epoch = epoch
-            improved = self.monitor.update(values)
-            self._save(epoch, improved, last=self.monitor.exhausted or epoch == self.options.epochs)
+        """Train to the last epoch, or until patience runs out; returns the last one's values.
+
+        Raises ``Stopped`` where a signal asked for it, once a checkpoint is written.
+        """
+        with self.stop:
+            values = self._run_epochs()
         if self.monitor.exhausted:
             self.run.logger.info(
                 f"stopped: no better {self.monitor.name} for {self.options.patience} epochs"
             )
         return values
+
+    def _run_epochs(self):
+        values = {}
+        while self.last_epoch < self.options.epochs and not self.monitor.exhausted:
+            epoch = self.last_epoch + 1
+            values = self._run_epoch(epoch)
+            self.last_epoch, self.step, self.running_loss = epoch, 0, RunningMean()
+            improved = self.monitor.update(values)
+            last = self.monitor.exhausted or epoch == self.options.epochs
+            asked = self._asked_to_stop()
+            self._save(epoch, improved, last, due=asked or epoch % self.options.save_period == 0)
+            if asked and not last:
+                self._end(checkpoint_name(epoch))
+        return values
+
+    def _asked_to_stop(self):
+        """Whether a signal reached any of the processes; all give the same answer."""
+        if self.world.size == 1:
+            return bool(self.stop.number)
+        return bool(self.world.total(torch.tensor(self.stop.number, device=self.device)))
+
+    def _end(self, name):
+        """Raise ``Stopped``, telling the checkpoint to go on from."""
+        path = self.run.folder.model_dir / name
+        number = self.stop.number or signal.SIGTERM  # another process had it
+        raise Stopped(number, f"stopped; go on with --resume {path}")
 
     def _run_epoch(self, epoch):
         begin = time.perf_counter()
@@ -95,16 +125,20 @@ class BaseTrainer:
     def _train_epoch(self, epoch):
         """Return the mean loss of an epoch and its number of images."""
         self.model.train()
-        self.loader.batch_sampler.epoch = epoch
-        mean = RunningMean()
+        batches = self.loader.batch_sampler
+        num_steps = len(batches)
+        batches.epoch, batches.skipped = epoch, self.step
         with self.progress(f"epoch {epoch}/{self.options.epochs}", self.loader) as bar:
-            for step, batch in enumerate(self.loader):
-                loss = self._optimise(batch, epoch)
-                mean.add(loss, len(batch["index"]))
-                if step % POSTFIX_EVERY == 0:
-                    bar.set_postfix(loss=f"{mean.value:.4f}", refresh=False)
+            for batch in self.loader:
+                self.running_loss.add(self._optimise(batch, epoch), len(batch["index"]))
+                if self.step % POSTFIX_EVERY == 0:
+                    bar.set_postfix(loss=f"{self.running_loss.value:.4f}", refresh=False)
                 bar.update(len(batch["index"]))
-        mean = mean.over(self.world, self.device)
+                self.step += 1
+                if self.step < num_steps and self._asked_to_stop():
+                    self._stop_here()
+        batches.skipped = 0
+        mean = self.running_loss.over(self.world, self.device)
         if not math.isfinite(mean.value):
             raise UserError(
                 f"epoch {epoch}: the loss is {mean.value}; nothing was saved of this epoch. "
@@ -112,8 +146,28 @@ class BaseTrainer:
             )
         return mean.value, mean.weight
 
+    def _stop_here(self):
+        """Write a checkpoint in the middle of an epoch, and end."""
+        name = checkpoint_name(self.last_epoch, self.step)
+        running = self.running_loss.over(self.world, self.device)
+        if self.world.is_main:
+            state = {"step": self.step, "running_loss": [float(running.total), running.weight]}
+            save_checkpoint(
+                self.run.folder.model_dir / name, {**self._state(self.last_epoch), **state}
+            )
+        self._end(name)
+
     def _optimise(self, batch, epoch):
         """Take a step; returns the loss of this process's share of the batch."""
+        try:
+            return self._accumulate(batch, epoch)
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                f"out of memory on {self.device}: lower batch_size, take the batch in parts "
+                "(trainer.accumulation = 2), or set trainer.precision = bfloat16"
+            ) from error
+
+    def _accumulate(self, batch, epoch):
         self.optimizer.zero_grad()
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         size = len(batch["index"])
@@ -166,17 +220,19 @@ class BaseTrainer:
             if self.run.writer is not None:
                 self.run.writer.add_scalar(name, value, epoch)
 
-    def _save(self, epoch, improved, last):
+    def _save(self, epoch, improved, last, due):
         if not self.world.is_main:
             return
         folder, watched = self.run.folder.model_dir, self.monitor.name is not None
         # The best comes first: a run killed in between repeats the epoch, and so writes it again.
         if improved and (watched or last):  # unwatched, the last epoch counts as the best
             save_checkpoint(folder / "model_best.pth", self._state(epoch))
-        if last or epoch % self.options.save_period == 0:
-            path = folder / f"checkpoint-epoch{epoch}.pth"
+        if last or due:
+            path = folder / checkpoint_name(epoch)
             save_checkpoint(path, self._state(epoch))
             self.run.logger.debug(f"saved {path}")
+            for passed in folder.glob(checkpoint_name("*", "*")):  # in the middle of epochs
+                passed.unlink()
 
     def _state(self, epoch):
         return {
@@ -196,7 +252,9 @@ class BaseTrainer:
         if self.scheduler is not None and checkpoint["scheduler"] is not None:
             self.scheduler.load_state_dict(checkpoint["scheduler"])
         self.monitor.load_state_dict(checkpoint["monitor"])
-        self.last_epoch = checkpoint["epoch"]
+        self.last_epoch, self.step = checkpoint["epoch"], checkpoint.get("step", 0)
+        if self.step and self.world.is_main:
+            self.running_loss.total, self.running_loss.weight = checkpoint["running_loss"]
 
 
 def _split(batch, count):

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from utils.distributed import World
 from utils.keyed_random import mix
+from utils.stopping import ignore_signals
 
 MAX_WORKERS = 8
 
@@ -24,6 +25,7 @@ class EpochBatches:
         self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
         self.training, self.world = training, world
         self.epoch = 0
+        self.skipped = 0  # batches at the beginning that were taken before
 
     def __iter__(self):
         order = torch.arange(self.num_samples)
@@ -37,7 +39,7 @@ class EpochBatches:
             batches = batches[: self.num_samples // self.batch_size]
         elif len(batches) > 1 and len(batches[-1]) == 1:
             batches[-2:] = [torch.cat(batches[-2:])]
-        batches = [batch.tolist() for batch in batches]
+        batches = [batch.tolist() for batch in batches[self.skipped :]]
         if self.training:
             return iter([self.world.share(batch) for batch in batches])
         return iter(self.world.share(batches))
@@ -85,6 +87,7 @@ def _data_loader(dataset, batches, num_workers, pin_memory):
         num_workers=num_workers,
         collate_fn=_collate,
         persistent_workers=num_workers > 0,
+        worker_init_fn=ignore_signals,
         pin_memory=pin_memory,
         generator=torch.Generator(),  # its own: iterating must not draw from the global one
     )

@@ -20,54 +20,17 @@ import torch
 
 from base import base_trainer
 from base.base_trainer import BaseTrainer
+from tests.data_helpers.comparing_runs import (
+    assert_same,
+    assert_same_files,
+    epochs_in,
+    everything_but_config,
+    figures_of,
+    names_in,
+)
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
 from trainer.embedding_trainer import EmbeddingTrainer
 from utils.checkpoint import read_checkpoint, save_checkpoint
-
-
-def assert_same(found, expected, where=""):
-    """Compare checkpoints, or parts of them, to the last bit."""
-    assert type(found) is type(expected), where
-    if isinstance(expected, torch.Tensor):
-        assert torch.equal(found, expected), where
-    elif isinstance(expected, dict):
-        assert list(found) == list(expected), where
-        for name in expected:
-            assert_same(found[name], expected[name], f"{where}.{name}")
-    elif isinstance(expected, list):
-        assert len(found) == len(expected), where
-        for number, (one, other) in enumerate(zip(found, expected)):
-            assert_same(one, other, f"{where}[{number}]")
-    else:
-        assert found == expected, where
-
-
-def everything_but_config(path):
-    """Read a checkpoint: weights, statistics, optimiser, schedule, monitor, seed and epoch."""
-    return {name: value for name, value in read_checkpoint(path).items() if name != "config"}
-
-
-def assert_same_files(trained, expected, *names):
-    for name in names:
-        assert_same(
-            everything_but_config(trained.folder / name),
-            everything_but_config(expected.folder / name),
-            name,
-        )
-
-
-def figures_of(trained):
-    results = json.loads((trained.folder / "results.json").read_text())
-    return {name: value for name, value in results.items() if name.endswith(("_px", "_pct"))}
-
-
-def epochs_in(trained):
-    return [int(epoch) for epoch in re.findall(r" -     epoch *: (\d+)$", trained.log, re.M)]
-
-
-def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
-
 
 # ---- kill -9
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from utils.checkpoint import continues_run, load_weights, read_checkpoint
 from utils.foreign_checkpoint import backbone_state
-from utils.run import RunFolder
+from utils.run import RunFolder, newest_checkpoint
+
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,11 @@ class Start:
     def read(cls, config, resume):
         """Read ``--resume``, or else the config's ``finetune_from``.
 
-        Only ``--resume`` continues a run.
+        Only ``--resume`` continues a run; "auto" is the newest of this config, if there is any.
         """
+        if resume == AUTO:
+            found = newest_checkpoint(config.trainer.save_dir, config.name)
+            resume = found and str(found.path)
         path = resume or config.experiment.finetune_from
         if path is None:
             return cls()
@@ -38,7 +43,9 @@ class Start:
             return [
                 f"start: backbone weights of {path} (epoch {epoch}); training begins at epoch 1"
             ]
-        lines = [f"start: continuing {path} after epoch {epoch}"]
+        step = self.checkpoint.get("step")
+        where = f"epoch {epoch}" + (f" and {step} steps" if step else "")
+        lines = [f"start: continuing {path} after {where}"]
         changed = self._changed_keys(config)
         if changed:
             lines.append(

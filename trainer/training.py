@@ -12,6 +12,7 @@ from trainer.limits import NO_LIMITS
 from trainer.make_trainer import make_trainer
 from trainer.results import evaluate, save_results
 from trainer.start import Start
+from utils.checkpoint_names import checkpoint_name
 from utils.config import names_config
 from utils.device import peak_memory_gib
 from utils.distributed import World, was_restarted
@@ -89,7 +90,7 @@ def train(config, folder, seed, device, start, limits=NO_LIMITS, world=World()):
             run.logger.info("no landmarks.csv: nothing to evaluate with")
             return values
         results = evaluate(trainer.model, experiment, test_set, device, limits)
-        checkpoint = folder.model_dir / f"checkpoint-epoch{trainer.last_epoch}.pth"
+        checkpoint = folder.model_dir / checkpoint_name(trainer.last_epoch)
         save_results(results, run, test_set, checkpoint, config)
     return {**values, **results.figures}
 

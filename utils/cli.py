@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from utils.errors import UserError, one_line
+from utils.stopping import Stopped
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -12,13 +13,17 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 def run(main):
     """Call ``main()`` and return the exit code.
 
-    0, or what ``main`` returns; 2 for a ``UserError`` (told in one line), 130 for Ctrl-C.
+    0, or what ``main`` returns; 2 for a ``UserError`` (told in one line); 128 and the signal's
+    number where one ended it: 130 for Ctrl-C, 143 for SIGTERM.
     """
     try:
         return main() or 0
     except UserError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return EXIT_USER_ERROR
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

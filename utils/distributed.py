@@ -127,6 +127,7 @@ def launch(num_processes):
     """Run this program again in several processes; returns the exit code of the first that fails,
     else 0.
     """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -146,4 +147,6 @@ def launch(num_processes):
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
         return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode
+    except SignalException as ended:
+        return 128 + ended.sigval
     return 0

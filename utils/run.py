@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from utils.checkpoint import write_atomically
+from utils.checkpoint_names import parse_name
 from utils.config import RUN_TIMESTAMP
 from utils.distributed import World
 from utils.errors import UserError
@@ -82,21 +82,21 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class FoundCheckpoint:
-    """A checkpoint on disk, and the epoch after which it was written."""
+    """A checkpoint on disk, the epoch after which it was written, and how many steps later."""
 
     path: Path
     epoch: int
+    step: int = 0
 
 
 def newest_checkpoint(save_dir, run_name):
     """Return the last checkpoint of the newest run of a name that has any, or None."""
     found = [
-        FoundCheckpoint(path, int(re.search(r"(\d+)$", path.stem)[1]))
-        for path in (Path(save_dir) / "models" / run_name).glob("*/checkpoint-epoch*.pth")
+        FoundCheckpoint(path, *parse_name(path.name))
+        for path in (Path(save_dir) / "models" / run_name).glob("*/*.pth")
+        if parse_name(path.name)
     ]
-    return max(
-        found, key=lambda checkpoint: (checkpoint.path.parent.name, checkpoint.epoch), default=None
-    )
+    return max(found, key=lambda c: (c.path.parent.name, c.epoch, c.step), default=None)
 
 
 class Run:

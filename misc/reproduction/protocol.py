@@ -6,7 +6,8 @@ from pathlib import Path
 
 from misc.generate_configs import CONFIGS, config_path, starts_from
 from misc.published import load_experiments
-from misc.reproduction.run_records import CHECKPOINT, RunPlace
+from misc.reproduction.run_records import RunPlace
+from utils.checkpoint_names import parse_name
 
 NUM_SEEDS = 3  # with few annotations
 TEST_SETS = {  # what a data set's experiments are evaluated on, and its number of images
@@ -67,8 +68,8 @@ def deviations(record):
 
 def epoch_of(checkpoint):
     """Return the epoch that a checkpoint's name tells, or None."""
-    match = CHECKPOINT.fullmatch(Path(checkpoint).name)
-    return int(match[1]) if match else None
+    place = parse_name(Path(checkpoint).name)
+    return place and place[0]
 
 
 def _evaluation_deviations(name, results):

@@ -2,15 +2,15 @@
 
 import json
 import math
-import re
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from misc.reproduction.info_log import FIGURES, InfoLog, read_log
+from utils.checkpoint_names import parse_name
 
-CHECKPOINT = re.compile(r"checkpoint-epoch(\d+)\.pth")
+NOTHING = (0, 0), None
 TYPES = {  # what results.json holds beside the figures
     "dataset": str,
     "split": str,
@@ -65,8 +65,9 @@ class RunPlace:
 
     def last_checkpoint(self):
         """Return (epoch, path) of the last checkpoint, None if there is none."""
-        named = [(CHECKPOINT.fullmatch(path.name), path) for path in self.models.glob("*.pth")]
-        return max(((int(match[1]), path) for match, path in named if match), default=None)
+        named = [(parse_name(path.name), path) for path in self.models.glob("*.pth")]
+        (epoch, _), path = max(((place, path) for place, path in named if place), default=NOTHING)
+        return None if path is None else (epoch, path)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from misc.reproduction.plan import find_state
 from utils.disk import disk_errors
 
 TRAIN = (sys.executable, str(PROJECT / "train.py"))
-PATIENCE = 10  # seconds that a stopped process has to end by itself
+PATIENCE = 60  # seconds that a stopped process has to finish a step and write a checkpoint
 DONE, FAILED, SKIPPED, NOT_RUN = "done", "failed", "finished before", "not run"
 
 

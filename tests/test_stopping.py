@@ -1,0 +1,173 @@
+"""A signal ends a training with a checkpoint in the middle of an epoch, from which it goes on."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+
+from base.base_trainer import BaseTrainer
+from tests.data_helpers.comparing_runs import assert_same_files, figures_of, names_in
+from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
+from utils.checkpoint_names import checkpoint_name, parse_name
+from utils.run import newest_checkpoint
+from utils.stopping import StopRequest
+
+
+@pytest.fixture
+def signal_at(monkeypatch):
+    """Return a function that lets a signal arrive during the n-th step of a training."""
+    optimise = BaseTrainer._optimise
+
+    def arrange(step, *numbers):
+        steps = iter(range(1, 1000))
+
+        def optimise_and_signal(trainer, batch, epoch):
+            if next(steps) == step:
+                for number in numbers:
+                    os.kill(os.getpid(), number)
+            return optimise(trainer, batch, epoch)
+
+        monkeypatch.setattr(BaseTrainer, "_optimise", optimise_and_signal)
+
+    yield arrange
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_leaves_a_checkpoint_that_goes_on_to_the_bit(
+        train, embedding_config, signal_at, number, code):
+    config = embedding_config()
+    straight = train(config)
+    signal_at(6, number)  # the second step of epoch 2, of four
+    stopped = train(config, code=code)
+    assert names_in(stopped.folder) == [
+        "checkpoint-epoch1-step2.pth", "checkpoint-epoch1.pth", "config.json"]
+    path = stopped.folder / "checkpoint-epoch1-step2.pth"
+    assert stopped.finished.stderr == f"stopped; go on with --resume {path}\n"
+    resumed = train(config, "--resume", path)
+    assert resumed.finished.stdout.startswith(
+        f"start: continuing {path} after epoch 1 and 2 steps\n")
+    assert_same_files(resumed, straight, "checkpoint-epoch2.pth", "checkpoint-epoch3.pth",
+                      "model_best.pth")
+    assert figures_of(resumed) == figures_of(straight)
+    losses = [re.findall(r" -     loss *: (.*)$", t.log, re.M) for t in (resumed, straight)]
+    assert losses[0] == losses[1]
+    assert path.name not in names_in(resumed.folder)
+
+
+def test_a_regressor_too(train, landmark_config, trained_embedding, signal_at):
+    config = landmark_config()
+    start = ("--resume", trained_embedding.checkpoint(3))
+    straight = train(config, *start)
+    signal_at(7, signal.SIGTERM)
+    stopped = train(config, *start, code=143)
+    resumed = train(config, "--resume", stopped.folder / "checkpoint-epoch1-step3.pth")
+    assert_same_files(resumed, straight, "checkpoint-epoch3.pth")
+
+
+def test_a_signal_in_the_last_step_of_an_epoch_waits_for_its_end(
+        train, embedding_config, signal_at):
+    config = embedding_config(trainer={"epochs": 3, "tensorboardX": False, "save_period": 3})
+    straight = train(config)
+    signal_at(4, signal.SIGTERM)
+    stopped = train(config, code=143)
+    assert names_in(stopped.folder) == ["checkpoint-epoch1.pth", "config.json"]
+    resumed = train(config, "--resume", stopped.checkpoint(1))
+    assert_same_files(resumed, straight, "checkpoint-epoch3.pth", "model_best.pth")
+
+
+def test_a_second_ctrl_c_insists(train, embedding_config, signal_at):
+    signal_at(6, signal.SIGINT, signal.SIGINT)
+    stopped = train(embedding_config(), code=130)
+    assert names_in(stopped.folder) == ["checkpoint-epoch1.pth", "config.json"]
+    assert stopped.finished.stderr == "interrupted\n"
+
+
+def test_a_training_with_workers_that_get_the_signal_too(embedding_config, tmp_path):
+    """As Ctrl-C in a terminal, which goes to the whole group of processes."""
+    config = embedding_config(num_workers=2, trainer={"epochs": 500, "tensorboardX": False})
+    program = subprocess.Popen(
+        [sys.executable, "train.py", "--config", str(config)], cwd=ROOT, env=ENVIRONMENT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    for line in program.stdout:
+        if re.match(r"    epoch +: 2$", line):
+            break
+    os.killpg(program.pid, signal.SIGINT)
+    _, err = program.communicate(timeout=60)
+    assert program.returncode == 130
+    (line,) = err.splitlines()
+    assert re.fullmatch(r"stopped; go on with --resume (\S+\.pth)", line)
+    assert os.path.exists(line.split()[-1])
+
+
+def test_auto_continues_the_newest_run_or_begins(train, embedding_config, signal_at, tmp_path):
+    config, save_dir = embedding_config(), ("--set", f"trainer.save_dir={tmp_path / 'auto'}")
+    signal_at(6, signal.SIGTERM)
+    first = train(config, *save_dir, "--resume", "auto", code=143)
+    assert first.finished.stdout.startswith("start: from fresh weights\n")
+    again = train(config, *save_dir, "--resume", "auto")
+    assert again.folder == first.folder
+    assert "checkpoint-epoch1-step2.pth after epoch 1 and 2 steps" in again.finished.stdout
+    assert again.checkpoint(3).exists()
+
+
+def test_out_of_memory_says_what_helps(train, embedding_config, monkeypatch):
+    def too_much(trainer, batch, epoch):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB.")
+
+    monkeypatch.setattr("trainer.embedding_trainer.EmbeddingTrainer.train_step", too_much)
+    failed = train(embedding_config(), code=2)
+    assert "out of memory on cpu: lower batch_size" in failed.finished.stderr
+    assert "trainer.accumulation" in failed.finished.stderr
+
+
+# Parts
+
+
+@pytest.mark.parametrize("epoch, step", [(1, 0), (12, 0), (0, 3), (7, 150)])
+def test_names_of_checkpoints_say_where_they_are_from(epoch, step):
+    assert parse_name(checkpoint_name(epoch, step)) == (epoch, step)
+
+
+@pytest.mark.parametrize("name", ["model_best.pth", "checkpoint-epoch.pth", "checkpoint-epoch1.pt",
+                                  "checkpoint-epoch1-step.pth", "checkpoint-epoch1.pth.tmp"])
+def test_other_names_say_nothing(name):
+    assert parse_name(name) is None
+
+
+def test_steps_count_after_the_epoch(tmp_path):
+    folder = tmp_path / "models" / "tiny" / "2026-01-01_00-00-00"
+    folder.mkdir(parents=True)
+    for name in ("checkpoint-epoch9.pth", "checkpoint-epoch10.pth", "checkpoint-epoch10-step2.pth",
+                 "checkpoint-epoch10-step10.pth", "model_best.pth"):
+        (folder / name).touch()
+    found = newest_checkpoint(tmp_path, "tiny")
+    assert (found.path.name, found.epoch, found.step) == ("checkpoint-epoch10-step10.pth", 10, 10)
+
+
+def test_a_request_puts_back_what_it_found():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.number == signal.SIGTERM
+    assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+def test_threads_train_without_listening():
+    failed = []
+
+    def enter():
+        try:
+            with StopRequest() as stop:
+                assert stop.number == 0
+        except ValueError as error:  # what signal.signal raises outside the main thread
+            failed.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert not failed

@@ -1,0 +1,46 @@
+"""Ending a training politely: a signal asks it to finish the step, write a checkpoint, and stop."""
+
+import signal
+import threading
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; what schedulers send before they kill
+
+
+class Stopped(Exception):
+    """A training ended because a signal asked for it; its checkpoint says where."""
+
+    def __init__(self, number, message):
+        super().__init__(message)
+        self.exit_code = 128 + number  # as shells report it
+
+
+class StopRequest:
+    """While entered, notes the first signal instead of dying of it; a second Ctrl-C insists.
+
+    ``number`` is the signal's, 0 for none. Signals reach the main thread only: in others, nothing
+    is noted.
+    """
+
+    def __init__(self):
+        self.number = 0
+        self._before = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *error):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        if self.number and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.number = number
+
+
+def ignore_signals(worker_id=None):
+    """Leave signals to the main process: for those that only decode images."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
