@@ -7,7 +7,6 @@ from torch.utils.data import DataLoader, default_collate
 
 from utils.distributed import World
 from utils.keyed_random import mix
-from utils.stopping import ignore_signals
 
 MAX_WORKERS = 8
 
@@ -87,10 +86,17 @@ def _data_loader(dataset, batches, num_workers, pin_memory):
         num_workers=num_workers,
         collate_fn=_collate,
         persistent_workers=num_workers > 0,
-        worker_init_fn=ignore_signals,
+        worker_init_fn=_leave_signals_to_main,
         pin_memory=pin_memory,
         generator=torch.Generator(),  # its own: iterating must not draw from the global one
     )
+
+
+def _leave_signals_to_main(worker_id):
+    """Put a worker into a session of its own: what ends a training, Ctrl-C for one, goes to a whole
+    group of processes, and the main one needs its workers to finish a step.
+    """
+    os.setsid()
 
 
 def _collate(items):

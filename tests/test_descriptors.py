@@ -1,5 +1,7 @@
 """Descriptors of annotated images, computed live or kept."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from data_loader.restricted import RestrictedAnnotations
 from data_loader.synthetic_faces import SyntheticFaces
 from model.keypoint_regressor import FrozenBackbone
 from model.smallnet import SmallNet
-from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors
+from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors, _place
 from utils.warper import WarperSingle
 
 CPU = torch.device("cpu")
@@ -26,10 +28,10 @@ def frozen():
     return FrozenBackbone(SmallNet(4))
 
 
-def both_sources(dataset, frozen, training=True, **extraction):
+def both_sources(dataset, frozen, training=True, dtype=torch.float16, **extraction):
     extract = DescriptorExtractor(frozen, 4, CPU, 5, **extraction)
     return [source(make_loader(dataset, 3, CPU, seed=1, training=training), extract)
-            for source in (LiveDescriptors, CachedDescriptors)]
+            for source in (LiveDescriptors, partial(CachedDescriptors, dtype=dtype))]
 
 
 def assert_same_batches(live, cached):
@@ -46,6 +48,26 @@ def test_cached_descriptors_are_the_live_ones_in_every_epoch(frozen, training):
     for epoch in (1, 2):
         live.batch_sampler.epoch = cached.batch_sampler.epoch = epoch
         assert_same_batches(live, cached)
+
+
+@pytest.mark.parametrize("dtype, precision", [(torch.float16, 2**-11), (torch.float32, 0)])
+def test_cached_descriptors_are_rounded_as_asked(frozen, dtype, precision):
+    _, cached = both_sources(faces(9), frozen, training=False, dtype=dtype)
+    (expected,) = make_loader(faces(9), 9, CPU)
+    expected = DescriptorExtractor(frozen, 4, CPU, 5)(expected, epoch=0)["descriptors"]
+    found = torch.cat([batch["descriptors"] for batch in cached])
+    assert cached.descriptors.dtype == dtype and found.dtype == torch.float32
+    error = (found - expected).abs()
+    largest = expected.abs().max()
+    assert (error <= precision * expected.abs() + 1e-5 * largest).all()  # 1e-5: other batches
+    assert (error.max() > 5e-5 * largest) == bool(precision)
+
+
+def test_descriptors_too_many_for_a_device_stay_on_the_host(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000, 2000))
+    gpu = torch.device("cuda:0")
+    assert [_place(size, gpu) for size in (500, 501)] == [gpu, CPU]
+    assert _place(10**15, CPU) == CPU
 
 
 def test_cache_fixes_the_warps_of_epoch_0(frozen):

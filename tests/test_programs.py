@@ -198,7 +198,8 @@ def test_a_regressor_is_fitted_on_the_frozen_embedding(regressor, trained_embedd
     errors = values_in(regressor.log, "val_inter_ocular_error")
     assert values_in(regressor.log, "epoch") == [1, 2, 3] and len(errors) == 3
     results = results_of(regressor.folder)
-    assert results["inter_ocular_error_pct"] == pytest.approx(errors[-1], rel=1e-4)
+    # Validation reads descriptors that are kept in half precision.
+    assert results["inter_ocular_error_pct"] == pytest.approx(errors[-1], rel=2e-3)
     assert results["num_images"] == 8
 
 

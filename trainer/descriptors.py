@@ -3,6 +3,8 @@
 Computed for each batch, or once and kept.
 """
 
+import math
+
 import torch
 from tqdm import tqdm
 
@@ -65,10 +67,13 @@ class LiveDescriptors:
 
 
 class CachedDescriptors:
-    """Computes all descriptors once, with the warps of epoch 0, when they are first asked for."""
+    """Computes all descriptors once, with the warps of epoch 0, when they are first asked for.
 
-    def __init__(self, loader, extract):
-        self.loader, self.extract = loader, extract
+    They are kept on the extractor's device where half of its free memory will do, in ``dtype``.
+    """
+
+    def __init__(self, loader, extract, dtype):
+        self.loader, self.extract, self.dtype = loader, extract, dtype
         self.batch_sampler = loader.batch_sampler
         self.descriptors = self.target = None
 
@@ -81,10 +86,12 @@ class CachedDescriptors:
 
     def _store(self, part, num_samples):
         if self.descriptors is None:
-            self.descriptors = torch.empty(num_samples, *part["descriptors"].shape[1:])
-            self.target = torch.empty(num_samples, *part["target"].shape[1:])
-        self.descriptors[part["index"]] = part["descriptors"].float().cpu()
-        self.target[part["index"]] = part["target"].cpu()
+            shape = num_samples, *part["descriptors"].shape[1:]
+            place = _place(math.prod(shape) * self.dtype.itemsize, self.extract.device)
+            self.descriptors = torch.empty(shape, dtype=self.dtype, device=place)
+            self.target = torch.empty(num_samples, *part["target"].shape[1:], device=place)
+        for kept, news in ((self.descriptors, "descriptors"), (self.target, "target")):
+            kept[part["index"]] = part[news].to(kept)
 
     def __iter__(self):
         if self.descriptors is None:
@@ -92,6 +99,13 @@ class CachedDescriptors:
         for indices in self.batch_sampler:
             yield {
                 "index": torch.tensor(indices),
-                "descriptors": self.descriptors[indices].to(self.extract.device),
+                "descriptors": self.descriptors[indices].to(self.extract.device).float(),
                 "target": self.target[indices].to(self.extract.device),
             }
+
+
+def _place(size, device):
+    """Return where to keep so many bytes: the device, or the host if they are too many for it."""
+    if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 2:
+        return torch.device("cpu")
+    return device

@@ -1,5 +1,8 @@
 """The two kinds of training, put together from a config."""
 
+from functools import partial
+
+import torch
 from torch import nn
 
 from data_loader.restricted import RestrictedAnnotations
@@ -92,7 +95,9 @@ def _make_landmark_trainer(experiment, run, start, limits):
 def _descriptor_sources(train_set, val_set, frozen, experiment, run, limits):
     """Return the batches of descriptors for training and for validation."""
     crop, device, seed = train_set.crop, run.device, experiment.seed
-    kind = CachedDescriptors if experiment.cache_descriptors else LiveDescriptors
+    dtype = getattr(torch, experiment.descriptor_precision)
+    cached = partial(CachedDescriptors, dtype=dtype)
+    kind = cached if experiment.cache_descriptors else LiveDescriptors
     warper = assembly.build_single_warper(experiment, train_set)
     val_warper = warper if experiment.warp_val else None
     batches = Batches(experiment, run, limits)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 PRECISIONS = ("float32", "bfloat16")
+DESCRIPTOR_PRECISIONS = ("float16", "float32")
 CACHES = ("off", "memory", "disk", "device")
 
 
@@ -72,6 +73,7 @@ class Experiment:
     keypoint_regressor: dict | None = None  # its presence makes this a landmark config
     keypoint_regressor_upsample: bool = False
     cache_descriptors: bool = False
+    descriptor_precision: str = "float16"  # of cached descriptors: half the memory of "float32"
     warp_val: bool = True
     restrict_annos: int | None = None  # train the regressor on so many annotated images
     seed: int = 0
@@ -91,6 +93,12 @@ class Experiment:
         )
         _require(self.bias_lr is None or self.bias_lr >= 0, "bias_lr", self.bias_lr, "at least 0")
         _require(0 <= self.seed < 1 << 63, "seed", self.seed, "0 to 2^63 - 1")
+        _require(
+            self.descriptor_precision in DESCRIPTOR_PRECISIONS,
+            "descriptor_precision",
+            self.descriptor_precision,
+            f"one of {', '.join(DESCRIPTOR_PRECISIONS)}",
+        )
         _require(self.cache in CACHES, "cache", self.cache, f"one of {', '.join(CACHES)}")
 
     @property

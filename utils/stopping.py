@@ -38,9 +38,3 @@ class StopRequest:
         if self.number and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.number = number
-
-
-def ignore_signals(worker_id=None):
-    """Leave signals to the main process: for those that only decode images."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
