@@ -41,6 +41,11 @@ def add_device_option(parser):
 def add_run_options(parser):
     """Add what every program that runs a config takes: ``--device`` and ``--set``."""
     add_device_option(parser)
+    add_overrides(parser)
+
+
+def add_overrides(parser):
+    """Add ``--set``, which every program that reads a config takes."""
     parser.add_argument(
         "--set",
         dest="overrides",

@@ -1,0 +1,86 @@
+"""The program that reads all images and lists what is wrong, against folders made wrong."""
+
+import pytest
+from PIL import Image
+
+from misc.check_data import main
+from tests.data_helpers.tiny_runs import EMBEDDING, write_landmark_folder, write_tiny_config
+from utils.cli import run
+
+
+@pytest.fixture
+def check(tmp_path, capsys):
+    """Return a function that checks a folder of images; returns exit code and output."""
+
+    def call(root, *args, **changes):
+        config = write_tiny_config(
+            tmp_path / "configs" / "tiny" / "embedding.json", EMBEDDING, root, tmp_path, **changes)
+        arguments = ["--config", str(config), "--num_workers", "0", *args]
+        return run(lambda: main(arguments)), capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_landmark_folder(tmp_path / "faces", 6, 3)
+
+
+def set_landmarks(root, number, text):
+    """Replace the coordinates of an image in landmarks.csv."""
+    path = root / "landmarks.csv"
+    lines = path.read_text().splitlines()
+    file, split, *_ = lines[1 + number].split(",")
+    lines[1 + number] = f"{file},{split},{text}"
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_good_images_are_counted(check, root):
+    code, printed = check(root)
+    assert (code, printed.err) == (0, "")
+    assert printed.out.splitlines() == [
+        "train: 6 images, 0 of them with something wrong",
+        "val: 3 images, 0 of them with something wrong",
+        "test: 3 images, 0 of them with something wrong",
+    ]
+
+
+def test_everything_wrong_is_told_in_one_pass(check, root):
+    (root / "images" / "001.jpg").write_bytes(b"")
+    whole = (root / "images" / "002.jpg").read_bytes()
+    (root / "images" / "002.jpg").write_bytes(whole[: len(whole) // 2])
+    set_landmarks(root, 4, "10,10,39,47,45,20")
+    code, printed = check(root, "--split", "train")
+    assert code == 2
+    *told, last = printed.out.splitlines()
+    folder = root / "images"
+    assert [line.partition(": ")[0] for line in told] == [
+        str(folder / "001.jpg"), str(folder / "002.jpg"), str(folder / "004.jpg")]
+    assert told[2].endswith("landmark 3 is outside the image: (36.0, 13.3) of 32 x 32")
+    assert last == "train: 6 images, 3 of them with something wrong"
+
+
+def test_workers_find_the_same(check, root):
+    (root / "images" / "007.jpg").write_bytes(b"no image")
+    alone, helped = (check(root, "--split", "test", "--num_workers", n) for n in ("0", "2"))
+    assert alone == helped and alone[0] == 2
+
+
+def test_images_without_landmarks_are_read_too(check, tmp_path):
+    for number in range(30):
+        Image.new("RGB", (20, 20)).save(tmp_path / f"{number}.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    code, printed = check(tmp_path)
+    assert code == 2 and printed.out.count("broken.png") >= 1
+
+
+def test_what_two_splits_share_is_told_once(check, root):
+    (root / "images" / "008.jpg").write_bytes(b"no image")
+    code, printed = check(root)
+    assert code == 2 and printed.out.count("008.jpg: cannot read") == 1
+    assert printed.out.count("1 of them with something wrong") == 2  # val is test here
+
+
+def test_an_unknown_data_set(check, root):
+    code, printed = check(root, "--set", "dataset.type=LandmarkFoldr")
+    assert code == 2 and "did you mean 'LandmarkFolder'" in printed.err
