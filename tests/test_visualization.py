@@ -286,6 +286,17 @@ def test_matches_are_drawn_in_both_images_and_joined(images):
     assert rendered(figure).std() > 0
 
 
+def test_a_point_outside_does_not_shrink_its_image(images):
+    points = torch.tensor([[[-30.0, 2.0], [4.0, 70.0]]]).expand(B, -1, -1)
+    figures = [
+        match_figure(images, images, points, points, points, ["one", "two"]),
+        landmarks_figure(images, points, points, ["one", "two"]),
+        landmark_pictures(LANDMARK_PICTURES, images, points, points, points[:, :, None])[0][1],
+    ]
+    for axes in (axes for figure in figures for axes in figure.axes if axes.images):
+        assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, W - 0.5), (H - 0.5, -0.5))
+
+
 def test_an_incomplete_last_row_of_matches_leaves_its_place_blank(images):
     images = images[:1].expand(5, -1, -1, -1)
     points = torch.ones(5, 2, 2)

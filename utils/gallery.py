@@ -127,6 +127,7 @@ def _titled_rows(titles, columns):
 
 def _show(axes, image):
     axes.imshow(as_pixels(image[None])[0])
+    axes.autoscale(False)  # points outside the image do not shrink it
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

@@ -119,6 +119,7 @@ def _rows(rows):
     for number, picture in enumerate(picture for row in rows for picture in row):
         axes = figure.add_subplot(len(rows), columns, number + 1)
         axes.imshow(picture)
+        axes.autoscale(False)  # points outside the image do not shrink it
         axes.axis("off")
     return figure
 
