@@ -10,12 +10,17 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from base.monitor import Monitor
-from utils.checkpoint import load_weights, save_checkpoint
-from utils.checkpoint_names import checkpoint_name
+from base.nonfinite import NonfiniteGuard
+from utils.checkpoint import load_weights, read_checkpoint, save_checkpoint
+from utils.checkpoint_names import checkpoint_name, parse_name
 from utils.errors import UserError, blamed_on
 from utils.stopping import Stopped, StopRequest
 
 POSTFIX_EVERY = 20  # steps; reading the loss makes the host wait for the device
+
+
+class RolledBack(Exception):
+    """The epoch is given up; the training goes on from its last checkpoint."""
 
 
 class RunningMean:
@@ -66,6 +71,7 @@ class BaseTrainer:
         self.step = 0  # steps of the epoch after it that are done
         self.running_loss = RunningMean()  # over these steps
         self.stop = StopRequest()
+        self.guard = NonfiniteGuard(run.options.on_nonfinite)
 
     def fit(self):
         """Train to the last epoch, or until patience runs out; returns the last one's values.
@@ -84,7 +90,11 @@ class BaseTrainer:
         values = {}
         while self.last_epoch < self.options.epochs and not self.monitor.exhausted:
             epoch = self.last_epoch + 1
-            values = self._run_epoch(epoch)
+            try:
+                values = self._run_epoch(epoch)
+            except RolledBack:
+                self._roll_back()
+                continue
             self.last_epoch, self.step, self.running_loss = epoch, 0, RunningMean()
             improved = self.monitor.update(values)
             last = self.monitor.exhausted or epoch == self.options.epochs
@@ -93,6 +103,18 @@ class BaseTrainer:
             if asked and not last:
                 self._end(checkpoint_name(epoch))
         return values
+
+    def _roll_back(self):
+        """Go on from the last checkpoint, at half the learning rate."""
+        places = {parse_name(path.name): path for path in self.run.folder.model_dir.glob("*.pth")}
+        place = max(filter(None, places), default=None)
+        if place is None:
+            raise UserError("there is no checkpoint to go back to: lower optimizer.args.lr")
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.resume(read_checkpoint(places[place]), places[place])
+        for group, rate in zip(self.optimizer.param_groups, rates):
+            group["lr"] = min(rate, group["lr"]) / 2
+        self.run.logger.warning(f"back to {places[place]}, with half the learning rate")
 
     def _asked_to_stop(self):
         """Whether a signal reached any of the processes; all give the same answer."""
@@ -130,7 +152,9 @@ class BaseTrainer:
         batches.epoch, batches.skipped = epoch, self.step
         with self.progress(f"epoch {epoch}/{self.options.epochs}", self.loader) as bar:
             for batch in self.loader:
-                self.running_loss.add(self._optimise(batch, epoch), len(batch["index"]))
+                loss = self._optimise(batch, epoch)
+                if loss is not None:
+                    self.running_loss.add(loss, len(batch["index"]))
                 if self.step % POSTFIX_EVERY == 0:
                     bar.set_postfix(loss=f"{self.running_loss.value:.4f}", refresh=False)
                 bar.update(len(batch["index"]))
@@ -158,16 +182,26 @@ class BaseTrainer:
         self._end(name)
 
     def _optimise(self, batch, epoch):
-        """Take a step; returns the loss of this process's share of the batch."""
+        """Take a step; returns the loss of this process's share of the batch, None if the step is
+        skipped.
+        """
+        self.guard.before(self)
         try:
-            return self._accumulate(batch, epoch)
+            loss = self._accumulate(batch, epoch)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"out of memory on {self.device}: lower batch_size, take the batch in parts "
                 "(trainer.accumulation = 2), or set trainer.precision = bfloat16"
             ) from error
+        if self.guard.passes(self, batch, epoch, loss):
+            self.optimizer.step()
+            return loss
+        if self.guard.policy == "rollback":
+            raise RolledBack
+        return None
 
     def _accumulate(self, batch, epoch):
+        """Sum the gradient of a batch, part by part; returns its loss."""
         self.optimizer.zero_grad()
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         size = len(batch["index"])
@@ -179,7 +213,6 @@ class BaseTrainer:
                 loss, weight = self.train_step(part, epoch), len(part["index"])
                 (loss * (weight / average)).backward()
             total += loss.detach() * (weight / size)
-        self.optimizer.step()
         return total
 
     def _distributed(self, module):
@@ -253,6 +286,7 @@ class BaseTrainer:
             self.scheduler.load_state_dict(checkpoint["scheduler"])
         self.monitor.load_state_dict(checkpoint["monitor"])
         self.last_epoch, self.step = checkpoint["epoch"], checkpoint.get("step", 0)
+        self.running_loss = RunningMean()
         if self.step and self.world.is_main:
             self.running_loss.total, self.running_loss.weight = checkpoint["running_loss"]
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
+NONFINITE_POLICIES = ("halt", "skip", "rollback")
 PRECISIONS = ("float32", "bfloat16")
 DESCRIPTOR_PRECISIONS = ("float16", "float32")
 CACHES = ("off", "memory", "disk", "device")
@@ -26,6 +27,7 @@ class TrainerOptions:
     tensorboardX: bool = True  # write TensorBoard events
     accumulation: int = 1  # parts that a batch is taken in, one after another: less memory
     sync_batchnorm: bool = True  # several GPUs: batch norm over the whole batch
+    on_nonfinite: str = "halt"  # a gradient that is no number: "halt", "skip" or "rollback"
     precision: str = "float32"  # "bfloat16": autocast of the network; losses stay in float32
 
     def __post_init__(self):
@@ -33,6 +35,12 @@ class TrainerOptions:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.verbosity in (0, 1, 2), "verbosity", self.verbosity, "0, 1 or 2")
         _require(self.patience >= 0, "patience", self.patience, "at least 0 (epochs)")
+        _require(
+            self.on_nonfinite in NONFINITE_POLICIES,
+            "on_nonfinite",
+            self.on_nonfinite,
+            f"one of {', '.join(NONFINITE_POLICIES)}",
+        )
         _require(
             self.precision in PRECISIONS,
             "precision",

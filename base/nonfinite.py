@@ -1,0 +1,80 @@
+"""What to do where a gradient is no number: name it, keep the batch, then halt, skip or go back."""
+
+import torch
+
+from utils.checkpoint import save_checkpoint
+from utils.errors import UserError
+
+MOST_IN_A_ROW = 10  # steps skipped, or times gone back, before a training is given up
+NUM_TOLD = 8  # indices of images in a message
+
+
+class NonfiniteGuard:
+    """Looks at the gradients of a training before each step is taken.
+
+    Where one is infinite or no number, the batch is written to the run's folder, and the training
+    halts; or, by policy, the step is skipped, or the trainer told to go back to its last
+    checkpoint, a few times in a row at most.
+    """
+
+    def __init__(self, policy):
+        self.policy, self.in_a_row = policy, 0
+        self._buffers = None  # what a step that is skipped must not change
+
+    def before(self, trainer):
+        """To be called before the forward pass of a step."""
+        if self.policy == "skip":
+            self._buffers = [buffer.clone() for buffer in trainer.model.buffers()]
+
+    def passes(self, trainer, batch, epoch, loss):
+        """Return whether the step can be taken; raises ``UserError`` to halt."""
+        norm = torch.nn.utils.get_total_norm(
+            p.grad for p in trainer.model.parameters() if p.grad is not None
+        )
+        if torch.isfinite(norm):
+            self.in_a_row = 0
+            return True
+        self.in_a_row += 1
+        told = _tell(trainer, batch, epoch, loss, norm)
+        if self.policy == "halt" or self.in_a_row > MOST_IN_A_ROW:
+            raise UserError(told)
+        trainer.run.logger.warning(f"{told}: {self.policy}")
+        if self._buffers is not None:
+            for buffer, before in zip(trainer.model.buffers(), self._buffers):
+                buffer.copy_(before)
+        return False
+
+
+def _tell(trainer, batch, epoch, loss, norm):
+    """Keep a batch, and say in one line what happened with it."""
+    step = trainer.step + 1
+    path = trainer.run.folder.model_dir / f"nonfinite-epoch{epoch}-step{step}.pt"
+    if trainer.world.is_main:
+        save_checkpoint(path, {"epoch": epoch, "step": step, "batch": batch})
+    layer, largest = largest_activation(trainer, batch, epoch)
+    indices = batch["index"].tolist()
+    more = f" and {len(indices) - NUM_TOLD} more" if len(indices) > NUM_TOLD else ""
+    return (
+        f"epoch {epoch}, step {step}: the gradient is {norm.item()}, the loss {loss.item():.6g}; "
+        f"images {', '.join(map(str, indices[:NUM_TOLD]))}{more}; "
+        f"learning rate {trainer.optimizer.param_groups[0]['lr']:g}; "
+        f"largest activation {largest:.3g}, in {layer}; the batch is kept in {path}"
+    )
+
+
+@torch.no_grad()
+def largest_activation(trainer, batch, epoch):
+    """Return the layer with the largest output on a batch, and how large it is."""
+    found = {}
+
+    def note(name):
+        return lambda module, inputs, output: found.update({name: output.abs().max().item()})
+
+    layers = [pair for pair in trainer.model.named_modules() if not list(pair[1].children())]
+    hooks = [layer.register_forward_hook(note(name)) for name, layer in layers]
+    try:
+        trainer.train_step(batch, epoch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(found.items(), key=lambda pair: (pair[1] != pair[1], pair[1]))  # NaN before all
