@@ -20,6 +20,7 @@ from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
 from trainer.limits import NO_LIMITS
 from trainer.make_trainer import make_trainer
 from trainer.start import Start
+from utils.checkpoint import read_checkpoint
 from utils.distributed import World, parse_devices
 from utils.errors import UserError
 from utils.experiment import Experiment, TrainerOptions
@@ -137,8 +138,15 @@ def test_each_sample_is_given_the_next_one_of_the_whole_batch():
     (None, [None]), ("0", ["0"]), ("cpu", ["cpu"]), ("0,1", ["0", "1"]), ("3,1,2", ["3", "1", "2"]),
     ("cpu,cpu", ["cpu", "cpu"]),
 ])
-def test_devices_are_listed_with_commas(text, names):
+def test_devices_are_listed_with_commas(monkeypatch, text, names):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert parse_devices(text) == names
+
+
+def test_a_gpu_that_is_not_there_is_told_before_any_process_starts(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UserError, match="--device 1: no such GPU, 1 found"):
+        parse_devices("0,1")
 
 
 @pytest.mark.parametrize("text", ["0,0", "0,cpu", "cpu,1"])
@@ -183,6 +191,19 @@ def test_a_training_on_two_devices_leaves_one_run(embedding_config, tmp_path):
     assert len(re.findall(r"^device: cpu, 2 processes, seed: 0$", out, re.MULTILINE)) == 1
     assert len(re.findall(r"^    epoch +: ", out, re.MULTILINE)) == 3
     assert json.loads((folder / "results.json").read_text())["num_images"] == 8
+
+
+def test_a_regressor_on_two_devices_is_that_of_one(
+        landmark_config, trained_embedding, train, tmp_path):
+    config, start = landmark_config(), ("--resume", str(trained_embedding.checkpoint(3)))
+    alone = train(config, *start)
+    program = start_training(config, *start)
+    _, err = program.communicate(timeout=200)
+    assert (program.returncode, err) == (0, "")
+    (path,) = (tmp_path / "saved" / "models").glob("*/*/checkpoint-epoch3.pth")
+    expected, found = (read_checkpoint(p)["state_dict"] for p in (alone.checkpoint(3), path))
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
 
 
 def test_a_mistake_in_one_process_ends_all_with_one_line(embedding_config):

@@ -15,6 +15,15 @@ def select_device(name):
     """
     if name in (None, "", "cpu"):
         return torch.device("cpu")
+    require_gpu(name)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.cuda.set_device(int(name))
+    return torch.device("cuda", int(name))
+
+
+def require_gpu(name):
+    """Raise ``UserError`` unless a GPU has this number."""
     if not name.isdigit():
         raise UserError(f"--device {name}: expected the number of one GPU, or cpu")
     if int(name) >= torch.cuda.device_count():
@@ -22,10 +31,6 @@ def select_device(name):
             f"--device {name}: no such GPU, {torch.cuda.device_count()} found; "
             "leave --device out for the CPU"
         )
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.cuda.set_device(int(name))
-    return torch.device("cuda", int(name))
 
 
 def peak_memory_gib(device):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from utils.device import select_device
+from utils.device import require_gpu, select_device
 from utils.errors import UserError
 
 
@@ -87,6 +87,8 @@ def parse_devices(text):
     gpus = [name for name in names if name not in (None, "cpu")]
     if len(set(gpus)) < len(gpus) or len(gpus) not in (0, len(names)):
         raise UserError(f"--device {text}: expected numbers of different GPUs, such as 0,1")
+    for name in gpus:
+        require_gpu(name)
     return names
 
 
