@@ -254,7 +254,8 @@ def test_more_parts_than_a_batch_has_pairs(tmp_path):
 def test_few_annotations_with_and_without_a_cache(tmp_path, cache):
     experiment = replace(LANDMARK_EXPERIMENT, restrict_annos=3, cache=cache)
     start = Start("embedding.pth", {"state_dict": SmallNet(4).state_dict()})
-    with run_in(tmp_path, epochs=1, verbosity=0).open([], events=False) as run:
+    options = {"epochs": 1, "verbosity": 0, "save_dir": str(tmp_path)}
+    with run_in(tmp_path, **options).open([], events=False) as run:
         trainer = make_trainer(experiment, run, start, NO_LIMITS)
     batches = list(trainer.loader)
     assert [len(batch["index"]) for batch in batches] == [2] * 3
