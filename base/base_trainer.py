@@ -107,7 +107,8 @@ class BaseTrainer:
     def _roll_back(self):
         """Go on from the last checkpoint, at half the learning rate."""
         places = {parse_name(path.name): path for path in self.run.folder.model_dir.glob("*.pth")}
-        place = max(filter(None, places), default=None)
+        now = self.last_epoch, self.step  # a resumed run's folder may hold later ones
+        place = max((place for place in places if place and place <= now), default=None)
         if place is None:
             raise UserError("there is no checkpoint to go back to: lower optimizer.args.lr")
         rates = [group["lr"] for group in self.optimizer.param_groups]
@@ -148,8 +149,9 @@ class BaseTrainer:
         """Return the mean loss of an epoch and its number of images."""
         self.model.train()
         batches = self.loader.batch_sampler
+        batches.epoch, batches.skipped = epoch, 0
         num_steps = len(batches)
-        batches.epoch, batches.skipped = epoch, self.step
+        batches.skipped = self.step
         with self.progress(f"epoch {epoch}/{self.options.epochs}", self.loader) as bar:
             for batch in self.loader:
                 loss = self._optimise(batch, epoch)

@@ -86,6 +86,8 @@ def main(argv=None):
     )
     add_overrides(parser)
     args = parser.parse_args(argv)
+    if args.num_workers < 0:
+        parser.error(f"argument --num_workers: {args.num_workers}, expected at least 0")
     experiment = read_config(args.config, args.overrides).experiment
     assembly.look_up(experiment.dataset["type"], assembly.DATASETS, "dataset.type")
     experiment = annotated(experiment)

@@ -84,3 +84,10 @@ def test_what_two_splits_share_is_told_once(check, root):
 def test_an_unknown_data_set(check, root):
     code, printed = check(root, "--set", "dataset.type=LandmarkFoldr")
     assert code == 2 and "did you mean 'LandmarkFolder'" in printed.err
+
+
+def test_a_negative_number_of_workers(check, root, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        check(root, "--num_workers", "-1")
+    assert stopped.value.code == 2
+    assert "--num_workers: -1, expected at least 0" in capsys.readouterr().err

@@ -94,6 +94,17 @@ def test_a_training_goes_back_with_half_the_rate(train, embedding_config, broken
     assert all_finite(back.checkpoint(3))
 
 
+def test_a_training_never_goes_back_to_what_lies_ahead(train, embedding_config, broken_at):
+    """A run that was resumed from an early checkpoint has later ones in its folder."""
+    config = embedding_config(trainer=options(on_nonfinite="rollback"))
+    whole = train(config)
+    broken_at(2)
+    again = train(config, "--set", f"trainer.save_dir={whole.folder.parents[2]}",
+                  "--resume", whole.checkpoint(1))
+    assert again.folder == whole.folder
+    assert f"back to {whole.checkpoint(1)}, with half" in again.finished.stdout
+
+
 def test_there_may_be_nothing_to_go_back_to(train, embedding_config, broken_at):
     broken_at(2)
     failed = train(embedding_config(trainer=options(on_nonfinite="rollback")), code=2)
