@@ -1,113 +1,123 @@
 """What a config may say: every key that means something, its default and its range."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-NONFINITE_POLICIES = ("halt", "skip", "rollback")
-PRECISIONS = ("float32", "bfloat16")
-DESCRIPTOR_PRECISIONS = ("float16", "float32")
-CACHES = ("off", "memory", "disk", "device")
+from utils.settings import Range, at_least, one_of, require_valid, setting
 
-
-def _require(holds, name, value, expected):
-    if not holds:
-        raise ValueError(f"{name} = {value!r}, expected {expected}")
+MONITOR = Range(
+    lambda value: value == "off" or re.fullmatch(r"(min|max) \S+", value),
+    "'off', 'min NAME' or 'max NAME'",
+)
+VERBOSITY = Range(lambda value: value in (0, 1, 2), "0, 1 or 2")
+SEED = Range(lambda value: 0 <= value < 1 << 63, "0 to 2^63 - 1")
 
 
 @dataclass
 class TrainerOptions:
     """The section ``trainer``."""
 
-    epochs: int
-    save_dir: str = "saved/"
-    save_period: int = 1  # epochs between checkpoints; the last epoch is always saved
-    verbosity: int = 2  # 0 warnings, 1 epochs, 2 everything
-    monitor: str = "off"  # "off", "min NAME" or "max NAME": what model_best.pth is the best of
-    patience: int = 0  # stop after so many epochs without a better monitored value; 0: never
-    tensorboardX: bool = True  # write TensorBoard events
-    accumulation: int = 1  # parts that a batch is taken in, one after another: less memory
-    sync_batchnorm: bool = True  # several GPUs: batch norm over the whole batch
-    on_nonfinite: str = "halt"  # a gradient that is no number: "halt", "skip" or "rollback"
-    precision: str = "float32"  # "bfloat16": autocast of the network; losses stay in float32
+    epochs: int = setting("passes over the training images", valid=at_least(1))
+    save_dir: str = setting("the folder below which runs are written", "saved/")
+    save_period: int = setting(
+        "epochs between checkpoints; the last epoch is always saved", 1, at_least(1)
+    )
+    verbosity: int = setting(
+        "what the terminal shows: 0 warnings, 1 epochs, 2 everything; info.log holds it all",
+        2,
+        VERBOSITY,
+    )
+    monitor: str = setting(
+        "the value of an epoch that model_best.pth is the best by", "off", MONITOR
+    )
+    patience: int = setting(
+        "stop after so many epochs without a better monitored value; 0: never",
+        0,
+        at_least(0, "epochs"),
+    )
+    tensorboardX: bool = setting("write TensorBoard events", True)
+    accumulation: int = setting(
+        "parts that a batch is taken in, one after another: less memory", 1, at_least(1)
+    )
+    sync_batchnorm: bool = setting("several GPUs: batch norm over the whole batch", True)
+    on_nonfinite: str = setting(
+        "where a gradient is no number: halt, skip the step, or roll back to the last checkpoint "
+        "at half the rate",
+        "halt",
+        one_of("halt", "skip", "rollback"),
+    )
+    precision: str = setting(
+        "bfloat16: autocast of the network; losses stay in float32",
+        "float32",
+        one_of("float32", "bfloat16"),
+    )
 
     def __post_init__(self):
-        for name in ("epochs", "save_period", "accumulation"):
-            _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        _require(self.verbosity in (0, 1, 2), "verbosity", self.verbosity, "0, 1 or 2")
-        _require(self.patience >= 0, "patience", self.patience, "at least 0 (epochs)")
-        _require(
-            self.on_nonfinite in NONFINITE_POLICIES,
-            "on_nonfinite",
-            self.on_nonfinite,
-            f"one of {', '.join(NONFINITE_POLICIES)}",
-        )
-        _require(
-            self.precision in PRECISIONS,
-            "precision",
-            self.precision,
-            f"one of {', '.join(PRECISIONS)}",
-        )
-        _require(
-            self.monitor == "off" or re.fullmatch(r"(min|max) \S+", self.monitor),
-            "monitor",
-            self.monitor,
-            "'off', 'min NAME' or 'max NAME'",
-        )
-        _require(
-            not self.patience or self.monitor != "off",
-            "patience",
-            self.patience,
-            "0, or a 'monitor' to watch",
-        )
+        require_valid(self)
+        if self.patience and self.monitor == "off":
+            raise ValueError(f"patience = {self.patience!r}, expected 0, or a 'monitor' to watch")
 
 
 @dataclass
 class Experiment:
     """A whole config. Sections are {"type": name, "args": {...}}."""
 
-    arch: dict
-    dataset: dict
-    optimizer: dict
-    loss: str
-    trainer: dict
-    batch_size: int = 32
-    bias_lr: float | None = None  # learning rate of the convolutions' biases, where it differs
-    warper: dict | None = None
-    loss_args: dict = field(default_factory=dict)
-    metrics: list = field(default_factory=list)
-    visualizations: list = field(default_factory=list)
-    lr_scheduler: dict | None = None
-    finetune_from: str | None = None  # a checkpoint: the backbone starts from its weights
-    keypoint_regressor: dict | None = None  # its presence makes this a landmark config
-    keypoint_regressor_upsample: bool = False
-    cache_descriptors: bool = False
-    descriptor_precision: str = "float16"  # of cached descriptors: half the memory of "float32"
-    warp_val: bool = True
-    restrict_annos: int | None = None  # train the regressor on so many annotated images
-    seed: int = 0
-    num_workers: int | None = None  # that decode images; null: none on the CPU, up to 8 on a GPU
-    cache: str = "off"  # keep decoded images: in "memory", on "disk", or on the "device"
-    cache_dir: str | None = None  # where "disk" keeps them; null: <trainer.save_dir>/cache
+    arch: dict = setting("the backbone, a section")
+    dataset: dict = setting("the images, a section")
+    optimizer: dict = setting("the optimiser, a section")
+    loss: str = setting("the name of the loss")
+    trainer: dict = setting("how to train; its keys are below")
+    batch_size: int = setting("images, or pairs, of a step", 32, at_least(1))
+    bias_lr: float | None = setting(
+        "learning rate of the convolutions' biases, where it differs", None, at_least(0)
+    )
+    warper: dict | None = setting(
+        "the random warps, a section: Warper to learn an embedding; WarperSingle augments annotated "
+        "images",
+        None,
+    )
+    loss_args: dict = setting("arguments of the loss", factory=dict)
+    metrics: list = setting("names of what is measured on validation images", factory=list)
+    visualizations: list = setting("names of the pictures drawn after each epoch", factory=list)
+    lr_scheduler: dict | None = setting("the schedule of the learning rate, a section", None)
+    finetune_from: str | None = setting(
+        "a checkpoint: the backbone starts from its weights; --resume overrides it", None
+    )
+    keypoint_regressor: dict | None = setting(
+        "the landmark regressor, a section; its presence makes this a landmark config", None
+    )
+    keypoint_regressor_upsample: bool = setting(
+        "double the size of the descriptor map before the regressor", False
+    )
+    cache_descriptors: bool = setting(
+        "compute the descriptors that landmarks are fitted on once", False
+    )
+    descriptor_precision: str = setting(
+        "of cached descriptors; float16 takes half the memory",
+        "float16",
+        one_of("float16", "float32"),
+    )
+    warp_val: bool = setting(
+        "warp validation images too, the same warps in every epoch", True
+    )
+    restrict_annos: int | None = setting(
+        "fit the regressor on so many annotated images, drawn by the seed", None, at_least(1)
+    )
+    seed: int = setting("of all randomness: weights, order, warps, augmentation", 0, SEED)
+    num_workers: int | None = setting(
+        "processes that decode images; null: none on the CPU, up to 8 on a GPU", None, at_least(0)
+    )
+    cache: str = setting(
+        "keep decoded images: in memory, on disk, or all of them on the device",
+        "off",
+        one_of("off", "memory", "disk", "device"),
+    )
+    cache_dir: str | None = setting(
+        "where the cache on disk lies; null: <trainer.save_dir>/cache", None
+    )
 
     def __post_init__(self):
-        for name in ("batch_size", "restrict_annos"):
-            value = getattr(self, name)
-            _require(value is None or value >= 1, name, value, "at least 1")
-        _require(
-            self.num_workers is None or self.num_workers >= 0,
-            "num_workers",
-            self.num_workers,
-            "at least 0",
-        )
-        _require(self.bias_lr is None or self.bias_lr >= 0, "bias_lr", self.bias_lr, "at least 0")
-        _require(0 <= self.seed < 1 << 63, "seed", self.seed, "0 to 2^63 - 1")
-        _require(
-            self.descriptor_precision in DESCRIPTOR_PRECISIONS,
-            "descriptor_precision",
-            self.descriptor_precision,
-            f"one of {', '.join(DESCRIPTOR_PRECISIONS)}",
-        )
-        _require(self.cache in CACHES, "cache", self.cache, f"one of {', '.join(CACHES)}")
+        require_valid(self)
 
     @property
     def is_landmark(self):
