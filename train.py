@@ -1,7 +1,18 @@
-"""Learn an embedding, or fit landmarks on one, as a config says."""
+"""Learn an embedding, or fit landmarks on one, as a config says.
+
+    python train.py --config configs/synthetic/smallnet-64d-dve.json --dry_run
+    python train.py --config configs/synthetic/smallnet-64d-dve.json --device 0
+    python train.py --config configs/synthetic/smallnet-64d-dve.json --resume auto
+    python train.py --config configs/synthetic-keypoints/smallnet-64d-dve.json --resume FILE.pth
+
+The last fits landmarks on the embedding in FILE.pth. Checkpoints and figures go to
+saved/models/<folder>-<config>/<time>/, the log to saved/log/<folder>-<config>/<time>/. Ctrl-C lets
+the step finish, writes a checkpoint and says how to go on.
+"""
 
 import sys
 
+from trainer.dry_run import dry_run
 from trainer.limits import MINI, NO_LIMITS
 from trainer.training import train_seeds
 from utils.cli import parse_seeds, program, run
@@ -9,31 +20,43 @@ from utils.config import read_config
 from utils.distributed import is_started, joined, launch, parse_devices
 
 
-def main():
-    parser = program(
+def parse_arguments():
+    parser, group = program(
         __doc__,
         resume_help="continue this run's checkpoint, or start from the embedding in another; "
         "auto: continue the newest run of this config, if there is one",
     )
-    parser.add_argument(
+    group.add_argument(
         "--seeds",
         type=parse_seeds,
         metavar="0,1,2",
-        help="train once per seed; mean and deviation at the end",
+        help="train once per seed; mean and deviation at the end (default: the config's seed)",
     )
-    parser.add_argument(
+    group = parser.add_argument_group("trying it out")
+    group.add_argument(
         "--mini_train",
         action="store_true",
         help="one epoch of two small steps: does everything work?",
     )
-    args = parser.parse_args()
+    group.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="build everything, take three steps in memory, say what there is to do, what it may "
+        "cost and where it goes; nothing is written",
+    )
+    return parser.parse_args()
+
+
+def main():
+    args = parse_arguments()
     devices = parse_devices(args.device)
     if len(devices) > 1 and not is_started():
         return launch(len(devices))
     config = read_config(args.config, args.overrides)
     limits = MINI if args.mini_train else NO_LIMITS
+    start = dry_run if args.dry_run else train_seeds
     with joined(devices) as (world, device):
-        train_seeds(config, device, args.resume, args.seeds, limits, world)
+        start(config, device, args.resume, args.seeds, limits, world)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from contextlib import nullcontext
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
-from tqdm import tqdm
 
 from base.monitor import Monitor
 from base.nonfinite import NonfiniteGuard
 from utils.checkpoint import load_weights, read_checkpoint, save_checkpoint
 from utils.checkpoint_names import checkpoint_name, parse_name
 from utils.errors import UserError, blamed_on
+from utils.progress import clock, progress_bar
 from utils.stopping import Stopped, StopRequest
 
 POSTFIX_EVERY = 20  # steps; reading the loss makes the host wait for the device
@@ -143,6 +143,7 @@ class BaseTrainer:
         if self.world.is_main:
             for name, figure in self.draw_pictures(epoch):
                 self.run.show(name, figure, epoch)
+        self._tell_time(epoch, time.perf_counter() - begin)
         return values
 
     def _train_epoch(self, epoch):
@@ -152,7 +153,8 @@ class BaseTrainer:
         batches.epoch, batches.skipped = epoch, 0
         num_steps = len(batches)
         batches.skipped = self.step
-        with self.progress(f"epoch {epoch}/{self.options.epochs}", self.loader) as bar:
+        num_images = sum(map(len, batches))
+        with progress_bar(num_images, f"epoch {epoch}/{self.options.epochs}") as bar:
             for batch in self.loader:
                 loss = self._optimise(batch, epoch)
                 if loss is not None:
@@ -188,19 +190,23 @@ class BaseTrainer:
         skipped.
         """
         self.guard.before(self)
-        try:
-            loss = self._accumulate(batch, epoch)
-        except torch.OutOfMemoryError as error:
-            raise UserError(
-                f"out of memory on {self.device}: lower batch_size, take the batch in parts "
-                "(trainer.accumulation = 2), or set trainer.precision = bfloat16"
-            ) from error
+        loss = self.form_gradient(batch, epoch)
         if self.guard.passes(self, batch, epoch, loss):
             self.optimizer.step()
             return loss
         if self.guard.policy == "rollback":
             raise RolledBack
         return None
+
+    def form_gradient(self, batch, epoch):
+        """Give the parameters the gradient of a batch; returns its loss."""
+        try:
+            return self._accumulate(batch, epoch)
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                f"out of memory on {self.device}: lower batch_size, take the batch in parts "
+                "(trainer.accumulation = 2), or set trainer.precision = bfloat16"
+            ) from error
 
     def _accumulate(self, batch, epoch):
         """Sum the gradient of a batch, part by part; returns its loss."""
@@ -240,20 +246,17 @@ class BaseTrainer:
             self.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"
         )
 
-    def progress(self, title, loader):
-        """Return a progress bar over the images of a loader, hidden where there is no terminal."""
-        total = sum(len(batch) for batch in loader.batch_sampler)
-        hidden = True if self.options.verbosity < 1 or not self.world.is_main else None
-        return tqdm(
-            total=total, desc=title, unit="image", leave=False, disable=hidden, dynamic_ncols=True
-        )
-
     def _report(self, epoch, values):
         self.run.logger.info(f"    {'epoch':15s}: {epoch}")
         for name, value in values.items():
             self.run.logger.info(f"    {name:15s}: {value:.6g}")
             if self.run.writer is not None:
                 self.run.writer.add_scalar(name, value, epoch)
+
+    def _tell_time(self, epoch, seconds):
+        """Say how long an epoch took, and how long the others will if they are like it."""
+        left = clock((self.options.epochs - epoch) * seconds)
+        self.run.logger.info(f"    {'time':15s}: {clock(seconds)}, {left} left")
 
     def _save(self, epoch, improved, last, due):
         if not self.world.is_main:

@@ -10,11 +10,11 @@ import numpy as np
 import PIL
 import torch
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from data_loader.loaders import MAX_WORKERS, make_loader
 from utils.disk import disk_errors, require_space, size_text
 from utils.errors import UserError
+from utils.progress import progress_bar
 
 FILL_BATCH = 64
 LATER = ("crop", "do_augmentations")  # what happens to an item after it was cached
@@ -61,7 +61,7 @@ class DeviceCache(Dataset):
         if num_workers is None:
             num_workers = min(MAX_WORKERS, os.cpu_count())
         loader = make_loader(dataset, FILL_BATCH, torch.device("cpu"), num_workers=num_workers)
-        with tqdm(total=N, desc="decoding", unit="image", leave=False, disable=None) as bar:
+        with progress_bar(N, "decoding") as bar:
             for batch in loader:
                 self._images[batch["index"]] = batch["image"].to(device)
                 self._keypts[batch["index"]] = batch["keypts"].to(device)

@@ -6,11 +6,11 @@ Computed for each batch, or once and kept.
 import math
 
 import torch
-from tqdm import tqdm
 
 from data_loader.augmentation import augment, normalise
 from data_loader.loaders import in_order
 from utils.keyed_random import sample_keys
+from utils.progress import progress_bar
 from utils.tps import to_normalised
 
 EXTRACTION_BATCH = 32
@@ -79,7 +79,7 @@ class CachedDescriptors:
 
     def _fill(self):
         N = len(self.loader.dataset)
-        with tqdm(total=N, desc="descriptors", unit="image", leave=False, disable=None) as bar:
+        with progress_bar(N, "descriptors") as bar:
             for batch in in_order(self.loader, EXTRACTION_BATCH):
                 self._store(self.extract(batch, epoch=0), N)
                 bar.update(len(batch["index"]))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import torch
 from torch.utils.data import Subset
-from tqdm import tqdm
 
 from base.base_trainer import RunningMean
 from data_loader.augmentation import normalise
@@ -15,6 +14,7 @@ from model.matching import cosine_at_pixels, match_landmarks, pixel_error
 from model.metric import inter_ocular_error
 from trainer.descriptors import DescriptorExtractor
 from utils.errors import blamed_on
+from utils.progress import progress_bar
 from utils.warper import Warper
 
 EVALUATION_BATCH = 32  # images; even, since they are taken two by two
@@ -76,7 +76,7 @@ def evaluation_pairs(dataset, device, max_images=None, num_workers=None):
     )
     generator = torch.Generator().manual_seed(0)
     torch.empty((), dtype=torch.int64).random_(generator=generator)
-    with tqdm(total=num_images, desc="matching", unit="image", leave=False, disable=None) as bar:
+    with progress_bar(num_images, "matching") as bar:
         for batch in loader:
             images, keypts = batch["image"].to(device), batch["keypts"].to(device)
             yield warper(images, keypts, warper.draw_published(len(images), generator))
@@ -161,11 +161,13 @@ def evaluate_landmarks(model, dataset, device, max_images=None, num_workers=None
         Subset(dataset, range(num_images)), EVALUATION_BATCH, device, num_workers=num_workers
     )
     extract = DescriptorExtractor(model[:-1], dataset.crop, device)
-    for batch in tqdm(loader, desc="landmarks", unit="batch", leave=False, disable=None):
-        part = extract(batch, epoch=0)
-        predicted, truth = model[-1](part["descriptors"]), part["target"]
-        errors = inter_ocular_error(predicted, truth, dataset.eye_indices)
-        if watch is not None:
-            watch(LandmarkPredictions(part["images"], predicted, truth, errors))
-        mean.add(errors.mean(), len(errors))
+    with progress_bar(num_images, "landmarks") as bar:
+        for batch in loader:
+            part = extract(batch, epoch=0)
+            predicted, truth = model[-1](part["descriptors"]), part["target"]
+            errors = inter_ocular_error(predicted, truth, dataset.eye_indices)
+            if watch is not None:
+                watch(LandmarkPredictions(part["images"], predicted, truth, errors))
+            mean.add(errors.mean(), len(errors))
+            bar.update(len(errors))
     return {"inter_ocular_error_pct": mean.value}, num_images

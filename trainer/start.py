@@ -65,6 +65,10 @@ class Start:
         if self.checkpoint is not None:
             load_weights(backbone, backbone_state(self.checkpoint["state_dict"]), self.path)
 
+    def seed(self, config):
+        """Return the run's seed: the checkpoint's if it is continued, else the config's."""
+        return self.checkpoint["seed"] if self.continued else config.experiment.seed
+
     def folder(self, config):
         """Return the run's folder.
 

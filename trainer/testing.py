@@ -9,6 +9,7 @@ from trainer.results import evaluate, load_for_evaluation, save_results
 from utils.config import names_config
 from utils.device import select_device
 from utils.errors import UserError
+from utils.progress import bars_hidden
 from utils.run import Run, RunFolder
 
 
@@ -18,6 +19,11 @@ def evaluate_checkpoint(config, args):
 
     args: what ``utils.cli.evaluation_program`` parses.
     """
+    with bars_hidden(config.trainer.verbosity < 1):
+        return _evaluate_checkpoint(config, args)
+
+
+def _evaluate_checkpoint(config, args):
     experiment, device = config.experiment, select_device(args.device)
     if args.dense_match and experiment.is_landmark:
         raise UserError(f"--dense_match: takes an embedding, {config.path} fits landmarks")

@@ -1,12 +1,14 @@
 """A training from start to figures: what ``train.py`` runs, once per seed."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from base.base_trainer import BaseTrainer
+from data_loader.base_dataset import KeypointDataset
 from trainer import assembly
 from trainer.limits import NO_LIMITS
 from trainer.make_trainer import make_trainer
@@ -17,6 +19,8 @@ from utils.config import names_config
 from utils.device import peak_memory_gib
 from utils.distributed import World, was_restarted
 from utils.errors import UserError
+from utils.experiment import Experiment
+from utils.progress import bars_hidden
 from utils.run import Run, newest_checkpoint, open_log
 
 
@@ -28,16 +32,10 @@ def train_seeds(config, device, resume=None, seeds=None, limits=NO_LIMITS, world
     """
     if was_restarted() and seeds is None:
         resume = world.agreed(_last_checkpoint(config) or resume)
-    start = Start.read(config, resume)
-    if start.continued and seeds is not None:
-        raise UserError(
-            f"--seeds: {resume} is a checkpoint of this run; "
-            "one seed is continued at a time, without --seeds"
-        )
+    start = read_start(config, resume, seeds)
     folder = world.agreed(start.folder(config))
     if seeds is None:
-        seed = start.checkpoint["seed"] if start.continued else config.experiment.seed
-        return [train(config, folder, seed, device, start, limits, world)]
+        return [train(config, folder, start.seed(config), device, start, limits, world)]
     figures = [
         train(config, folder.for_seed(seed), seed, device, start, limits, world) for seed in seeds
     ]
@@ -46,6 +44,17 @@ def train_seeds(config, device, resume=None, seeds=None, limits=NO_LIMITS, world
     folder.create({**config.raw, "seed": seeds[0]})
     _log_spread(figures, open_log(folder, config.trainer.verbosity))
     return figures
+
+
+def read_start(config, resume, seeds):
+    """Return where a training, or one for each of several seeds, begins."""
+    start = Start.read(config, resume)
+    if start.continued and seeds is not None:
+        raise UserError(
+            f"--seeds: {resume} is a checkpoint of this run; "
+            "one seed is continued at a time, without --seeds"
+        )
+    return start
 
 
 def _last_checkpoint(config):
@@ -61,35 +70,64 @@ def _log_spread(figures, logger):
         logger.info(f"{name} -> mean: {np.mean(values):.4f}, std: {np.std(values):.4f}")
 
 
-@names_config
-def train(config, folder, seed, device, start, limits=NO_LIMITS, world=World()):
-    """Train with one seed, evaluate, write results.json.
+@dataclass(frozen=True)
+class Prepared:
+    """A training before its first step.
 
-    Returns {name: value} of the last epoch and the evaluation.
+    test_set: what it is evaluated on, None if that has no landmarks.
     """
+
+    experiment: Experiment
+    run: Run
+    trainer: BaseTrainer
+    test_set: KeypointDataset | None
+
+
+def prepare(config, folder, seed, device, start, limits=NO_LIMITS, world=World()):
+    """Build all that a training needs; returns it ``Prepared``."""
     experiment = replace(config.experiment, seed=seed)
     options = replace(config.trainer, epochs=limits.epochs or config.trainer.epochs)
-    raw = {**config.raw, "seed": seed}
-    arch = experiment.arch["type"]
-    identity = {"run_name": config.name, "seed": seed, "arch": arch, "config": raw}
+    identity = {
+        "run_name": config.name,
+        "seed": seed,
+        "arch": experiment.arch["type"],
+        "config": {**config.raw, "seed": seed},
+    }
     run = Run(folder, options, identity, device, world)
     # Before the training, for what is wrong with it should show at once.
     test_set = assembly.evaluation_dataset(experiment)
     if test_set is not None:
         run.note_partial(test_set)
     torch.manual_seed(seed)
-    trainer = make_trainer(experiment, run, start, limits)
+    return Prepared(experiment, run, make_trainer(experiment, run, start, limits), test_set)
+
+
+@names_config
+def train(config, folder, seed, device, start, limits=NO_LIMITS, world=World()):
+    """Train with one seed, evaluate, write results.json.
+
+    Returns {name: value} of the last epoch and the evaluation.
+    """
+    hidden = config.trainer.verbosity < 1 or not world.is_main
+    with bars_hidden(hidden):
+        prepared = prepare(config, folder, seed, device, start, limits, world)
+        return _train(prepared, config, start, limits)
+
+
+def _train(prepared, config, start, limits):
+    run, trainer, test_set = prepared.run, prepared.trainer, prepared.test_set
+    folder, world = run.folder, run.world
     with run.open([*start.describe(config), *config.notes]):
         run.logger.info(f"run: {folder.model_dir}")
         processes = f", {world.size} processes" if world.size > 1 else ""
-        run.logger.info(f"device: {device}{processes}, seed: {seed}")
+        run.logger.info(f"device: {run.device}{processes}, seed: {run.identity['seed']}")
         values = _fit(trainer)
         if not world.is_main:
             return values
         if test_set is None:
             run.logger.info("no landmarks.csv: nothing to evaluate with")
             return values
-        results = evaluate(trainer.model, experiment, test_set, device, limits)
+        results = evaluate(trainer.model, prepared.experiment, test_set, run.device, limits)
         checkpoint = folder.model_dir / checkpoint_name(trainer.last_epoch)
         save_results(results, run, test_set, checkpoint, config)
     return {**values, **results.figures}

@@ -8,6 +8,9 @@ from utils.stopping import Stopped
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+EXIT_CODES = """\
+exit code: 0 all is done; 2 a mistake in arguments, config or files, told in one line; 130 ended by
+Ctrl-C, 143 by SIGTERM (a training writes a checkpoint first, and tells how to go on)"""
 
 
 def run(main):
@@ -29,6 +32,15 @@ def run(main):
         return EXIT_INTERRUPTED
 
 
+def make_parser(description):
+    """Return a parser whose help shows a program's docstring as it is, and the exit codes."""
+    return argparse.ArgumentParser(
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def add_device_option(parser):
     """Add ``--device``, which every program that runs networks takes."""
     parser.add_argument(
@@ -39,9 +51,22 @@ def add_device_option(parser):
 
 
 def add_run_options(parser):
-    """Add what every program that runs a config takes: ``--device`` and ``--set``."""
-    add_device_option(parser)
-    add_overrides(parser)
+    """Add what every program that runs a config takes: ``--device``, ``--set``, what it shows."""
+    group = parser.add_argument_group("how it runs")
+    add_device_option(group)
+    add_overrides(group)
+    told = group.add_mutually_exclusive_group()
+    for option, level, meaning in (
+        ("--quiet", 0, "show warnings and errors only, no progress (info.log holds everything)"),
+        ("--verbose", 2, "show everything, whatever trainer.verbosity of the config says"),
+    ):
+        told.add_argument(
+            option,
+            dest="overrides",
+            action="append_const",
+            const=f"trainer.verbosity={level}",
+            help=meaning,
+        )
 
 
 def add_overrides(parser):
@@ -57,35 +82,39 @@ def add_overrides(parser):
 
 
 def program(description, resume_help, resume_required=False):
-    """Return a parser with the arguments that training and evaluation share."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(
+    """Return a parser with the arguments that training and evaluation share, and its group of what
+    is run.
+    """
+    parser = make_parser(description)
+    group = parser.add_argument_group("what it runs")
+    group.add_argument(
         "--config", required=True, metavar="FILE", help="the experiment, a JSON file"
     )
-    parser.add_argument("--resume", metavar="FILE", required=resume_required, help=resume_help)
+    group.add_argument("--resume", metavar="FILE", required=resume_required, help=resume_help)
     add_run_options(parser)
-    return parser
+    return parser, group
 
 
 def evaluation_program(description):
     """Return a parser with the arguments that both evaluation programs take."""
-    parser = program(description, resume_help="the checkpoint to evaluate", resume_required=True)
-    parser.add_argument(
+    parser, group = program(description, "the checkpoint to evaluate", resume_required=True)
+    group.add_argument(
         "--eval_data", metavar="NAME", help="evaluate on this data set's test split instead"
     )
-    parser.add_argument("--output", metavar="FILE", help="write results.json there too")
-    parser.add_argument(
+    group.add_argument(
+        "--mini_train", action="store_true", help="evaluate on 4 images: does everything work?"
+    )
+    group = parser.add_argument_group("what it writes, beside results.json in a run folder")
+    group.add_argument("--output", metavar="FILE", help="write results.json there too")
+    group.add_argument(
         "--vis",
         action="store_true",
         help="draw the first, the best and the worst cases: matches, or landmarks",
     )
-    parser.add_argument(
+    group.add_argument(
         "--dense_match",
         action="store_true",
         help="draw source, target, and the source warped to the target by its dense matches",
-    )
-    parser.add_argument(
-        "--mini_train", action="store_true", help="evaluate on 4 images: does everything work?"
     )
     return parser
 

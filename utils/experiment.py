@@ -72,8 +72,8 @@ class Experiment:
         "learning rate of the convolutions' biases, where it differs", None, at_least(0)
     )
     warper: dict | None = setting(
-        "the random warps, a section: Warper to learn an embedding; WarperSingle augments annotated "
-        "images",
+        "the random warps, a section: Warper to learn an embedding, WarperSingle to augment "
+        "annotated images",
         None,
     )
     loss_args: dict = setting("arguments of the loss", factory=dict)
