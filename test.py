@@ -1,4 +1,11 @@
-"""Evaluate a checkpoint: matching for an embedding, inter-ocular error for a landmark regressor."""
+"""Evaluate a checkpoint: matching for an embedding, inter-ocular error for a landmark regressor.
+
+    python test.py --config configs/celeba/smallnet-64d-dve.json --resume FILE.pth
+    python test.py --config saved/models/NAME/TIME/config.json --resume FILE.pth --vis
+
+Figures are printed, and written as results.json into a run folder of their own; a run's config.json
+serves as a config.
+"""
 
 import sys
 

@@ -1,4 +1,12 @@
-"""Evaluate an embedding by matching landmarks: within an identity, and across identities."""
+"""Evaluate an embedding by matching landmarks: within an identity, and across identities.
+
+    python test_matching.py --config configs/celeba/smallnet-64d-dve.json --resume FILE.pth
+    python test_matching.py --config configs/celeba/smallnet-64d-dve.json --resume FILE.pth \\
+        --eval_data AFLW --vis --dense_match --output figures.json
+
+Errors are mean distances in pixels of a 70x70 image, in two protocols: the published one, and by
+cosine similarity at every pixel.
+"""
 
 import sys
 

@@ -1,8 +1,10 @@
 """Does the exchange help? Trains SmallNet 64-d on generated faces with and without DVE, and
 compares the matching errors.
+
+    python misc/ablation.py                              # what make ablation runs
+    python misc/ablation.py --device 0 --seeds 0,1,2
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from model.matching import pixel_error  # noqa: E402
 from trainer import assembly  # noqa: E402
 from trainer.evaluation import evaluation_pairs  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402
-from utils.cli import add_run_options, parse_seeds, run  # noqa: E402
+from utils.cli import add_run_options, make_parser, parse_seeds, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.device import select_device  # noqa: E402
 from utils.run import write_json  # noqa: E402
@@ -59,9 +61,13 @@ def table(results, seeds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument(
-        "--seeds", type=parse_seeds, default=[0, 1], metavar="0,1", help="seeds to train with"
+        "--seeds",
+        type=parse_seeds,
+        default=[0, 1],
+        metavar="0,1",
+        help="seeds to train with (default: 0,1)",
     )
     add_run_options(parser)
     parser.add_argument(

@@ -9,7 +9,6 @@ writes it to docs/benchmarks.md, with what was measured before of the other subj
 behind it are in docs/benchmarks.json.
 """
 
-import argparse
 import json
 import sys
 from datetime import date
@@ -23,7 +22,7 @@ from misc.benchmarking import evaluation, lists, loader, loss, regressor, step  
 from misc.measuring import machine, measure_in_process  # noqa: E402
 from utils.build import look_up  # noqa: E402
 from utils.checkpoint import write_atomically  # noqa: E402
-from utils.cli import add_device_option, positive, run  # noqa: E402
+from utils.cli import add_device_option, make_parser, positive, run  # noqa: E402
 from utils.device import select_device  # noqa: E402
 from utils.run import write_json  # noqa: E402
 
@@ -70,14 +69,14 @@ def write_documents(folder, news):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument(
         "--repeats", type=positive, default=5, help="counted runs of each (default: %(default)s)"
     )
-    parser.add_argument("--folder", type=Path, default=Path("docs"), help="(default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("docs"), help="of the report (default: %(default)s)"
+    )
     parser.add_argument("--variant", metavar="NAME", help="measure this one alone, print JSON")
     add_device_option(parser)
     args = parser.parse_args(argv)

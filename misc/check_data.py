@@ -7,7 +7,6 @@ Told are images that cannot be read, and landmarks that are no numbers or lie ou
 The exit code is 0 if there are none, else 2.
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/check_data.py`
 
 from trainer import assembly  # noqa: E402
-from utils.cli import add_overrides, run  # noqa: E402
+from utils.cli import add_overrides, make_parser, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.errors import UserError, one_line  # noqa: E402
 
@@ -76,9 +75,7 @@ def annotated(experiment):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--config", required=True, metavar="FILE", help="whose data to check")
     parser.add_argument("--split", choices=SPLITS, help="only this one (default: all)")
     parser.add_argument(

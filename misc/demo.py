@@ -1,12 +1,14 @@
 """The whole story in a few minutes on a CPU: learn dense landmarks on generated faces without
 labels, and show them.
 
+    python misc/demo.py                            # what make demo runs
+    python misc/demo.py --set trainer.epochs=1     # a quick look: both trainings in one epoch
+
 Trains a DVE embedding on SyntheticFaces, matches landmarks with it, fits the landmark regressor on
 it, writes pictures to saved/demo/. What is already there is used again: a finished training is not
 repeated, an interrupted one goes on.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -23,7 +25,7 @@ from trainer.cases import MatchingGallery  # noqa: E402
 from trainer.evaluation import evaluate_matching  # noqa: E402
 from trainer.results import load_for_evaluation  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402
-from utils.cli import add_run_options, run  # noqa: E402
+from utils.cli import add_run_options, make_parser, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.device import select_device  # noqa: E402
 from utils.gallery import overview_figure  # noqa: E402
@@ -91,7 +93,7 @@ def print_table(figures, folder, checkpoints):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     add_run_options(parser)
     args = parser.parse_args()
     device = select_device(args.device)

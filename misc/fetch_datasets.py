@@ -1,13 +1,13 @@
 """Fetch a published data set and unpack it to where the configs look for it.
 
     python misc/fetch_datasets.py --dataset celeba
+    python misc/fetch_datasets.py --dataset 300w --root_url /mnt/mirror --purge_tar_file
 
 The archive comes to ``data/<dataset>.tar.gz`` and is unpacked only if its SHA-1 is the published
 one. A download that was interrupted goes on where it stopped, an archive put there by hand is used,
 and a data set that is complete is left alone.
 """
 
-import argparse
 import json
 import sys
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc
 
 from misc.published import BASE_URL, PROJECT, add_fetch_options, locate  # noqa: E402
 from utils.archive import unpack  # noqa: E402
-from utils.cli import run  # noqa: E402
+from utils.cli import make_parser, run  # noqa: E402
 from utils.disk import disk_errors, measure, require_space, sha1_of, size_text  # noqa: E402
 from utils.download import Network, fetch  # noqa: E402
 from utils.errors import UserError  # noqa: E402
@@ -176,10 +176,10 @@ def _require_sha1(dataset, file):
 
 def main(argv=None):
     by_name = {dataset.name: dataset for dataset in DATASETS}
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        "--dataset", required=True, choices=sorted(by_name), help="what to fetch"
     )
-    parser.add_argument("--dataset", required=True, choices=sorted(by_name))
     parser.add_argument(
         "--purge_tar_file", action="store_true", help="remove the archive once it is unpacked"
     )

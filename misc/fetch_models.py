@@ -1,14 +1,14 @@
 """Fetch published models to where the configs look for them (``finetune_from``).
 
+    python misc/fetch_models.py --list
     python misc/fetch_models.py celeba-smallnet-32d-dve
 
-brings ``data/saved/models/<experiment>/<timestamp>/checkpoint-epoch<N>.pth`` and its
+The second brings ``data/saved/models/<experiment>/<timestamp>/checkpoint-epoch<N>.pth`` and its
 ``config.json``. No checksum was published for them. So a file must have the length that the server
 announces, and be a torch checkpoint, of the zip format or the older one, that is as long as it says
 itself; nothing in it is unpickled to find out.
 """
 
-import argparse
 import difflib
 import json
 import sys
@@ -26,7 +26,7 @@ from misc.published import (  # noqa: E402
     locate,
     run_folder,
 )
-from utils.cli import run  # noqa: E402
+from utils.cli import make_parser, run  # noqa: E402
 from utils.disk import disk_errors, size_text  # noqa: E402
 from utils.download import Network, fetch  # noqa: E402
 from utils.errors import UserError  # noqa: E402
@@ -86,9 +86,7 @@ def _facts(experiments, name):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="as published")
     parser.add_argument("--list", action="store_true", help="print the names of all experiments")
     add_fetch_options(parser)

@@ -10,7 +10,6 @@ here: the dimension, the loss with or without DVE, the checkpoint to start from 
 annotations.
 """
 
-import argparse
 import json
 import re
 import sys
@@ -19,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/…`
 
 from misc.published import PROJECT, SAVED, checkpoint_path, load_experiments  # noqa: E402
-from utils.cli import run  # noqa: E402
+from utils.cli import make_parser, run  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 
 CONFIGS = PROJECT / "configs"
@@ -124,9 +123,7 @@ def _read_template(name):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
     parser.add_argument(
         "--into", type=Path, default=CONFIGS, metavar="FOLDER", help="default: the project's own"

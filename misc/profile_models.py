@@ -7,7 +7,6 @@ A forward pass over a batch, without gradients, at the published input sizes; "a
 five landmarks from fifty virtual keypoints each. Every row is measured in a process of its own.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -22,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc
 from misc.measuring import machine, markdown_table, measure_in_process  # noqa: E402
 from model import HourglassNet, IntermediateKeypointPredictor, SmallNet  # noqa: E402
 from model.keypoint_regressor import landmark_model  # noqa: E402
-from utils.cli import add_device_option, positive, run  # noqa: E402
+from utils.cli import add_device_option, make_parser, positive, run  # noqa: E402
 from utils.device import peak_memory_gib, select_device  # noqa: E402
 
 INPUT_SIZES = {SmallNet: 70, HourglassNet: 96}  # the published crops
@@ -86,9 +85,7 @@ def table(results):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     add_device_option(parser)
     for option, default, meaning in (
         ("--channels", 64, "dimension of the descriptors"),

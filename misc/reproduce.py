@@ -36,7 +36,7 @@ from misc.reproduction.runner import (  # noqa: E402
 )
 from misc.reproduction.tables import TABLES  # noqa: E402
 from misc.results_table import print_tables  # noqa: E402
-from utils.cli import run  # noqa: E402
+from utils.cli import make_parser, run  # noqa: E402
 from utils.disk import disk_errors, lock  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 
@@ -84,17 +84,15 @@ def only_process(save_dir):
 
 
 def parse_arguments(argv):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--table", required=True, choices=[*TABLES, "all"])
+    parser = make_parser(__doc__)
+    parser.add_argument("--table", required=True, choices=[*TABLES, "all"], help="what to fill")
     parser.add_argument(
         "--models", type=lambda text: text.split(","), metavar="NAME,NAME",
         help="only these rows of the table, e.g. smallnet-64d-dve",
     )
     parser.add_argument(
         "--devices", type=parse_devices, default=[None], metavar="0,1",
-        help="numbers of the GPUs, one training at a time on each; without it, the CPU",
+        help="numbers of the GPUs, one training at a time on each (default: the CPU)",
     )
     parser.add_argument("--dry_run", action="store_true", help="only show the plan")
     parser.add_argument(

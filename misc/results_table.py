@@ -9,7 +9,6 @@ the newest, and gets a *; a run that is missing leaves its cell empty. The origi
 runs are read too (--save_dir data/saved).
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -18,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc
 from misc.reproduction.markdown import fill_markers, render  # noqa: E402
 from misc.reproduction.run_records import RunStore  # noqa: E402
 from misc.reproduction.tables import TABLES  # noqa: E402
-from utils.cli import run  # noqa: E402
+from utils.cli import make_parser, run  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 
 
@@ -45,9 +44,7 @@ def fill_readme(path, names, store, all_required):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument(
         "--table",
         dest="tables",

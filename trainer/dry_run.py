@@ -132,7 +132,7 @@ class Plan:
 
     def time(self):
         trial, counts = self.trial, self.num_images
-        validation = counts["val"] * trial.validation_seconds
+        validation = counts["val"] * trial.validation_seconds / self.prepared.run.world.size
         first, later = (self.steps * pace + validation for pace in self._paces())
         once = sum(counts.values()) * trial.fill_seconds
         evaluation = self._evaluation_seconds()

@@ -1,0 +1,107 @@
+"""What all programs share: a help that teaches, two ways to start them, how much they say."""
+
+import argparse
+import runpy
+import sys
+
+import pytest
+
+from tests.data_helpers.command_lines import PROGRAMS, join_lines, parse, split_line
+from tests.data_helpers.tiny_runs import ROOT, run_real_program
+from utils.config import read_config
+
+ARGUMENTS = {  # the least that a program asks for
+    "train.py": ["--config", "a.json"],
+    "test.py": ["--config", "a.json", "--resume", "a.pth"],
+    "test_matching.py": ["--config", "a.json", "--resume", "a.pth"],
+    "misc/check_data.py": ["--config", "a.json"],
+    "misc/fetch_datasets.py": ["--dataset", "celeba"],
+    "misc/fetch_models.py": ["--list"],
+    "misc/reproduce.py": ["--table", "all"],
+}
+RUN_CONFIGS = ["train.py", "test.py", "test_matching.py", "misc/demo.py", "misc/ablation.py"]
+
+
+@pytest.fixture(params=PROGRAMS)
+def program(request):
+    return request.param
+
+
+@pytest.fixture
+def parser(program):
+    return parse(program, ARGUMENTS.get(program, []))[0]
+
+
+def examples(parser):
+    """Return the command lines in a program's description, in words."""
+    lines = map(str.strip, join_lines(parser.description))
+    return [split_line(line) for line in lines if line.startswith("python ")]
+
+
+def test_the_help_says_what_it_is_how_it_is_used_and_how_it_ends(program, parser):
+    text = parser.format_help()
+    assert parser.description and parser.description in text
+    assert examples(parser)
+    assert "exit code: 0" in text and "130" in text and "143" in text
+
+
+def test_every_example_is_one(program, parser, capsys):
+    for python, name, *words in examples(parser):
+        assert name == program
+        parse(name, words)
+
+
+def test_every_option_has_a_meaning_and_tells_its_default(program, parser):
+    for action in parser._actions:
+        assert action.help, action.option_strings
+        if action.option_strings and action.default not in (None, False, [], argparse.SUPPRESS):
+            assert "default" in action.help, action.option_strings
+
+
+def test_a_file_and_a_module_start_alike(program, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", [program, "--help"])
+    starts = [(runpy.run_path, str(ROOT / program))]
+    if program.startswith("misc/"):
+        module = program.removesuffix(".py").replace("/", ".")
+        monkeypatch.delitem(sys.modules, module, raising=False)  # it is to run as if for once
+        starts.append((runpy.run_module, module))
+    for start, name in starts:
+        with pytest.raises(SystemExit) as end:
+            start(name, run_name="__main__")
+        assert end.value.code == 0
+        assert "exit code: 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("program", RUN_CONFIGS)
+def test_quiet_and_verbose_set_the_verbosity(program, embedding_config, capsys):
+    words = ARGUMENTS.get(program, [])
+    for option, level in (("--quiet", 0), ("--verbose", 2)):
+        _, arguments = parse(program, [*words, option, "--set", "batch_size=3"])
+        config = read_config(embedding_config(trainer={"epochs": 3, "verbosity": 1}),
+                             arguments.overrides)
+        assert (config.trainer.verbosity, config.experiment.batch_size) == (level, 3)
+    with pytest.raises(SystemExit) as end:
+        parse(program, [*words, "--quiet", "--verbose"])
+    assert end.value.code == 2
+    assert "not allowed with" in capsys.readouterr().err
+
+
+def test_a_quiet_training_says_nothing_and_logs_everything(
+        call_program, embedding_config, tmp_path):
+    done = call_program("train.py", "--config", embedding_config(), "--mini_train", "--quiet")
+    assert done == type(done)(0, "", "")
+    (log,) = (tmp_path / "saved").rglob("info.log")
+    assert "Mean Pixel Error (same-identity)" in log.read_text()
+
+
+def test_a_log_in_a_pipe_has_a_line_for_each_epoch_and_no_bars(trained_embedding):
+    printed = trained_embedding.finished.stdout + trained_embedding.finished.stderr
+    assert "\r" not in printed and "\x1b" not in printed and "it/s" not in printed
+    times = [line for line in printed.splitlines() if line.startswith("    time ")]
+    assert len(times) == 3
+    assert all(" left" in line for line in times) and times[-1].endswith(", 00:00 left")
+
+
+def test_a_mistake_on_the_command_line_is_exit_code_2():
+    done = run_real_program("misc/results_table.py", "--table", "nothing")
+    assert done.code == 2 and "invalid choice: 'nothing'" in done.stderr
