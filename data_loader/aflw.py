@@ -13,8 +13,9 @@ NUM_IMAGES = {"train": 10122, "test": 2991}
 class AFLW(PublishedDataset):
     """AFLW faces, each image resized without keeping its aspect.
 
-    The validation set is the test split; with ``use_minival`` it is the last tenth of the training
-    list, and the training set is the rest.
+    The validation set is the test split.
+
+    use_minival: validate on the last tenth of the training list, and train on the rest.
     """
 
     default_root = "data/aflw/aflw_release-2"

@@ -19,6 +19,11 @@ class KeypointDataset(Dataset):
     (``crop`` pixels from every side), augmentation and normalisation happen later, for a batch at
     once on its device.
 
+    imwidth: S, the side that images are brought to, in pixels.
+    crop: pixels cut from every side after warping; 0 <= crop < imwidth / 2.
+    use_keypoints: give landmarks with the images; landmark configs and evaluations see to it.
+    do_augmentations: augment training images: JPEG noise, colours, light.
+
     A subclass offers ``load(index)`` and ``__len__``.
     """
 

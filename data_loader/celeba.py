@@ -20,8 +20,11 @@ class CelebAFaces(PublishedDataset):
     """Aligned CelebA faces in the order of the partition file, a square cut out of each.
 
     Both data sets take the same arguments, since an embedding of the one is evaluated on the
-    other; ``val_split`` and ``val_size`` mean something to the first only. A subclass offers
-    ``choose(partition, in_mafl)``.
+    other. A subclass offers ``choose(partition, in_mafl)``.
+
+    use_hq_ims: read Img/img_align_celeba_hq rather than Img/img_align_celeba.
+    val_split: validate on images of "celeba" or of "mafl"; of no meaning to MAFLAligned.
+    val_size: how many, of "celeba"; at least 1. Of no meaning to MAFLAligned.
     """
 
     default_root = "data/celeba"

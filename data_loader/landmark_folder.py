@@ -22,6 +22,10 @@ class LandmarkFolder(ImageFileDataset):
     does not list, or lists without a split, fall by a
     hash of their name: a tenth to "test", the rest to "train". Without "val" rows the validation
     set is the test split. With ``use_keypoints`` the data set holds the listed images only.
+
+    root: the folder.
+    eye_indices: the two landmarks whose distance landmark errors are divided by; null: the first
+        two.
     """
 
     def __init__(

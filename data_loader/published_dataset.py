@@ -10,11 +10,15 @@ from utils.errors import UserError
 
 
 class PublishedDataset(ImageFileDataset):
-    """Images and lists as a published archive unpacks them below ``root``.
+    """Images and lists as a published archive unpacks them.
 
-    Counts that differ from the published ones are an error, unless ``allow_partial``: then the
-    data set is what there is, without the listed images that are absent, and ``partial_note`` says
-    what was found. Whether images exist is looked at only then: there may be 200,000 of them.
+    Counts that differ from the published ones are an error, unless ``allow_partial``; then
+    ``partial_note`` says what was found. Whether images exist is looked at only then: there may be
+    200,000 of them.
+
+    root: the folder that the archive unpacks to.
+    allow_partial: take what there is, without the listed images that are absent, and say so in log
+        and results.
 
     A subclass offers ``list_samples()``.
     """

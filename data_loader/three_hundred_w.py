@@ -24,8 +24,8 @@ FIRST_RESIZES = {"nearest": Image.NEAREST, "bicubic": Image.BICUBIC}
 class ThreeHundredW(PublishedDataset):
     """Faces of AFW, Helen, LFPW and iBUG; the validation set is the test split.
 
-    ``first_resize``: how the whole image is sampled when it is scaled to the face. The published
-    runs took the nearest pixel; later versions of Pillow would have been bicubic.
+    first_resize: how the whole image is sampled when it is scaled to the face: "nearest", as the
+        published runs did, or "bicubic", as later versions of Pillow would have.
     """
 
     default_root = "data/300w/300w"

@@ -79,6 +79,7 @@ class HourglassNet(nn.Module):
 
     H and W are at least 31. Attribute names are the keys of the published checkpoints.
 
+    num_output_channels: the dimension of a descriptor; at least 1.
     num_stacks: hourglasses in a row, each fed by the one before. Each has an output layer, but
         only the last one's output is returned, so that the others never learn.
     num_blocks: residual blocks per stage of an hourglass and before the output.

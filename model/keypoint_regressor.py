@@ -13,6 +13,11 @@ class IntermediateKeypointPredictor(nn.Module):
     Each landmark owns ``num_intermediate_points`` virtual keypoints: a filter's response over all
     cells, times ``softargmax_mul``, through a softmax, gives an expected place; a linear map takes
     these places to the landmark. Attribute names are the keys of the published checkpoints.
+
+    descriptor_dimension: C; may be left out of a config, the backbone says it.
+    num_annotated_points: K; may be left out of a config, the data set says it.
+    num_intermediate_points: virtual keypoints of each landmark; at least 1. Published: 50.
+    softargmax_mul: responses are multiplied by it before the softmax. Published: 100.
     """
 
     def __init__(

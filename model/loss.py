@@ -25,8 +25,11 @@ def dense_correlation_loss(
     """Dense equivariance loss, in input pixels to the power ``pow``.
 
     desc1, desc2: (B, C, h, w), descriptors of x and x'; grid: (B, H, W, 2), normalised, g(u) for
-    each pixel of x, with H = s h and W = s w for a whole stride s. ``fold_corr`` once chose a
-    slower version; the answer never depended on it.
+    each pixel of x, with H = s h and W = s w for a whole stride s.
+
+    pow: the power of distances; above 0.
+    normalize_vectors: scale each descriptor to length 20 first.
+    fold_corr: once chose a slower version; the answer never depended on it.
     """
     points1, points2 = (_describe(desc, normalize_vectors) for desc in (desc1, desc2))
     return _expected_distance_on_cells(points1, points2, desc1, grid, pow)
@@ -73,7 +76,10 @@ def exchange(points, auxiliary):
 
 
 def regression_loss(predicted, target, alpha: float = 1):
-    """Smooth L1 of normalised landmarks (B, K, 2), both times ``alpha``, as a mean."""
+    """Smooth L1 of normalised landmarks (B, K, 2), as a mean.
+
+    alpha: both are multiplied by it; above 0. Published: 10.
+    """
     return F.smooth_l1_loss(alpha * predicted, alpha * target)
 
 

@@ -18,8 +18,11 @@ class SmallNet(nn.Module):
     """Six convolutions, dilated after the only pooling: images (B, 3, H, W) to descriptors (B, C, H
     // 2, W // 2).
 
-    Attribute names are the keys of the published checkpoints. Without ``do_maxpool`` the output has
-    the input's size.
+    Attribute names are the keys of the published checkpoints.
+
+    num_output_channels: C, the dimension of a descriptor; at least 1.
+    do_maxpool: halve the resolution after the first convolution; without, the output has the
+        input's size.
     """
 
     def __init__(self, num_output_channels: int, do_maxpool: bool = True):

@@ -113,7 +113,7 @@ class Experiment:
         one_of("off", "memory", "disk", "device"),
     )
     cache_dir: str | None = setting(
-        "where the cache on disk lies; null: <trainer.save_dir>/cache", None
+        "where the cache on disk lies; null: cache below trainer.save_dir", None
     )
 
     def __post_init__(self):

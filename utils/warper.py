@@ -90,6 +90,12 @@ class RandomWarp:
 
     H, W: size of the images before the crop; crop: pixels cut from every side after warping.
     deviations: ``WarpDeviations`` of each warp that a sample goes through, in order.
+
+    warpsd_all: standard deviation of the control points' weights, normalised coordinates.
+    warpsd_subset: the same, for a random half of their coordinates.
+    transsd: of the translation, normalised coordinates.
+    scalesd: of the scale, a factor around 1.
+    rotsd: of the rotation, degrees.
     """
 
     def __init__(self, H, W, crop, deviations):
@@ -154,9 +160,10 @@ class RandomWarp:
 class Warper(RandomWarp):
     """Warps each image twice, A then B, for a training pair (see ``WarpedPair``).
 
-    ``warpsd_all``, ``warpsd_subset`` (control points, the second for a random half of their
-    coordinates), ``transsd``, ``scalesd``, ``rotsd`` (degrees) are the deviations of B; A's are
-    these times ``im1_multiplier`` (control points) and ``im1_multiplier_aff`` (the rest).
+    The deviations are those of B, at least 0; A's are these times two multipliers.
+
+    im1_multiplier: of A's control points; at least 0.
+    im1_multiplier_aff: of A's translation, scale and rotation; at least 0.
     """
 
     def __init__(
