@@ -96,7 +96,7 @@ def draw_exchange(pair, maps, stride):
             probability = (query[0, u] @ keys[0].T).softmax(dim=-1).unflatten(0, size)
             _show_heat(ax, image, probability, stride)
             if cross is not None:
-                ax.scatter(*cross.T, marker="x", c="deepskyblue", s=45)
+                ax.scatter(*cross.T.numpy(), marker="x", c="deepskyblue", s=45)
     titles = ("x, with u", "p(w | u; x, xa)", "p(v | u; x, x')", "the same, exchanged")
     for ax, title in zip(grid[0], titles):
         ax.set_title(title, fontsize=9)
@@ -122,7 +122,7 @@ def draw_protocols(pair, maps, stride):
             query = read_cells(of_source, nearest_cells(point, step, of_source.shape[-2:]))
             scores = (query[0] @ of_target[0].flatten(1)).unflatten(-1, of_target.shape[-2:])[0]
             _show_heat(ax, pair.second[1], scores - scores.min(), step)
-            ax.scatter(*pair.keypts_second[1, landmark].cpu(), marker="x", c="deepskyblue", s=45)
+            ax.scatter(*pair.keypts_second[1, landmark].tolist(), marker="x", c="deepskyblue", s=45)
             _draw_points(ax, (best_cells(query, of_target) * step)[0].cpu())
     titles = ("source", "dot product, at cells", "cosine, at every pixel")
     for ax, title in zip(grid[0], titles):
@@ -149,10 +149,10 @@ def _show(ax, image):
 def _show_heat(ax, image, values, stride):
     """Show values (h, w), at least 0, over a grey image (3, H, W); cells lie ``stride`` apart."""
     grey = image.float().mean(dim=0).cpu()
-    ax.imshow(grey, cmap="gray", vmin=-100, vmax=255)
+    ax.imshow(grey.numpy(), cmap="gray", vmin=-100, vmax=255)
     (h, w), half = values.shape, stride / 2
     extent = (-half, stride * w - half, stride * h - half, -half)
-    share = (values / values.max()).cpu()
+    share = (values / values.max()).cpu().numpy()
     ax.imshow(share, cmap="inferno", alpha=0.15 + 0.75 * share, extent=extent)
     ax.set_axis_off()
     ax.set_xlim(-0.5, grey.shape[1] - 0.5)
@@ -163,11 +163,13 @@ def _draw_lattice(ax, places):
     """Draw lines through places (H, W, 2), row by row and column by column."""
     for lines in (places[::LINES_EVERY], places[:, ::LINES_EVERY].transpose(0, 1)):
         for line in lines:
-            ax.plot(*line.T, color="white", lw=0.5, alpha=0.7)
+            ax.plot(*line.T.numpy(), color="white", lw=0.5, alpha=0.7)
 
 
 def _draw_points(ax, points):
-    ax.scatter(*points.T, c=landmark_colours(len(points)), s=24, edgecolors="white", linewidths=0.7)
+    ax.scatter(
+        *points.T.numpy(), c=landmark_colours(len(points)), s=24, edgecolors="white", linewidths=0.7
+    )
 
 
 @torch.no_grad()
