@@ -17,7 +17,7 @@ from utils.checkpoint_names import checkpoint_name
 from utils.config import Config, names_config
 from utils.disk import size_text
 from utils.distributed import World
-from utils.progress import clock
+from utils.progress import bars_hidden, clock
 
 TRIAL_IMAGES = 64  # at least, for training, and for the evaluation
 
@@ -30,13 +30,13 @@ def dry_run(config, device, resume=None, seeds=None, limits=NO_LIMITS, world=Wor
     # A cache would decode every image, or write to the disk.
     uncached = replace(config, experiment=replace(config.experiment, cache="off"))
     seeds = seeds or [start.seed(config)]
-    prepared = prepare(
-        uncached, folder, seeds[0], device, start, _trial_limits(config, limits), world
-    )
-    plan = Plan(config, prepared, limits, seeds, try_out(prepared.trainer))
-    if world.is_main:
-        sections = [[*start.describe(config), *config.notes], *plan.sections()]
-        print("\n\n".join("\n".join(lines) for lines in sections))
+    some = _trial_limits(config, limits)
+    with bars_hidden(config.trainer.verbosity < 1 or not world.is_main):
+        prepared = prepare(uncached, folder, seeds[0], device, start, some, world)
+        plan = Plan(config, prepared, limits, seeds, try_out(prepared.trainer))
+        if world.is_main:
+            sections = [[*start.describe(config), *config.notes], *plan.sections()]
+            print("\n\n".join("\n".join(lines) for lines in sections))
 
 
 def _trial_limits(config, limits):
@@ -97,6 +97,7 @@ class Plan:
         side = dataset.imwidth - 2 * dataset.crop
         name = f"{type(dataset).__name__}: images of {dataset.imwidth}x{dataset.imwidth}"
         lines = [f"{name}, cropped to {side}x{side}"]
+        lines += [f"  partial: {note}" for note in self.prepared.run.partial]
         lines += [f"  {split:6} {number:,} images" for split, number in self.num_images.items()]
         if test_set is not None:
             count = min(len(test_set), self.limits.evaluation_images or len(test_set))
@@ -197,7 +198,8 @@ class Plan:
         lines = [f"files: {count} checkpoints{' each' * several}, of about {size_text(size)}"]
         for place in folders:
             lines.append(f"  {place.model_dir}: config.json, {checkpoint_name(last)}, results.json")
-            lines.append(f"  {place.log_dir}: info.log")
+            events = ", TensorBoard events" if self.config.trainer.tensorboardX else ""
+            lines.append(f"  {place.log_dir}: info.log{events}")
         return [*lines, "nothing was written"]
 
 
