@@ -18,6 +18,7 @@ class AFLW(PublishedDataset):
     use_minival: validate on the last tenth of the training list, and train on the rest.
     """
 
+    per_image = (*PublishedDataset.per_image, "sizes")
     default_root = "data/aflw/aflw_release-2"
     archive = "aflw-recrop"
 

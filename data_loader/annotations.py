@@ -127,15 +127,19 @@ def read_matlab(path, *variables):
     return [contents[name] for name in variables]
 
 
-def read_pts(path, num_points):
-    """Return the points of a ``.pts`` file, (num_points, 2), as they stand there."""
+def read_pts(path, num_points=None):
+    """Return the points of a ``.pts`` file, (num_points, 2), as they stand there; None: as many as
+    there are.
+    """
     body = "\n".join(read_lines(path)).partition("{")[2].partition("}")[0]
     try:
         values = np.array(body.split(), dtype=np.float64)
     except ValueError as error:
         raise UserError(f"{path}: expected numbers between braces ({error})") from error
-    if values.size != 2 * num_points or not np.isfinite(values).all():
+    sound = values.size and values.size % 2 == 0 and np.isfinite(values).all()
+    if not sound or num_points not in (None, values.size // 2):
+        expected = "the points" if num_points is None else f"{num_points} points"
         raise UserError(
-            f"{path}: {values.size} values between braces, expected x and y of {num_points} points"
+            f"{path}: {values.size} values between braces, expected finite x and y of {expected}"
         )
     return values.reshape(-1, 2)

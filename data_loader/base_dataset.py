@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-from utils.errors import UserError
+from data_loader.images import read_image
 
 
 class KeypointDataset(Dataset):
@@ -32,6 +32,7 @@ class KeypointDataset(Dataset):
     num_landmarks = 5
     default_root = None  # where the README's commands put the data, of data sets that have files
     partial_note = None  # what differs from the published data set, for logs and results
+    broken = ()  # what is wrong with the images that were left out, a text each
     evaluated_on = None  # the data set whose test split an embedding is evaluated on; None: its own
 
     def __init__(self, split, imwidth, crop=0, use_keypoints=False, do_augmentations=True):
@@ -59,6 +60,13 @@ class KeypointDataset(Dataset):
         """Return the files that the items are made from: a cache is stale where one changes."""
         return []
 
+    def require_files(self):
+        """Raise ``UserError`` where files are known to be absent."""
+
+    def describe(self):
+        """Return what the data set found on disk, as lines for the log."""
+        return []
+
     def __getitem__(self, index):
         image, keypts = self.load(index)
         keypts = (
@@ -80,6 +88,8 @@ class ImageFileDataset(KeypointDataset):
     Where the published geometry is more than a resize, it overrides ``fit``.
     """
 
+    per_image = ("paths", "landmarks")  # the attributes that have N parts
+    as_seen = False  # whether images are opened as viewers show them, see ``read_image``
     paths = ()
     landmarks = None
 
@@ -95,18 +105,22 @@ class ImageFileDataset(KeypointDataset):
         scale = np.array([S / image.width, S / image.height])
         return image.resize((S, S), Image.BILINEAR), keypts * scale
 
+    def keep(self, indices):
+        """Leave out all images but these."""
+        for name in self.per_image:
+            parts = getattr(self, name, None)
+            if isinstance(parts, np.ndarray):
+                setattr(self, name, parts[indices])
+            elif parts is not None:
+                setattr(self, name, [parts[index] for index in indices])
+
     def source_files(self):
         return self.paths
 
+    def open(self, index):
+        """Return an image as a PIL image, RGB; raises ``UserError`` naming the file."""
+        return read_image(self.paths[index], self.as_seen)
+
     def load(self, index):
         keypts = self.landmarks[index] if self.use_keypoints else np.empty((0, 2))
-        return self.fit(read_image(self.paths[index]), keypts, index)
-
-
-def read_image(path):
-    """Open an image file as RGB; raises ``UserError`` naming the file if it is none."""
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: cannot read this image ({error})") from error
+        return self.fit(self.open(index), keypts, index)

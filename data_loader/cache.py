@@ -18,6 +18,7 @@ from utils.progress import progress_bar
 
 FILL_BATCH = 64
 LATER = ("crop", "do_augmentations")  # what happens to an item after it was cached
+ASIDE = ("listing", "broken")  # what lies beside the items
 
 
 class ItemCache(Dataset):
@@ -129,7 +130,7 @@ def fingerprint(dataset):
     """Return what the content of a data set's items depends on, as 16 hexadecimal digits."""
     digest = hashlib.sha256(f"Pillow {PIL.__version__}".encode())
     for name, value in sorted(vars(dataset).items()):
-        if name not in LATER:
+        if name not in LATER + ASIDE:
             content = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
             digest.update(f"{name}:{len(content)}:".encode() + content)
     for path in dataset.source_files():

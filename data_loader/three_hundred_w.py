@@ -28,6 +28,7 @@ class ThreeHundredW(PublishedDataset):
         published runs did, or "bicubic", as later versions of Pillow would have.
     """
 
+    per_image = (*PublishedDataset.per_image, "boxes")
     default_root = "data/300w/300w"
     archive = "300w"
     eye_indices = (36, 45)

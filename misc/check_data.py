@@ -1,10 +1,11 @@
-"""Read every image that a config names, and list what is wrong with them, all in one pass.
+"""Read every image that a config names, and list what is wrong, all in one pass.
 
-    python misc/check_data.py --config configs/real_faces/smallnet-64d.json
+    python misc/check_data.py --config configs/own/smallnet-64d-dve.json
     python misc/check_data.py --config configs/celeba/smallnet-64d-dve.json --split train
 
-Told are images that cannot be read, and landmarks that are no numbers or lie outside their image.
-The exit code is 0 if there are none, else 2.
+Told are images that cannot be read, lines of landmark files that mean nothing, and landmarks that
+are no numbers or lie outside their image. The exit code is 0 if there are none, else 2. A "note:"
+tells of what can be read but may surprise, such as a PNG that is named .jpg.
 """
 
 import os
@@ -12,72 +13,127 @@ import sys
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/check_data.py`
 
+from data_loader import DATASETS, LandmarkFolder  # noqa: E402
+from data_loader.broken_images import examine  # noqa: E402
+from data_loader.images import peculiarities  # noqa: E402
 from trainer import assembly  # noqa: E402
+from utils.build import build, look_up  # noqa: E402
 from utils.cli import add_overrides, make_parser, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
-from utils.errors import UserError, one_line  # noqa: E402
+from utils.errors import EmptySplit, UserError, one_line  # noqa: E402
 
 SPLITS = ("train", "val", "test")
 
 
-class Findings(Dataset):
-    """What is wrong with each item of a data set: a text, empty for nothing."""
+class FaultyFolder(LandmarkFolder):
+    """A folder whose lists may have faults: it keeps them, and goes on with what is sound."""
 
-    def __init__(self, dataset):
-        self.dataset = dataset
+    faults = ()
+
+    def refuse(self, faults):
+        self.faults = faults
+
+
+class Findings(Dataset):
+    """Of some items of a data set: what is wrong, and what is worth knowing; two texts for each,
+    empty for nothing.
+    """
+
+    def __init__(self, dataset, indices):
+        self.dataset, self.indices, self.split = dataset, indices, dataset.split
+        self.files = named_files(dataset)
 
     def __len__(self):
-        return len(self.dataset)
+        return len(self.indices)
 
-    def __getitem__(self, index):
+    def __getitem__(self, number):
+        index = self.indices[number]
+        name = self.files[index] if self.files else f"item {index}"
         try:
-            keypts = self.dataset[index]["keypts"]
+            fault = self._misplaced(self.dataset[index]["keypts"])
+            notes = ", ".join(peculiarities(name)) if self.files else ""
         except UserError as error:
-            return one_line(error)
+            return one_line(error), ""
+        return tuple(text and f"{name}: {text}" for text in (fault, notes))
+
+    def _misplaced(self, keypts):
+        """Return which landmark is not in the image, if any."""
         S = self.dataset.imwidth
         for number, point in enumerate(keypts, 1):
             if not torch.isfinite(point).all():
-                return f"{self._name(index)}: landmark {number} is no number"
+                return f"landmark {number} is no number"
             if point.min() < -0.5 or point.max() > S - 0.5:  # the edges of the outer pixels
                 x, y = point.tolist()
-                return (
-                    f"{self._name(index)}: landmark {number} is outside the image: "
-                    f"({x:.1f}, {y:.1f}) of {S} x {S}"
-                )
+                where = f"the {S} x {S} square that the image becomes: ({x:.1f}, {y:.1f})"
+                return f"landmark {number} is outside {where}"
         return ""
 
-    def _name(self, index):
-        files = self.dataset.source_files()
-        return files[index] if len(files) == len(self.dataset) else f"item {index}"
+
+def named_files(dataset):
+    """Return the file of each item of a data set; none, where an item is not made from one."""
+    files = dataset.source_files()
+    return files if len(files) == len(dataset) else []
 
 
-def check(dataset, num_workers):
-    """Yield what is wrong with the items of a data set."""
-    loader = DataLoader(Findings(dataset), batch_size=16, num_workers=num_workers, collate_fn=list)
-    with tqdm(
-        total=len(dataset), desc=dataset.split, unit="image", leave=False, disable=None
-    ) as bar:
-        for texts in loader:
-            yield from filter(None, texts)
-            bar.update(len(texts))
+def versions(experiment, split):
+    """Yield a split with its landmarks, if there are any, and as plain images, of which there may
+    be more.
+    """
+    registry = {**DATASETS, LandmarkFolder.__name__: FaultyFolder}
+    section = assembly.with_landmarks(experiment).dataset
+    if registry[section["type"]].is_annotated(**section["args"]):
+        yield build(section, registry, "dataset", split=split)
+    args = {**section["args"], "use_keypoints": False}
+    yield build({**section, "args": args}, registry, "dataset", split=split)
 
 
-def annotated(experiment):
-    """Return the experiment with landmarks asked for, where its data set has any."""
-    with_landmarks = assembly.with_landmarks(experiment)
-    kind = assembly.DATASETS[experiment.dataset["type"]]
-    return with_landmarks if kind.is_annotated(**with_landmarks.dataset["args"]) else experiment
+class Report:
+    """Prints findings, each once: splits may share images."""
+
+    def __init__(self, with_notes):
+        self.with_notes, self.faults, self.notes = with_notes, set(), set()
+
+    def add(self, fault, note=""):
+        """Take what is wrong with something, and what is worth knowing; empty for nothing."""
+        if fault and fault not in self.faults:
+            tqdm.write(fault)
+        if note and note not in self.notes and self.with_notes:
+            tqdm.write(f"note: {note}")
+        self.faults.add(fault)
+        self.notes.add(note)
+
+
+def check_split(experiment, split, report, num_workers):
+    """Report on a split; returns how many images it has, and how many have something wrong."""
+    seen, total, wrong = set(), 0, 0
+    try:
+        for dataset in versions(experiment, split):
+            for fault in getattr(dataset, "faults", ()):
+                report.add(fault)
+            files = named_files(dataset) or [None] * len(dataset)
+            indices = [i for i, file in enumerate(files) if file is None or file not in seen]
+            for fault, note in examine(Findings(dataset, indices), num_workers):
+                wrong += bool(fault)
+                report.add(fault, note)
+            total += len(indices)
+            if None in files:  # the plain images would be the same ones
+                break
+            seen.update(files)
+    except EmptySplit as error:
+        report.add(one_line(error))
+    return total, wrong
 
 
 def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument("--config", required=True, metavar="FILE", help="whose data to check")
     parser.add_argument("--split", choices=SPLITS, help="only this one (default: all)")
+    parser.add_argument("--no_notes", action="store_true", help="tell only what is wrong")
     parser.add_argument(
         "--num_workers", type=int, default=os.cpu_count(), help="processes (default: %(default)s)"
     )
@@ -86,18 +142,12 @@ def main(argv=None):
     if args.num_workers < 0:
         parser.error(f"argument --num_workers: {args.num_workers}, expected at least 0")
     experiment = read_config(args.config, args.overrides).experiment
-    assembly.look_up(experiment.dataset["type"], assembly.DATASETS, "dataset.type")
-    experiment = annotated(experiment)
-    told = set()
+    look_up(experiment.dataset["type"], DATASETS, "dataset.type")
+    report = Report(with_notes=not args.no_notes)
     for split in [args.split] if args.split else SPLITS:
-        dataset, count = assembly.build_dataset(experiment, split), 0
-        for finding in check(dataset, args.num_workers):
-            count += 1
-            if finding not in told:  # splits may share images
-                tqdm.write(finding)
-            told.add(finding)
-        print(f"{split}: {len(dataset)} images, {count} of them with something wrong")
-    return 2 if told else 0
+        total, wrong = check_split(experiment, split, report, args.num_workers)
+        print(f"{split}: {total} images, {wrong} of them with something wrong")
+    return 2 if any(report.faults) else 0
 
 
 if __name__ == "__main__":

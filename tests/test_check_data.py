@@ -56,7 +56,8 @@ def test_everything_wrong_is_told_in_one_pass(check, root):
     folder = root / "images"
     assert [line.partition(": ")[0] for line in told] == [
         str(folder / "001.jpg"), str(folder / "002.jpg"), str(folder / "004.jpg")]
-    assert told[2].endswith("landmark 3 is outside the image: (36.0, 13.3) of 32 x 32")
+    assert told[2].endswith(
+        "landmark 3 is outside the 32 x 32 square that the image becomes: (36.0, 13.3)")
     assert last == "train: 6 images, 3 of them with something wrong"
 
 

@@ -8,10 +8,12 @@ import torch
 from torch import nn
 
 from data_loader import DATASETS
+from data_loader.broken_images import leave_out_broken
 from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
 from model.keypoint_regressor import landmark_model
 from utils.build import build, check_arguments, look_up
-from utils.errors import ConfigError
+from utils.distributed import World
+from utils.errors import ConfigError, EmptySplit
 from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES
 from utils.warper import Warper, WarperSingle
 
@@ -34,9 +36,14 @@ OPTIMIZERS = _public_subclasses(torch.optim, torch.optim.Optimizer)
 SCHEDULERS = _public_subclasses(torch.optim.lr_scheduler, torch.optim.lr_scheduler.LRScheduler)
 
 
-def build_dataset(experiment, split):
-    """Return the config's data set."""
-    return build(experiment.dataset, DATASETS, "dataset", split=split)
+def build_dataset(experiment, split, world=World()):
+    """Return the config's data set; world: the processes that all build it now."""
+    dataset = build(experiment.dataset, DATASETS, "dataset", split=split)
+    if experiment.on_broken_image == "skip":
+        leave_out_broken(dataset, world)
+    else:
+        dataset.require_files()
+    return dataset
 
 
 def with_landmarks(experiment):
@@ -45,11 +52,12 @@ def with_landmarks(experiment):
     return replace(experiment, dataset={**experiment.dataset, "args": args})
 
 
-def evaluation_dataset(experiment, name=None):
-    """Return the annotated test split that a config is evaluated on; None if it has no landmarks.
+def evaluation_dataset(experiment, name=None, world=World()):
+    """Return the annotated test split that a config is evaluated on.
 
-    name: another data set than the one the config implies; imwidth and crop stay the config's, and
-    so does the root, if both are of one family, else it is the other's default.
+    Raises ``EmptySplit`` if it has too few landmarks. name: another data set than the one the
+    config implies; imwidth and crop stay the config's, and so does the root, if both are of one
+    family, else it is the other's default.
     """
     own = look_up(experiment.dataset["type"], DATASETS, "dataset.type")
     args = with_landmarks(experiment).dataset["args"]
@@ -59,10 +67,11 @@ def evaluation_dataset(experiment, name=None):
         args = _arguments_for(other, own, args)
         check_arguments(other, args, "--eval_data: dataset.args", runtime=("split",))
     if not other.is_annotated(**args):
-        return None
-    dataset = build({"type": other.__name__, "args": args}, DATASETS, "dataset", split="test")
+        raise EmptySplit("its images have no landmarks to evaluate with (no landmarks.csv)")
+    section = {"type": other.__name__, "args": args}
+    dataset = build_dataset(replace(experiment, dataset=section), "test", world)
     if not experiment.is_landmark and len(dataset) < 2:
-        raise ConfigError("dataset: matching takes two images, but split 'test' has only one")
+        raise EmptySplit("dataset: matching takes two images, but split 'test' has only one")
     if experiment.is_landmark and not dataset.eye_indices:
         raise ConfigError("dataset: landmark errors are divided by the distance of two, found one")
     return dataset

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from data_loader.restricted import RestrictedAnnotations
+from data_loader.restricted import RestrictedAnnotations, repeated
 from trainer import assembly
 from trainer.batches import Batches
 from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors
@@ -35,10 +35,12 @@ def make_trainer(experiment, run, start, limits):
 
 
 def _datasets(experiment, run):
-    datasets = [assembly.build_dataset(experiment, split) for split in ("train", "val")]
-    for dataset in datasets:
-        run.note_partial(dataset)
-    return datasets
+    train_set, val_set = (
+        assembly.build_dataset(experiment, split, run.world) for split in ("train", "val")
+    )
+    run.note_dataset(val_set)
+    run.note_dataset(train_set)
+    return train_set, val_set
 
 
 def _make_embedding_trainer(experiment, run, start, limits):
@@ -55,7 +57,7 @@ def _make_embedding_trainer(experiment, run, start, limits):
         backbone,
         optimizer,
         assembly.build_scheduler(experiment, optimizer),
-        batches.loader(batches.cached(train_set), training=True),
+        batches.loader(_repeat(batches.cached(train_set), experiment), training=True),
         run,
         warper=warper,
         loss=loss,
@@ -101,7 +103,7 @@ def _descriptor_sources(train_set, val_set, frozen, experiment, run, limits):
     warper = assembly.build_single_warper(experiment, train_set)
     val_warper = warper if experiment.warp_val else None
     batches = Batches(experiment, run, limits)
-    annotated = _restrict(batches.cached(train_set), experiment)
+    annotated = _repeat(_restrict(batches.cached(train_set), experiment), experiment)
     return (
         kind(
             batches.loader(annotated, training=True),
@@ -112,6 +114,10 @@ def _descriptor_sources(train_set, val_set, frozen, experiment, run, limits):
             DescriptorExtractor(frozen, crop, device, seed, val_warper),
         ),
     )
+
+
+def _repeat(dataset, experiment):
+    return repeated(dataset, experiment.min_epoch_images)
 
 
 def _restrict(dataset, experiment):

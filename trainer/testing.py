@@ -28,15 +28,11 @@ def _evaluate_checkpoint(config, args):
     if args.dense_match and experiment.is_landmark:
         raise UserError(f"--dense_match: takes an embedding, {config.path} fits landmarks")
     dataset = assembly.evaluation_dataset(experiment, args.eval_data)
-    if dataset is None:
-        raise UserError(
-            f"{config.path}: its images have no landmarks to evaluate with (no landmarks.csv)"
-        )
     torch.manual_seed(experiment.seed)
     model = load_for_evaluation(config, args.resume, dataset, device)
     identity = {"run_name": config.name, "seed": experiment.seed, "config": config.raw}
     run = Run(RunFolder.new(config.trainer.save_dir, config.name), config.trainer, identity, device)
-    run.note_partial(dataset)
+    run.note_dataset(dataset)
     where = f"{type(dataset).__name__}, split '{dataset.split}'"
     with run.open([f"evaluating {args.resume} on {where}"], events=False):
         results = _evaluate(model, experiment, dataset, run, args)

@@ -18,7 +18,7 @@ from utils.checkpoint_names import checkpoint_name
 from utils.config import names_config
 from utils.device import peak_memory_gib
 from utils.distributed import World, was_restarted
-from utils.errors import UserError
+from utils.errors import EmptySplit, UserError
 from utils.experiment import Experiment
 from utils.progress import bars_hidden
 from utils.run import Run, newest_checkpoint, open_log
@@ -95,9 +95,7 @@ def prepare(config, folder, seed, device, start, limits=NO_LIMITS, world=World()
     }
     run = Run(folder, options, identity, device, world)
     # Before the training, for what is wrong with it should show at once.
-    test_set = assembly.evaluation_dataset(experiment)
-    if test_set is not None:
-        run.note_partial(test_set)
+    test_set = _evaluation_dataset(experiment, run)
     torch.manual_seed(seed)
     return Prepared(experiment, run, make_trainer(experiment, run, start, limits), test_set)
 
@@ -125,12 +123,24 @@ def _train(prepared, config, start, limits):
         if not world.is_main:
             return values
         if test_set is None:
-            run.logger.info("no landmarks.csv: nothing to evaluate with")
             return values
         results = evaluate(trainer.model, prepared.experiment, test_set, run.device, limits)
         checkpoint = folder.model_dir / checkpoint_name(trainer.last_epoch)
         save_results(results, run, test_set, checkpoint, config)
     return {**values, **results.figures}
+
+
+def _evaluation_dataset(experiment, run):
+    """Return the images to evaluate on; None where an embedding's have too few landmarks."""
+    try:
+        test_set = assembly.evaluation_dataset(experiment, world=run.world)
+    except EmptySplit as error:
+        if experiment.is_landmark:
+            raise
+        run.remarks.append(f"nothing to evaluate with: {error}")
+        return None
+    run.note_dataset(test_set)
+    return test_set
 
 
 def _fit(trainer):

@@ -48,6 +48,13 @@ class World:
             dist.broadcast_object_list(held)
         return held[0]
 
+    def everyones(self, value):
+        """Return each process's value of a picklable object, a list in their order."""
+        held = [value] * self.size
+        if self.size > 1:
+            dist.all_gather_object(held, value)
+        return held
+
     def next_samples(self, tensor):
         """Return, for each sample of this process's part of a batch, the next one of the whole
         batch, and for the last the first; the gradient flows back to where it is from.

@@ -14,6 +14,10 @@ class ConfigError(UserError):
     """A config, or a command-line override of one, that cannot be used as it stands."""
 
 
+class EmptySplit(ConfigError):
+    """A data set that has no images of a split, or too few to evaluate with."""
+
+
 @contextmanager
 def blamed_on(where):
     """Turn an error of a value into a ``ConfigError`` that begins with ``where``: key or file."""

@@ -103,6 +103,17 @@ class Experiment:
     restrict_annos: int | None = setting(
         "fit the regressor on so many annotated images, drawn by the seed", None, at_least(1)
     )
+    min_epoch_images: int = setting(
+        "repeat a small training set to at least so many images an epoch, each with warps of its "
+        "own",
+        0,
+        at_least(0),
+    )
+    on_broken_image: str = setting(
+        "an error where it is met, or found before the training, left out and counted",
+        "halt",
+        one_of("halt", "skip"),
+    )
     seed: int = setting("of all randomness: weights, order, warps, augmentation", 0, SEED)
     num_workers: int | None = setting(
         "processes that decode images; null: none on the CPU, up to 8 on a GPU", None, at_least(0)

@@ -110,13 +110,21 @@ class Run:
     def __init__(self, folder, options, identity, device, world=World()):
         self.folder, self.options, self.identity, self.device = folder, options, identity, device
         self.world = world
-        self.partial = []  # how the data sets differ from the published ones
+        self.partial = []  # how the data sets differ from the published ones, or from the whole
+        self.remarks = []  # what the data sets are, for the log
         self.logger = self.writer = None
 
-    def note_partial(self, dataset):
-        """Remember, for log and results, if a data set is a partial copy."""
-        if dataset.partial_note is not None and dataset.partial_note not in self.partial:
-            self.partial.append(dataset.partial_note)
+    def note_dataset(self, dataset):
+        """Remember, for log and results, what a data set is and what it lacks."""
+        broken = len(dataset.broken)
+        total = len(dataset) + broken
+        skipped = f"{broken} of {total} images of split '{dataset.split}' are broken"
+        for note in (dataset.partial_note, f"{skipped}, left out" if broken else None):
+            if note is not None and note not in self.partial:
+                self.partial.append(note)
+        for line in (*dataset.describe(), *(f"left out: {fault}" for fault in dataset.broken)):
+            if line not in self.remarks:
+                self.remarks.append(line)
 
     @contextmanager
     def open(self, first_lines, events=True):
@@ -129,8 +137,12 @@ class Run:
         self.logger = open_log(self.folder, self.options.verbosity)
         for line in first_lines:
             self.logger.info(line)
+        for line in self.remarks:
+            self.logger.info(line)
         for note in self.partial:
-            self.logger.warning(f"partial data, figures do not compare with published ones: {note}")
+            self.logger.warning(
+                f"partial data, figures do not compare with those of the whole: {note}"
+            )
         if events and self.options.tensorboardX:
             from torch.utils.tensorboard import (  # slow to import, and not every run wants it
                 SummaryWriter,

@@ -1,0 +1,60 @@
+"""Broken images found before a training, and left out of its data set."""
+
+import os
+
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from data_loader.base_dataset import ImageFileDataset
+from data_loader.loaders import MAX_WORKERS
+from utils.distributed import World
+from utils.errors import UserError, one_line
+
+FEW = 64  # images, for which no other process is worth its start
+
+
+def leave_out_broken(dataset, world=World()):
+    """Read all images of a data set once, and keep those that can be read; of the others
+    ``dataset.broken`` tells. Several processes each read a share, and keep the same images.
+    """
+    if not isinstance(dataset, ImageFileDataset):
+        return
+    N = len(dataset)
+    share = ImageFaults(dataset, world.share(range(N)))
+    faults = [fault for part in world.everyones(list(examine(share))) for fault in part]
+    kept = [index for index, fault in enumerate(faults) if not fault]
+    if not kept:
+        raise UserError(f"all {N} images of split '{dataset.split}' are broken: {faults[0]}")
+    dataset.keep(kept)
+    dataset.broken = [fault for fault in faults if fault]
+
+
+class ImageFaults(Dataset):
+    """What is wrong with the files of some images of a data set: a text each, empty for nothing."""
+
+    def __init__(self, dataset, indices):
+        self.dataset, self.indices, self.split = dataset, indices, dataset.split
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, index):
+        try:
+            self.dataset.open(self.indices[index])
+        except UserError as error:
+            return one_line(error)
+        return ""
+
+
+def examine(findings, num_workers=None):
+    """Yield the items of a data set of findings, in order, with a progress bar; num_workers:
+    processes that help, None: as many as the machine has cores, but none for a few images.
+    """
+    if num_workers is None:
+        num_workers = min(MAX_WORKERS, os.cpu_count()) if len(findings) > FEW else 0
+    loader = DataLoader(findings, batch_size=16, num_workers=num_workers, collate_fn=list)
+    title = f"reading {findings.split}"
+    with tqdm(total=len(findings), desc=title, unit="image", leave=False, disable=None) as bar:
+        for part in loader:
+            yield from part
+            bar.update(len(part))

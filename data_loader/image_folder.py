@@ -1,0 +1,77 @@
+"""The images below a folder, and which of them are for training and for the test."""
+
+import hashlib
+import os
+from collections import Counter
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+
+from utils.errors import UserError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+TEST_SHARE = 0.1  # of the images whose split no one named
+
+
+def files_below(folder):
+    """Return the files below a folder, relative to it with "/", by name.
+
+    What begins with a dot is left out, and folders that are links are not entered. A folder that
+    cannot be read is an error.
+    """
+    names = []
+    for place, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = PurePath(place).relative_to(folder)
+        names += [(below / name).as_posix() for name in files if not name.startswith(".")]
+    return sorted(names)
+
+
+def _refuse(error):
+    raise UserError(f"{error.filename}: cannot read this folder ({error.strerror})") from error
+
+
+def images_among(names, pattern=None):
+    """Return the names of images that fit a glob, in which "*" stands for "/" too."""
+    return [
+        name
+        for name in names
+        if PurePath(name).suffix.lower() in IMAGE_SUFFIXES
+        and (pattern is None or fnmatchcase(name, pattern))
+    ]
+
+
+def other_suffixes(names):
+    """Return how many files have which suffix, for a folder in which no image was found."""
+    counts = Counter(PurePath(name).suffix.lower() or "no suffix" for name in names)
+    return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(5)) or "no files"
+
+
+def assign_splits(names, named):
+    """Return {name: split} of all images of a folder.
+
+    named: {name: split or None}, what a list says. The others fall by a hash of their name, which
+    no other image changes; only where this leaves a split empty, as with a handful of images, one
+    of them is moved.
+    """
+    splits = {
+        name: named.get(name) or ("test" if _place(name) < TEST_SHARE else "train")
+        for name in names
+    }
+    free = sorted((name for name in names if not named.get(name)), key=_place)
+    if len(free) > 1 and "test" not in splits.values():
+        splits[free[0]] = "test"
+    if len(free) > 1 and "train" not in splits.values():
+        splits[free[-1]] = "train"
+    return splits
+
+
+def _place(name):
+    """Return the place of a name in [0, 1), by its hash."""
+    digest = hashlib.sha1(name.encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:4], "big") / (1 << 32)
+
+
+def images_folder(root):
+    """Return where the images of a data set's root lie: in its folder "images", if it has one."""
+    inner = Path(root) / "images"
+    return inner if inner.is_dir() else Path(root)

@@ -1,0 +1,121 @@
+"""Image files of all kinds, opened as RGB; what cannot be read is told in a line."""
+
+import struct
+import warnings
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from utils.errors import UserError
+
+IMAGE_ERRORS = (  # what a file leads to that is cut short, damaged, enormous or of another kind
+    OSError,
+    SyntaxError,  # Pillow's, of a broken PNG
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+ORIENTATIONS = {  # the EXIF flag -> what turns the stored picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SEVERAL_PICTURES = ("MPO",)  # JPEGs of cameras, whose further pictures are previews or depth
+
+
+def read_image(path, as_seen=False):
+    """Open an image file as RGB; raises ``UserError`` naming the file if it is none.
+
+    as_seen: as a viewer shows it. Turned upright by its EXIF orientation, 16 bits reduced to 8,
+    transparency over white. Otherwise these are what ``PIL.Image.convert`` makes of them, as in the
+    published data sets.
+    """
+    with opened(path) as image:
+        return _as_seen(image) if as_seen else image.convert("RGB")
+
+
+def size_as_seen(path):
+    """Return (width, height) of an image file, upright, without decoding its pixels."""
+    with opened(path) as image:
+        return image.size[:: -1 if _orientation(image) >= 5 else 1]
+
+
+def peculiarities(path):
+    """Return what a user may want to know of an image that can be read, a list of texts."""
+    with opened(path) as image:
+        return [text for text, holds in _peculiarities(image, Path(path)).items() if holds]
+
+
+@contextmanager
+def opened(path):
+    """Open an image file; an error of the block, too, becomes a ``UserError`` that names it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of files that are odd but can be read
+            with Image.open(path) as image:
+                yield image
+    except IMAGE_ERRORS as error:
+        reason = str(error) or type(error).__name__
+        raise UserError(f"{path}: cannot read this image ({reason})") from error
+
+
+def _as_seen(image):
+    image.load()  # first: some formats have their orientation behind the pixels
+    turn = ORIENTATIONS.get(_orientation(image))
+    if turn is not None:
+        image = image.transpose(turn)
+    if image.mode.startswith("I"):
+        image = _to_8_bits(image)
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, expected 8 or 16 bits")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _orientation(image):
+    """Return the EXIF flag, 1 to 8; 1 where there is none, or none that means anything."""
+    try:
+        flag = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except IMAGE_ERRORS:  # damaged: the picture itself may be sound
+        return 1
+    return flag if flag in ORIENTATIONS else 1
+
+
+def _to_8_bits(image):
+    """Return a greyscale picture of 16 bits in 8; Pillow's own conversion would clip it."""
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() >= 1 << 16:
+        raise ValueError("its pixels have 32 bits, expected 8 or 16")
+    return Image.fromarray((values >> 8).astype(np.uint8))
+
+
+def _peculiarities(image, path):
+    """Return {text: whether it holds}."""
+    named = Image.registered_extensions().get(path.suffix.lower())
+    frames = 1 if image.format in SEVERAL_PICTURES else getattr(image, "n_frames", 1)
+    return {
+        f"is a {image.format} by its content, and read as one": image.format != named
+        and image.format not in SEVERAL_PICTURES,
+        f"has {frames} pictures, of which the first is taken": frames > 1,
+        "is turned upright, as its EXIF orientation says": _orientation(image) > 1,
+        "has 16 bits a pixel, reduced to 8": image.mode.startswith("I"),
+        "is CMYK, converted without a colour profile": image.mode == "CMYK",
+        "is transparent in places, which become white": image.has_transparency_data,
+    }

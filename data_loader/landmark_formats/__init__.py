@@ -1,0 +1,15 @@
+"""Landmark files of a folder of images, in any of the usual formats; see ``annotations``.
+
+All readers give points (x, y) in pixels of the image, the centre of the top-left pixel at (0, 0):
+
+format        where the points lie       counts from    converted
+csv           ``landmarks.csv``          0              as they are
+COCO JSON     ``*.json``                 0              as they are
+imglab XML    ``*.xml`` (dlib)           0              as they are
+``.pts``      beside each image (iBUG)   1              less 1
+"""
+
+from data_loader.landmark_formats.annotations import Annotations, Entry
+from data_loader.landmark_formats.finding import find_annotations, read_annotations
+
+__all__ = ["Annotations", "Entry", "find_annotations", "read_annotations"]

@@ -1,0 +1,108 @@
+"""What every format of landmarks is read into."""
+
+import os
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Entry(NamedTuple):
+    """What a list says of an image."""
+
+    split: str | None = None  # "train", "val" or "test", where the list says which
+    landmarks: np.ndarray | None = None  # (K, 2), (x, y) in pixels; None: one is not labelled
+    size: tuple | None = None  # width and height of the image that was annotated, where told
+
+
+class Annotations:
+    """The landmarks of a folder's images; readers fill it.
+
+    table: {image, relative to the folder: Entry}, in the order of the files; names: of the K
+    landmarks; sources: the files read; faults: what is wrong with them, a text each that begins
+    with file and line; a faulty entry is not in the table; notes: what was chosen, for the log.
+    """
+
+    splits = ("train", "val", "test")
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.table, self.faults, self.notes = {}, [], []
+        self.names, self.sources = None, []
+        self._labelled = Counter()  # landmark -> images that have it, where some lack one
+
+    @property
+    def source(self):
+        """The files read, for messages."""
+        return ", ".join(str(source) for source in self.sources)
+
+    @property
+    def annotated(self):
+        """The images that have all landmarks, in the order of the files."""
+        return [name for name, entry in self.table.items() if entry.landmarks is not None]
+
+    def fault(self, where, text):
+        """Note what is wrong with a file, or a place in it."""
+        self.faults.append(f"{where}: {text}")
+
+    def take_names(self, names, where):
+        """Note the names of the landmarks; returns whether they are those of the files before."""
+        self.names = self.names or names
+        if self.names != names:
+            self.fault(where, f"landmarks {_listing(names)}, expected {_listing(self.names)}")
+        return self.names == names
+
+    def add(self, name, entry, where):
+        """Take what a list says of an image, if it is sound."""
+        points = entry.landmarks
+        if name in self.table:
+            self.fault(where, f"{name} is listed twice")
+        elif points is not None and not np.isfinite(points).all():
+            self.fault(where, "expected finite coordinates")
+        elif points is not None and len(points) != len(self.names):
+            self.fault(where, f"{len(points)} landmarks, expected {len(self.names)}")
+        else:
+            self.table[name] = entry
+
+    def add_labelled(self, name, points, split, size, where):
+        """Take those landmarks of an image that are labelled, {name: (x, y)}.
+
+        An image that lacks one is in the table without landmarks, and counted.
+        """
+        self._labelled.update(points.keys())
+        complete = points.keys() >= set(self.names)
+        landmarks = np.array([points[key] for key in self.names], np.float64) if complete else None
+        self.add(name, Entry(split, landmarks, size), where)
+
+    def name_of(self, file, source):
+        r"""Return the name of a listed image: relative to the image folder, or else to the list
+        that names it; ``\`` as ``/``.
+        """
+        file = file.strip().replace("\\", "/")
+        for place in (self.folder, source.parent):
+            if os.path.isfile(place / file):
+                return PurePosixPath(os.path.relpath(place / file, self.folder)).as_posix()
+        return PurePosixPath(file).as_posix()
+
+    def finish(self):
+        """Note what only shows once all files are read; returns the annotations."""
+        annotated, listed = len(self.annotated), len(self.table)
+        if not self.faults and not listed:
+            self.fault(self.source, "lists no images")
+        elif not self.faults and not annotated:
+            self.fault(self.source, f"no image has all landmarks: {self._scarcest()}")
+        elif annotated < listed:
+            self.notes.append(
+                f"{listed - annotated} of {listed} listed images lack a landmark, and are left out "
+                "where landmarks are used"
+            )
+        return self
+
+    def _scarcest(self):
+        name = min(self.names, key=self._labelled.__getitem__)
+        return f"'{name}' is labelled in {self._labelled[name]} of {len(self.table)}"
+
+
+def _listing(names):
+    return f"{len(names)} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"

@@ -1,0 +1,18 @@
+"""How an image of any shape becomes a square."""
+
+NEAR_SQUARE = 1.25  # times the shorter side: how long the longer one may be to be squeezed
+SQUARES = ("auto", "resize", "crop")
+
+
+def square_window(size, square="auto"):
+    """Return the part of an image that is resized to a square: left, top, width, height.
+
+    size: width and height; square: "resize" takes the whole image, its aspect is not kept; "crop"
+    the square in its centre; "auto" resizes what is nearly square and crops what is not. It looks
+    at a single image alone, so that no other image changes what becomes of it.
+    """
+    width, height = size
+    side = min(size)
+    if square == "resize" or square == "auto" and max(size) <= NEAR_SQUARE * side:
+        return 0, 0, width, height
+    return (width - side) // 2, (height - side) // 2, side, side
