@@ -45,11 +45,6 @@ class KeypointDataset(Dataset):
         self.split, self.imwidth, self.crop = split, imwidth, crop
         self.use_keypoints, self.do_augmentations = use_keypoints, do_augmentations
 
-    @classmethod
-    def is_annotated(cls, **args):
-        """Whether the data set with these constructor arguments has landmarks to evaluate with."""
-        return True
-
     def load(self, index):
         """Return the image, uint8 array (S, S, 3), and its landmarks, (K, 2) in pixels of that
         image.

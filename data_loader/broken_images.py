@@ -2,6 +2,7 @@
 
 import os
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
@@ -52,7 +53,13 @@ def examine(findings, num_workers=None):
     """
     if num_workers is None:
         num_workers = min(MAX_WORKERS, os.cpu_count()) if len(findings) > FEW else 0
-    loader = DataLoader(findings, batch_size=16, num_workers=num_workers, collate_fn=list)
+    loader = DataLoader(
+        findings,
+        batch_size=16,
+        num_workers=num_workers,
+        collate_fn=list,
+        generator=torch.Generator(),  # its own: reading must not draw from the global one
+    )
     title = f"reading {findings.split}"
     with tqdm(total=len(findings), desc=title, unit="image", leave=False, disable=None) as bar:
         for part in loader:

@@ -34,12 +34,12 @@ class FolderListing:
         if not self.root.is_dir():
             raise UserError(
                 f"dataset.args.root = {str(root)!r}: no such folder; expected images in it "
-                "(README, 'Your own images')"
+                "(docs/own_data.md)"
             )
         files = files_below(self.folder)
         found = images_among(files, pattern)
         lists = find_annotations(self.root, files, annotation)
-        self.annotations = read_annotations(lists, self.folder, files, found)
+        self.annotations = read_annotations(lists, self.root, files, found)
         table = self.annotations.table
         listed = [name for name in table if pattern is None or images_among([name], pattern)]
         others = [name for name in found if name not in table]
@@ -58,11 +58,10 @@ class FolderListing:
         return [name for name in self.annotations.annotated if name in self.splits]
 
     def require_landmarks(self):
-        """Raise ``UserError`` where there are no landmarks at all."""
+        """Raise ``EmptySplit`` where there are no landmarks at all."""
         if not self.annotations.sources:
-            raise UserError(
-                f"{self.root / 'landmarks.csv'}: no such file, nor landmarks in another format, "
-                "but 'use_keypoints' asks for some"
+            raise EmptySplit(
+                f"{self.root / 'landmarks.csv'}: no such file, nor landmarks in another format"
             )
 
     def of_split(self, split, annotated):

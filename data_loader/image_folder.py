@@ -50,18 +50,17 @@ def assign_splits(names, named):
     """Return {name: split} of all images of a folder.
 
     named: {name: split or None}, what a list says. The others fall by a hash of their name, which
-    no other image changes; only where this leaves a split empty, as with a handful of images, one
-    of them is moved.
+    no other image changes. Only of a handful of images, where no list names a split, so many are
+    moved that each split has the two that are matched with each other, if it can.
     """
     splits = {
         name: named.get(name) or ("test" if _place(name) < TEST_SHARE else "train")
         for name in names
     }
-    free = sorted((name for name in names if not named.get(name)), key=_place)
-    if len(free) > 1 and "test" not in splits.values():
-        splits[free[0]] = "test"
-    if len(free) > 1 and "train" not in splits.values():
-        splits[free[-1]] = "train"
+    if not any(named.values()):
+        ordered, least = sorted(names, key=_place), min(2, len(names) // 2)
+        splits.update(dict.fromkeys(ordered[:least], "test"))
+        splits.update(dict.fromkeys(ordered[len(names) - least :], "train"))
     return splits
 
 

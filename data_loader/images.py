@@ -49,8 +49,10 @@ def read_image(path, as_seen=False):
 
 
 def size_as_seen(path):
-    """Return (width, height) of an image file, upright, without decoding its pixels."""
+    """Return (width, height) of an image file, upright; of most, its pixels are not decoded."""
     with opened(path) as image:
+        if image.format == "TIFF" and _orientation(image) > 1:
+            image.load()  # which turns a TIFF upright
         return image.size[:: -1 if _orientation(image) >= 5 else 1]
 
 

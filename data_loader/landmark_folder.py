@@ -1,15 +1,12 @@
 """A folder of the user's own images, of any object, with or without landmarks."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from data_loader.base_dataset import ImageFileDataset
 from data_loader.folder_listing import FolderListing
-from data_loader.image_folder import files_below, images_folder
-from data_loader.landmark_formats import find_annotations
 from data_loader.squares import SQUARES, square_window
 from utils.errors import UserError
 
@@ -63,13 +60,6 @@ class LandmarkFolder(ImageFileDataset):
         if use_keypoints:
             self._take_landmarks([self.listing.annotations.table[name] for name in names])
             self.eye_indices = self._checked_eyes(eye_indices)
-
-    @classmethod
-    def is_annotated(cls, root, annotation=None, **args):
-        root = Path(root)
-        if not root.is_dir():
-            return True  # told when built
-        return bool(find_annotations(root, files_below(images_folder(root)), annotation))
 
     def refuse(self, faults):
         """Raise ``UserError`` if the lists have faults."""

@@ -92,3 +92,41 @@ def test_a_negative_number_of_workers(check, root, capsys):
         check(root, "--num_workers", "-1")
     assert stopped.value.code == 2
     assert "--num_workers: -1, expected at least 0" in capsys.readouterr().err
+
+
+def test_faulty_lines_and_broken_images_are_told_together(check, root):
+    set_landmarks(root, 1, "10,10,nan,3,20,20")
+    set_landmarks(root, 2, "10,10,20,20")
+    with open(root / "landmarks.csv", "a") as file:
+        file.write("gone.jpg,train,1,2,3,4,5,6\n000.jpg,train,1,2,3,4,5,6\n")
+    (root / "images" / "001.jpg").write_bytes(b"no image")  # whose line has a fault
+    code, printed = check(root, "--split", "train")
+    table, images = root / "landmarks.csv", root / "images"
+    assert code == 2 and printed.out.splitlines() == [
+        f"{table}, line 3: expected finite coordinates",
+        f"{table}, line 4: 6 columns, expected 8 as in the header",
+        f"{table}, line 12: 000.jpg is listed twice",
+        *[line for line in printed.out.splitlines() if str(images) in line],
+        "train: 7 images, 2 of them with something wrong",
+    ]
+    assert f"{images / 'gone.jpg'}: cannot read this image" in printed.out
+    assert f"{images / '001.jpg'}: cannot read this image" in printed.out
+
+
+def test_images_that_no_list_names_are_read_besides(check, root):
+    for number in range(30):
+        Image.new("RGB", (20, 20)).save(root / "images" / f"more{number}.png")
+    (root / "images" / "broken.png").write_bytes(b"no image")
+    code, printed = check(root)
+    assert code == 2 and printed.out.count("broken.png: cannot read this image") == 1
+    assert sum(int(line.split()[1]) for line in printed.out.splitlines()[1:]
+               if not line.startswith("val")) == 9 + 31
+
+
+def test_what_may_surprise_is_a_note(check, root):
+    Image.new("RGB", (40, 48)).save(root / "images" / "004.jpg", format="PNG")
+    code, printed = check(root)
+    note = f"note: {root / 'images' / '004.jpg'}: is a PNG by its content, and read as one"
+    assert code == 0 and printed.out.splitlines()[0] == note
+    code, printed = check(root, "--no_notes")
+    assert code == 0 and "note" not in printed.out

@@ -120,15 +120,18 @@ def exchange_maps(world, count):
     following = world.next_samples(own)
     weights = world.share(torch.arange(1.0, count + 1).double().view(-1, 1, 1, 1))
     (weights * following).sum().backward()
-    return following.flatten().tolist(), world.total(maps.grad).flatten().tolist()
+    return (following.flatten().tolist(), world.total(maps.grad).flatten().tolist(),
+            world.everyones([world.rank, len(own)]))
 
 
 def test_each_sample_is_given_the_next_one_of_the_whole_batch():
-    alone, gradient = exchange_maps(World(), 7)
+    alone, gradient, counts = exchange_maps(World(), 7)
     assert alone == [1, 2, 3, 4, 5, 6, 0] and gradient == [7, 1, 2, 3, 4, 5, 6]
+    assert counts == [[0, 7]]
     outcomes = in_processes(3, exchange_maps, 7)
-    assert sum((following for following, _ in outcomes), []) == alone
-    assert all(found == gradient for _, found in outcomes)
+    assert sum((following for following, *_ in outcomes), []) == alone
+    assert all(found == gradient for _, found, _ in outcomes)
+    assert all(counts == [[0, 2], [1, 2], [2, 3]] for *_, counts in outcomes)
 
 
 # Which devices

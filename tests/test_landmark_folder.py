@@ -177,7 +177,7 @@ def test_every_kind_of_image_file_becomes_rgb(tmp_path, mode, suffix):
 def test_the_csv_may_come_from_a_spreadsheet(root):
     text = "\ufefffile, split ,x0,y0\r\n a.jpg ,train,1.5,2e1\r\n\r\nb.jpg,,-3,4\r\n"
     (root / "landmarks.csv").write_bytes(text.encode())
-    table = read_annotations([root / "landmarks.csv"], root / "images", [], []).table
+    table = read_annotations([root / "landmarks.csv"], root, [], []).table
     assert list(table) == ["a.jpg", "b.jpg"]
     assert [entry.split for entry in table.values()] == ["train", None]
     np.testing.assert_array_equal(table["a.jpg"].landmarks, [[1.5, 20]])
@@ -192,12 +192,6 @@ def test_which_landmarks_are_the_eyes_is_an_argument(root):
     for wrong in ([0, 3], [0], [0, 1, 2], [-1, 0]):
         with pytest.raises(ValueError, match="expected two of the 3 landmarks, 0 to 2"):
             LandmarkFolder(str(root), "train", IMWIDTH, eye_indices=wrong, **args)
-
-
-def test_whether_there_is_something_to_evaluate_with(root):
-    assert not LandmarkFolder.is_annotated(root=str(root), imwidth=IMWIDTH)
-    annotate(root, "a.jpg,test,1,2,3,4")
-    assert LandmarkFolder.is_annotated(root=str(root), imwidth=IMWIDTH)
 
 
 # ---- faults
@@ -236,7 +230,7 @@ def test_a_list_that_is_no_text(root):
 def test_a_missing_root_says_what_is_expected_there(tmp_path):
     message = complaint(tmp_path / "absent")
     assert f"dataset.args.root = '{tmp_path / 'absent'}': no such folder" in message
-    assert "README" in message
+    assert "docs/own_data.md" in message
 
 
 def test_a_folder_without_images_names_the_suffixes_and_what_is_there(tmp_path):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from data_loader.cache import ItemCache, in_memory
 from data_loader.loaders import EpochBatches, in_order, make_loader
-from data_loader.restricted import RestrictedAnnotations
+from data_loader.restricted import RestrictedAnnotations, repeated
 from tests.data_helpers.counting_images import CountingImages
 
 CPU = torch.device("cpu")
@@ -110,3 +111,32 @@ def test_few_annotations_are_chosen_and_repeated_as_published(number, seed):
 def test_more_annotations_than_there_are():
     with pytest.raises(ValueError, match="restrict_annos = 8, but training has 7"):
         RestrictedAnnotations(CountingImages(7), 8, 0)
+
+
+# Few images
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("least, times", [(8, 2), (9, 3), (21, 6)])
+def test_few_images_are_repeated_each_as_often_with_an_index_of_its_own(cached, least, times):
+    dataset = CountingImages(4)
+    copies = repeated(ItemCache(dataset, in_memory) if cached else dataset, least)
+    loader = make_loader(copies, 3, CPU, training=True)
+    batches = EpochBatches(len(copies), 3, 0, True)
+    for batch, indices in zip(loader, batches, strict=True):
+        assert batch["index"].tolist() == indices
+        assert batch["image"][:, 0, 0, 0].tolist() == [index % 4 for index in indices]
+        assert batch["keypts"][:, 0, 0].tolist() == [index % 4 / 2 for index in indices]
+    assert len(copies) == 4 * times
+
+
+def test_enough_images_are_not_repeated():
+    dataset = CountingImages(4)
+    assert repeated(dataset, 0) is repeated(dataset, 4) is dataset
+
+
+def test_chosen_images_are_repeated_too():
+    copies = repeated(RestrictedAnnotations(CountingImages(7), 2, seed=0), 13)
+    (batch,) = make_loader(copies, 18, CPU)
+    chosen = np.random.RandomState(0).choice(7, 2, replace=False).tolist()
+    assert batch["image"][:, 0, 0, 0].tolist() == chosen * 9
+    assert batch["index"].tolist() == list(range(18))

@@ -538,7 +538,8 @@ def test_an_evaluation_without_landmarks(
     config = embedding_config(root=tmp_path / "faces")
     done = call_program("test_matching.py", "--config", config,
                         "--resume", trained_embedding.checkpoint(3))
-    assert_one_clear_line(done, f"{config}: its images have no landmarks to evaluate with")
+    table = tmp_path / "faces" / "landmarks.csv"
+    assert_one_clear_line(done, f"{config}: {table}: no such file, nor landmarks in another format")
 
 
 def test_matching_takes_two_images(call_program, embedding_config, trained_embedding, tmp_path):

@@ -37,7 +37,8 @@ class Batches:
         size = self.limits.cut_batch(self.experiment.batch_size if training else VALIDATION_BATCH)
         if training and len(samples) < size:
             raise ConfigError(
-                f"batch_size = {size}, but the training set has {len(samples)} images"
+                f"batch_size = {size}, but the training set has {len(samples)} images "
+                "(min_epoch_images repeats them)"
             )
         if training and size < self.run.world.size:
             raise ConfigError(

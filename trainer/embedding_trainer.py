@@ -14,6 +14,11 @@ from utils.visualization import embedding_pictures
 VALIDATION_EPOCH = 0  # of the keys: the same warps in every validation
 
 
+def exchanges(loss):
+    """Whether a loss describes an image through another one."""
+    return "desc_aux" in inspect.signature(loss).parameters
+
+
 class EmbeddingTrainer(BaseTrainer):
     """Trains a backbone with a dense loss.
 
@@ -29,7 +34,7 @@ class EmbeddingTrainer(BaseTrainer):
         super().__init__(model, model, *rest)
         self.warper, self.loss, self.val_loader = warper, loss, val_loader
         self.augmented, self.warp_val, self.pictures = augmented, warp_val, pictures
-        self.exchanges = "desc_aux" in inspect.signature(loss).parameters
+        self.exchanges = exchanges(loss)
 
     def train_step(self, batch, epoch):
         """Return the loss of a batch of warped, augmented pairs."""

@@ -9,7 +9,7 @@ from data_loader.restricted import RestrictedAnnotations, repeated
 from trainer import assembly
 from trainer.batches import Batches
 from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors
-from trainer.embedding_trainer import EmbeddingTrainer
+from trainer.embedding_trainer import EmbeddingTrainer, exchanges
 from trainer.landmark_trainer import LandmarkTrainer
 from utils.build import call
 from utils.errors import ConfigError
@@ -47,6 +47,8 @@ def _make_embedding_trainer(experiment, run, start, limits):
     train_set, val_set = _datasets(experiment, run)
     warper = assembly.build_pair_warper(experiment, train_set)
     loss = assembly.build_loss(experiment)
+    if len(val_set) < 2 and exchanges(loss):
+        raise ConfigError(f"{experiment.loss} takes two images to validate on, found one")
     backbone = assembly.build_backbone(experiment).to(run.device)
     if run.options.sync_batchnorm and run.world.size > 1 and run.device.type == "cuda":
         backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)

@@ -1,8 +1,10 @@
 """Which landmark files a folder of images has."""
 
+import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from data_loader.image_folder import images_folder
 from data_loader.landmark_formats import coco, imglab, landmark_csv, pts
 from data_loader.landmark_formats.annotations import Annotations
 from utils.errors import UserError
@@ -43,7 +45,7 @@ def _in_root(root, files):
     kinds = {path.suffix for path in found}
     if any(pts.is_pts(name) for name in files):
         found, kinds = [*found, root / PTS], kinds | {PTS}
-    if len(kinds) > 1 or len(found) > 1 and not all(map(split_of_file, found)):
+    if len(kinds) > 1 or len(found) > 1 and not all(split_of_file(p.name) for p in found):
         raise UserError(
             f"{root}: holds landmarks in {', '.join(path.name for path in found)}; name one in "
             "dataset.args.annotation, or several with train, val or test in their names"
@@ -64,27 +66,29 @@ def _holds_landmarks(path):
     return any(word in head for word in reader.MAY_BE_ONE)
 
 
-def split_of_file(path):
-    """Return the only split that a file's name speaks of, or else its folder's; None for none."""
-    for name in (path.name, path.parent.name):
-        words = re.split(r"[^a-z]+", name.lower())
+def split_of_file(name):
+    """Return the only split that a path below the root speaks of, the file's name first; None if
+    it speaks of none.
+    """
+    for part in reversed(PurePath(name).parts):
+        words = re.split(r"[^a-z]+", part.lower())
         splits = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
         if len(splits) == 1:
             return splits.pop()
     return None
 
 
-def read_annotations(paths, folder, files, images):
+def read_annotations(paths, root, files, images):
     """Return the ``Annotations`` in landmark files; of no files, empty ones.
 
     files, images: names of all files of the image folder, and of those that are images.
     """
-    annotations = Annotations(folder)
+    annotations = Annotations(images_folder(root))
     for path in paths:
         annotations.sources.append(path)
         if path.name == PTS:
             pts.read(images, files, annotations)
         else:
-            split = split_of_file(path) if len(paths) > 1 else None
+            split = split_of_file(os.path.relpath(path, root)) if len(paths) > 1 else None
             READERS[path.suffix.lower()].read(path, annotations, split)
     return annotations.finish() if paths else annotations

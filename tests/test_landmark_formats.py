@@ -1,0 +1,385 @@
+"""Landmarks in csv, COCO's JSON, imglab's XML and .pts files: the same points from each, and
+whatever is wrong with a file told.
+"""
+
+import json
+import random
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from data_loader.landmark_folder import LandmarkFolder
+from data_loader.landmark_formats import find_annotations, read_annotations
+from data_loader.landmark_formats.finding import split_of_file
+from tests.data_helpers.landmark_lists import (
+    POINTS,
+    WRITERS,
+    add_box,
+    coco,
+    instance,
+    write_coco,
+    write_csv,
+    write_images,
+    write_imglab,
+    write_pts,
+)
+from utils.errors import EmptySplit, UserError
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_images(tmp_path)
+    return tmp_path
+
+
+def read(root, *paths):
+    """Return the annotations in some files, or in those that are found."""
+    images = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.jpg"))
+    files = images + [path.relative_to(root).as_posix() for path in root.rglob("*.pts")]
+    return read_annotations(paths or find_annotations(root, files), root, files, images)
+
+
+def landmarks(annotations):
+    return {name: annotations.table[name].landmarks.tolist() for name in annotations.annotated}
+
+
+def faults(root, *paths):
+    """Return what is wrong with some files; a line each."""
+    found = read(root, *paths).faults
+    assert not any("\n" in text for text in found)
+    return found
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_every_format_gives_the_same_points(root, kind):
+    path = WRITERS[kind](root)
+    found = read(root)
+    assert found.sources == [path] and not found.faults and not found.notes
+    assert landmarks(found) == POINTS
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_data_set_has_them_in_the_pixels_of_its_items(root, kind):
+    WRITERS[kind](root)
+    dataset = LandmarkFolder(str(root), "train", 20, use_keypoints=True)
+    for number, path in enumerate(dataset.paths):
+        expected = np.array(POINTS[path.relative_to(root).as_posix()]) * [20 / 40, 20 / 48]
+        np.testing.assert_allclose(dataset[number]["keypts"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["COCO", "imglab"])
+def test_files_may_be_named_from_the_image_folder_or_from_the_list(tmp_path, kind):
+    write_images(tmp_path / "images")
+    for prefix, separator in (("", "/"), ("images/", "/"), ("images/", "\\")):
+        renamed = {f"{prefix}{name}".replace("/", separator): of for name, of in POINTS.items()}
+        path = WRITERS[kind](tmp_path, renamed)
+        found = read_annotations([path], tmp_path, [], [])
+        assert landmarks(found) == POINTS
+
+
+# ---- which files count
+
+
+def test_a_csv_in_the_root_goes_before_all_else(root):
+    for write in WRITERS.values():
+        write(root)
+    assert find_annotations(root, ["a.pts"]) == [root / "landmarks.csv"]
+
+
+def test_of_several_kinds_one_must_be_named(root):
+    paths = {"keypoints.json": write_coco(root), "shoes.xml": write_imglab(root)}
+    with pytest.raises(UserError, match="keypoints.json, shoes.xml; name one in dataset.args"):
+        find_annotations(root, [])
+    for name, path in paths.items():
+        assert find_annotations(root, [], name) == [path]
+    assert find_annotations(root, ["a.pts"], "*.pts") == [root / "*.pts"]
+    assert find_annotations(root, ["a.pts"], "none") == []
+
+
+@pytest.mark.parametrize("name, words", [
+    ("absent.json", "annotation = 'absent.json': no such file in"),
+    ("a.jpg", "annotation = 'a.jpg': expected one of .csv .json .xml"),
+])
+def test_a_named_file_that_will_not_do(root, name, words):
+    with pytest.raises(UserError, match=words):
+        find_annotations(root, [], name)
+
+
+def test_other_json_and_xml_files_are_passed_over(root):
+    (root / "settings.json").write_text('{"colour": 3}')
+    (root / "page.xml").write_text("<html/>")
+    assert find_annotations(root, []) == []
+
+
+@pytest.mark.parametrize("name, split", [
+    ("person_keypoints_train2017.json", "train"), ("val.json", "val"), ("valid_1.xml", "val"),
+    ("labels_ibug_300W_test.xml", "test"), ("testing.csv", "test"), ("contrast.json", None),
+    ("train_and_test.json", None), ("training/labels.json", "train"), ("train/test.xml", "test"),
+])
+def test_which_split_a_file_is_of(name, split):
+    assert split_of_file(name) == split
+
+
+def test_several_files_say_which_split_is_whose(root):
+    first, second = {k: POINTS[k] for k in list(POINTS)[:2]}, {k: POINTS[k] for k in ["deep/c.jpg"]}
+    write_coco(root, first, "train2017.json")
+    write_coco(root, second, "test2017.json")
+    found = read(root)
+    assert {name: entry.split for name, entry in found.table.items()} == {
+        "a.jpg": "train", "deep/b.jpg": "train", "deep/c.jpg": "test"}
+    single = read(root, root / "train2017.json")
+    assert {entry.split for entry in single.table.values()} == {None}
+
+
+def test_several_files_must_agree_on_the_landmarks(root):
+    write_coco(root, {"a.jpg": POINTS["a.jpg"]}, "train.json")
+    categories = [{"id": 1, "name": "shoe", "keypoints": ["toe", "heel", "tip"]}]
+    write_coco(root, {"deep/b.jpg": POINTS["deep/b.jpg"]}, "test.json", categories=categories)
+    assert faults(root) == [
+        f"{root / 'train.json'}: landmarks 3 (heel, toe, tip), expected 3 (toe, heel, tip)"]
+
+
+# ---- COCO
+
+
+def test_an_image_that_lacks_a_point_is_kept_without_landmarks_and_counted(root):
+    lists = coco()
+    lists["annotations"][1]["keypoints"][2::3] = [2, 0, 1]
+    (root / "keypoints.json").write_text(json.dumps(lists))
+    found = read(root)
+    assert found.annotated == ["a.jpg", "deep/c.jpg"] and list(found.table) == list(POINTS)
+    assert found.notes == [
+        "1 of 3 listed images lack a landmark, and are left out where landmarks are used"]
+
+
+def test_occluded_points_are_labelled(root):
+    write_coco(root, annotations=[instance(n, 7 + n, of, visibility=1)
+                                  for n, of in enumerate(POINTS.values())])
+    assert landmarks(read(root)) == POINTS
+
+
+def test_the_largest_instance_counts_and_crowds_do_not(root):
+    others = [instance(20, 7, [[9, 9]] * 3, area=50), instance(21, 8, [[9, 9]] * 3, area=900),
+              {**instance(22, 9, [[9, 9]] * 3, area=900), "iscrowd": 1},
+              instance(23, 9, [[9, 9]] * 3, area=900, visibility=0)]
+    write_coco(root, annotations=coco()["annotations"] + others)
+    found = read(root)
+    assert landmarks(found) == {**POINTS, "deep/b.jpg": [[9, 9]] * 3}
+    assert found.notes == ["2 images show several instances: the largest is taken"]
+
+
+def test_without_an_area_the_box_and_then_the_points_say_what_is_larger(root):
+    small, large = [[1, 1], [2, 2], [3, 3]], [[0, 0], [30, 30], [5, 5]]
+    for first, second in (({"bbox": [0, 0, 3, 3]}, {"bbox": [0, 0, 30, 2]}), ({}, {})):
+        both = [{**instance(1, 7, small), **first}, {**instance(2, 7, large), **second}]
+        for one in both:
+            del one["area"]
+        write_coco(root, {"a.jpg": small}, annotations=both)
+        assert landmarks(read(root)) == {"a.jpg": large}
+
+
+def test_an_image_of_another_size_than_annotated_is_told(root):
+    images = [{**image, "width": 80} for image in coco()["images"]]
+    write_coco(root, images=images)
+    dataset = LandmarkFolder(str(root), "train", 20, use_keypoints=True)
+    with pytest.raises(UserError, match=f"{dataset.paths[0]}: is 40 x 48 pixels, but its land"):
+        dataset[0]
+
+
+def test_no_image_with_all_landmarks(root):
+    write_coco(root, annotations=[
+        {**one, "keypoints": [1, 1, 2, 0, 0, 0, *one["keypoints"][6:]]}
+        for one in coco()["annotations"]])
+    assert faults(root) == [
+        f"{root / 'keypoints.json'}: no image has all landmarks: 'toe' is labelled in 0 of 3"]
+
+
+@pytest.mark.parametrize("lists, words", [
+    ("", "cannot read this COCO file (Expecting value"),
+    ('{"images": [', "cannot read this COCO file"),
+    ("[" * 100000, "cannot read this COCO file"),
+    ('{"images": []}', "expected COCO's keypoints (KeyError: 'annotations')"),
+    ("[1]", "expected COCO's keypoints (TypeError"),
+    (coco(images=[]), "lists no images"),
+    (coco(images=[{"id": 7}]), "image 7: expected file name, size and keypoints ('file_name')"),
+    (coco(categories=[]), "expected one category with keypoints, found []"),
+    (coco(categories=[{"id": 1, "name": "shoe"}]), "expected COCO's keypoints (KeyError"),
+    (coco(annotations=[instance(3, 7, [[1, 2]])]), "annotation 3 has 3 values, expected 9"),
+    (coco({"a.jpg": [[1, 2], [float("nan"), 3], [5, 6]]}), "image 7: expected finite coordinates"),
+    (coco({"a.jpg": [["x", 2], [3, 3], [5, 6]]}), "image 7: expected file name, size and keyp"),
+    (coco(images=[{"id": n, "file_name": "a.jpg"} for n in (7, 8)]), "image 8: a.jpg is listed tw"),
+])
+def test_a_faulty_coco_file(root, lists, words):
+    path = root / "keypoints.json"
+    path.write_text(lists if isinstance(lists, str) else json.dumps(lists))
+    first, *_ = faults(root, path)
+    assert first.startswith(str(path)) and words in first
+
+
+# ---- imglab
+
+
+def test_the_largest_box_counts_and_ignored_ones_do_not(root):
+    path = write_imglab(root)
+    tree = ElementTree.parse(path)
+    first, second, third = tree.findall("images/image")
+    add_box(first, [[9, 9]] * 3, side=9)
+    add_box(second, [[9, 9]] * 3, side=90)
+    add_box(third, [[9, 9]] * 3, side=90, ignore="1")
+    tree.write(path)
+    found = read(root)
+    assert landmarks(found) == {**POINTS, "deep/b.jpg": [[9, 9]] * 3}
+    assert found.notes == ["2 images have several boxes: the largest is taken"]
+
+
+def test_parts_are_ordered_by_name_numbers_as_numbers(root):
+    names = ["10", "9", "tip"]
+    text = "".join(f'<part name="{name}" x="{n}" y="0"/>' for n, name in enumerate(names))
+    (root / "a.xml").write_text('<dataset><images><image file="a.jpg"><box width="1" height="1">'
+                                f"{text}</box></image></images></dataset>")
+    found = read(root)
+    assert found.names == ["9", "10", "tip"]
+    assert landmarks(found) == {"a.jpg": [[1, 0], [0, 0], [2, 0]]}
+
+
+def test_a_file_with_entities_is_refused_before_they_grow(root):
+    entities = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    path = root / "a.xml"
+    path.write_text(f'<!DOCTYPE lolz [<!ENTITY l0 "lol">{entities}]><dataset>&l9;</dataset>')
+    assert faults(root, path) == [
+        f"{path}: cannot read this XML (it has a document type, which imglab does not write)"]
+
+
+@pytest.mark.parametrize("old, new, words", [
+    ("</images>", "", "cannot read this XML (mismatched tag"),
+    ("<images>", "<pictures>", "cannot read this XML"),
+    ('file="a.jpg"', "", "image 1: expected a file name"),
+    ('x="10"', 'x="ten"', "image 1: expected boxes and parts with numbers"),
+    ('x="10"', 'x="inf"', "image 1: expected finite coordinates"),
+    ('x="10"', "", "image 1: expected boxes and parts with numbers"),
+    ('width="30"', "", "image 1: expected boxes and parts with numbers"),
+    ('name="00"', "", "expected imglab's images with boxes, and parts with names"),
+    ('"deep/b.jpg"', '"a.jpg"', "image 2: a.jpg is listed twice"),
+    ("part", "point", "expected imglab's images with boxes, and parts"),
+])
+def test_a_faulty_xml_file(root, old, new, words):
+    path = write_imglab(root)
+    count = -1 if old == "part" else 1
+    path.write_text(path.read_text().replace(old, new, count))
+    first, *_ = faults(root, path)
+    assert first.startswith(str(path)) and words in first
+
+
+# ---- .pts
+
+
+def test_images_without_a_file_of_points_are_not_listed(root):
+    write_pts(root, {"a.jpg": POINTS["a.jpg"]})
+    assert landmarks(read(root)) == {"a.jpg": POINTS["a.jpg"]}
+
+
+@pytest.mark.parametrize("text, words", [
+    ("", "0 values between braces, expected finite x and y of the points"),
+    ("{\n1 2\n3\n}", "3 values between braces"),
+    ("{\n1 2\n3 nan\n}", "4 values between braces, expected finite"),
+    ("{\n1 two\n}", "expected numbers between braces"),
+    ("{\n1 2\n}", "1 landmarks, expected 3"),
+    (b"\xff\xfe{", "expected text in UTF-8"),
+])
+def test_a_faulty_pts_file(root, text, words):
+    write_pts(root)
+    path = root / "deep" / "b.pts"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    (fault,) = faults(root)
+    assert fault.startswith(str(path)) and words in fault
+
+
+# ---- csv
+
+
+@pytest.mark.parametrize("header, words", [
+    ("file;x0;y0", "expected a header that begins with 'file'; its columns are parted by ';'"),
+    ("file\tx0\ty0", "its columns are parted by '\\t', expected ','"),
+    ("file,x0,x1,y0,y1", "column 'x1' where y is expected: x and y of each landmark in turn"),
+    ("file,heel_y,heel_x", "column 'heel_y' where x is expected"),
+    ("file,split,y_heel,x_heel", "column 'y_heel' where x is expected"),
+])
+def test_a_header_that_means_something_else(root, header, words):
+    (root / "landmarks.csv").write_text(f"{header}\na.jpg,1,2,3,4\n")
+    assert words in faults(root)[0]
+
+
+@pytest.mark.parametrize("header", ["file,1,2", "file,lynx,fox", "file,X1,Y1", "file,x,y",
+                                    "file,left eye x,left eye y", "file,a,b"])
+def test_a_header_may_have_names_of_any_kind(root, header):
+    (root / "landmarks.csv").write_text(f"{header}\na.jpg,1,2\n")
+    assert landmarks(read(root)) == {"a.jpg": [[1, 2]]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_an_encoding_that_is_not_utf_8(root, encoding):
+    (root / "landmarks.csv").write_bytes("file,x,y\nträger.jpg,1,2\n".encode(encoding))
+    assert "expected text in UTF-8" in faults(root)[0]
+
+
+def test_names_may_come_from_windows_and_rows_may_be_blank(root):
+    (root / "landmarks.csv").write_bytes(b"file,x,y\r\ndeep\\b.jpg,1,2\r\n,,\r\n")
+    assert landmarks(read(root)) == {"deep/b.jpg": [[1, 2]]}
+
+
+def test_all_faults_of_a_list_are_collected_and_the_first_one_told(root):
+    rows = ["a.jpg,1,2", "a.jpg,1,2", "deep/b.jpg,nan,2", "deep/c.jpg,1", "d.jpg,1,two"]
+    (root / "landmarks.csv").write_text("\n".join(["file,x,y", *rows]))
+    found = faults(root)
+    assert [text.partition(": ")[0].rpartition(" ")[2] for text in found] == list("3456")
+    with pytest.raises(UserError) as error:
+        LandmarkFolder(str(root), "train", 20)
+    assert str(error.value) == f"{found[0]} (3 more: misc/check_data.py lists all)"
+
+
+# ---- which images are for the test
+
+
+def test_a_split_that_no_annotated_image_is_of_says_what_to_annotate(tmp_path):
+    write_images(tmp_path, [f"{n}.jpg" for n in range(30)])
+    test = [path.name for path in LandmarkFolder(str(tmp_path), "test", 20).paths]
+    write_csv(tmp_path, {f"{n}.jpg": [[1, 2]] * 3 for n in range(30) if f"{n}.jpg" not in test})
+    with pytest.raises(EmptySplit, match=f"split 'test'; annotate one .* such as {test[0]}"):
+        LandmarkFolder(str(tmp_path), "test", 20, use_keypoints=True)
+
+
+# ---- mutated files: an error, or something sound, and never anything else
+
+
+def mutated(data, seed):
+    """Return bytes with some of them changed, cut out or put in."""
+    chance, data = random.Random(seed), bytearray(data)
+    for _ in range(chance.choice([1, 2, 8])):
+        place = chance.randrange(len(data) + 1)
+        kind = chance.randrange(4)
+        if kind == 0:
+            data[place:place + 1] = bytes([chance.randrange(256)])
+        elif kind == 1:
+            del data[place:place + chance.randrange(1, 9)]
+        elif kind == 2:
+            data[place:place] = chance.choice([b"1e999", b"-", b'"', b"<", b"\0", b"nan", b"{}"])
+        else:
+            del data[place:]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("part", range(5))
+def test_a_mutated_file_is_read_or_told(root, kind, part):
+    path = WRITERS[kind](root)
+    file = root / "a.pts" if kind == "pts" else path
+    whole = file.read_bytes()
+    for seed in range(40 * part, 40 * part + 40):
+        file.write_bytes(mutated(whole, seed))
+        found = read(root, path)
+        assert all(text.startswith(str(root)) and "\n" not in text for text in found.faults), seed
+        for name in found.annotated:
+            entry = found.table[name]
+            assert entry.landmarks.shape == (len(found.names), 2) and len(found.names), seed
+            assert np.isfinite(entry.landmarks).all(), seed
