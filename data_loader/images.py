@@ -87,8 +87,9 @@ def _as_seen(image):
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB")
+    seen = Image.new("RGB", image.size, "white")
+    seen.paste(image, mask=image)
+    return seen
 
 
 def _orientation(image):
