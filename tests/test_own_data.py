@@ -2,30 +2,25 @@
 
 import json
 import re
-import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.data_helpers.documents import PLACEHOLDER, commands
 from tests.data_helpers.landmark_lists import WRITERS, write_images
 from tests.data_helpers.tiny_runs import ROOT, write_image, write_landmark_folder
 from utils.checkpoint import read_checkpoint
 
 PAGE = ROOT / "docs" / "own_data.md"
 SMALL = ("--set", "dataset.args.imwidth=60", "--set", "dataset.args.crop=10")
-
-
-def commands():
-    """Return the commands of the page, as lists of words."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    return [shlex.split(line) for kind, block in blocks if not kind for line in block.splitlines()]
+COMMANDS = [command.words for command in commands() if command.page == PAGE]
 
 
 def newest(pattern):
     """Return the checkpoint of a run whose name and time the page leaves open."""
-    (path,) = Path.cwd().glob(re.sub(r"epoch\d+", "epoch*", pattern.replace("<time>", "*")))
+    (path,) = Path.cwd().glob(re.sub(r"epoch\d+", "epoch*", pattern.replace(PLACEHOLDER, "*")))
     return path
 
 
@@ -38,7 +33,7 @@ def test_the_commands_of_the_page_work(call_program, tmp_path, monkeypatch):
     WRITERS["csv"](tmp_path / "data" / "own", points)
     mark_splits(tmp_path / "data" / "own" / "landmarks.csv", split)
     programs = []
-    for python, program, *words in commands():
+    for python, program, *words in COMMANDS:
         mini = ["--num_workers", "0"] if program == "misc/check_data.py" else ["--mini_train"]
         words = [newest(word) if word.endswith(".pth") else word for word in words]
         done = call_program(program, *words, *mini, *SMALL)
@@ -57,7 +52,7 @@ def mark_splits(path, split):
 
 
 @pytest.mark.parametrize("word", [
-    word for command in commands() for word in command if word.startswith("configs/")])
+    word for command in COMMANDS for word in command if word.startswith("configs/")])
 def test_the_configs_that_the_page_names_exist(word):
     assert (ROOT / word).is_file()
 

@@ -97,6 +97,7 @@ class Plan:
         side = dataset.imwidth - 2 * dataset.crop
         name = f"{type(dataset).__name__}: images of {dataset.imwidth}x{dataset.imwidth}"
         lines = [f"{name}, cropped to {side}x{side}"]
+        lines += [f"  {remark}" for remark in self.prepared.run.remarks]
         lines += [f"  partial: {note}" for note in self.prepared.run.partial]
         lines += [f"  {split:6} {number:,} images" for split, number in self.num_images.items()]
         if test_set is not None:
