@@ -38,12 +38,16 @@ class KeypointDataset(Dataset):
     def __init__(self, split, imwidth, crop=0, use_keypoints=False, do_augmentations=True):
         if split not in self.splits:
             raise ValueError(f"split = {split!r}, expected one of {', '.join(self.splits)}")
-        if imwidth < 1:
-            raise ValueError(f"imwidth = {imwidth}, expected a positive number of pixels")
-        if not 0 <= 2 * crop < imwidth:
-            raise ValueError(f"crop = {crop}, expected 0 <= crop < imwidth / 2 = {imwidth / 2:g}")
+        check_frame(imwidth, crop)
         self.split, self.imwidth, self.crop = split, imwidth, crop
         self.use_keypoints, self.do_augmentations = use_keypoints, do_augmentations
+
+    @classmethod
+    def window(cls, size, **args):
+        """Return the part of an image of ``size`` (width, height) that items show: (left, top,
+        right, bottom). ``args`` are the constructor's.
+        """
+        return (0, 0, *size)
 
     def load(self, index):
         """Return the image, uint8 array (S, S, 3), and its landmarks, (K, 2) in pixels of that
@@ -119,3 +123,11 @@ class ImageFileDataset(KeypointDataset):
     def load(self, index):
         keypts = self.landmarks[index] if self.use_keypoints else np.empty((0, 2))
         return self.fit(self.open(index), keypts, index)
+
+
+def check_frame(imwidth, crop):
+    """Raise ``ValueError`` unless something is left of S x S pixels after the crop."""
+    if imwidth < 1:
+        raise ValueError(f"imwidth = {imwidth}, expected a positive number of pixels")
+    if not 0 <= 2 * crop < imwidth:
+        raise ValueError(f"crop = {crop}, expected 0 <= crop < imwidth / 2 = {imwidth / 2:g}")

@@ -12,7 +12,7 @@ NUM_IMAGES = 202599
 NUM_MAFL = {"training": 19000, "testing": 1000}
 TRAIN_PARTITION, TEST_PARTITION = 0, 2
 IMAGE_SIZE = (178, 218)
-FIRST_ROW, SIDE = 30, 178  # the square that is cut out; it has all columns
+SQUARE = (0, 30, 178, 208)  # what is cut out: left, top, right, bottom
 VAL_SPLITS = ("celeba", "mafl")
 
 
@@ -75,8 +75,11 @@ class CelebAFaces(PublishedDataset):
                 f"{self.paths[index]}: {image.width} x {image.height} pixels, "
                 f"expected {IMAGE_SIZE[0]} x {IMAGE_SIZE[1]} as in aligned CelebA"
             )
-        square = image.crop((0, FIRST_ROW, SIDE, FIRST_ROW + SIDE))
-        return super().fit(square, keypts - np.array([0, FIRST_ROW]), index)
+        return super().fit(image.crop(SQUARE), keypts - np.array(SQUARE[:2]), index)
+
+    @classmethod
+    def window(cls, size, **args):
+        return SQUARE if tuple(size) == IMAGE_SIZE else super().window(size)
 
     def _read_partition(self):
         """Return names, list of N, and partitions, (N,)."""

@@ -37,6 +37,14 @@ def load_for_evaluation(config, path, dataset, device):
     Raises ``UserError`` if they differ in kind.
     """
     state = read_checkpoint(path)["state_dict"]
+    return network_with_weights(config, state, path, dataset.num_landmarks).to(device).eval()
+
+
+def network_with_weights(config, state, path, num_landmarks=None):
+    """Return the network of a config with the weights of ``state``, which was read from ``path``.
+
+    num_landmarks: of a landmark model; None: as many as the weights are for.
+    """
     with blamed_on(path):
         backbone, regressor = backbone_state(state), regressor_state(state)
     is_landmark = regressor is not None
@@ -46,14 +54,16 @@ def load_for_evaluation(config, path, dataset, device):
             f"{path}: holds {kinds[is_landmark]}, "
             f"but {config.path} describes {kinds[not is_landmark]}"
         )
-    if is_landmark:
-        model = assembly.build_landmark_model(config.experiment, dataset.num_landmarks)
-        load_weights(model[0].wrapped_module, backbone, path)
-        load_weights(model[-1], regressor, path)
-    else:
+    if not is_landmark:
         model = assembly.build_backbone(config.experiment)
         load_weights(model, backbone, path)
-    return model.to(device).eval()
+        return model
+    if num_landmarks is None:
+        num_landmarks = regressor["reg_conv.weight"].shape[:1].numel() // 2  # an x and a y of each
+    model = assembly.build_landmark_model(config.experiment, num_landmarks)
+    load_weights(model[0].wrapped_module, backbone, path)
+    load_weights(model[-1], regressor, path)
+    return model
 
 
 def evaluate(model, experiment, dataset, device, limits=NO_LIMITS, watch=None):

@@ -1,11 +1,12 @@
 """Take the weights, and nothing else, out of checkpoints of the original code or of strangers."""
 
 import re
+from itertools import count
 
 import torch
 
 from utils.errors import UserError
-from utils.inert_pickle import UnreadablePickle
+from utils.inert_pickle import Foreign, UnreadablePickle
 from utils.torch_file import StridedView, open_torch_file
 
 # Whose objects published checkpoints hold beside tensors, and the like of it. None of them is
@@ -27,6 +28,7 @@ FOREIGN_NAMES = {
 }
 PLAIN_TYPES = (str, int, float, bool)
 MAX_REASON_LENGTH = 200
+MAX_CONFIG_VALUES = 10_000  # a small file may hold one list a million times
 
 BACKBONE_PREFIX = "0.wrapped_module."
 REGRESSOR_KEYS = {"inner_conv.weight", "reg_conv.weight"}
@@ -34,7 +36,8 @@ UNUSED_KEY = re.compile(r"[12]\.(descriptors|linear\.\d+\.weight)")
 
 
 def read_foreign_checkpoint(path):
-    """Return {"state_dict": name -> CPU tensor, "epoch": int or None, "arch": str or None, ...}.
+    """Return {"state_dict": name -> CPU tensor, "epoch": int or None, "arch": str or None,
+    "config": dict or None, ...}.
 
     The dots are the checkpoint's other entries that are plain values. Nothing in the file is run,
     and the tensors take no more memory than it has bytes, whatever it claims. Raises UserError if
@@ -66,7 +69,32 @@ def _plain_contents(contents, read_storage):
     return {**plain,
             "epoch": epoch if type(epoch) is int else None,
             "arch": arch if type(arch) is str else None,
+            "config": _plain_config(contents.get("config")),
             "state_dict": _build_tensors(contents["state_dict"], read_storage)}
+
+
+def _plain_config(config):
+    """Return a config as JSON holds it, a dictionary or the original's object around one; None
+    where there is no such thing.
+    """
+    if type(config) is Foreign:
+        config = config.attributes.get("_config")
+    try:
+        return _plain_copy(config, count()) if type(config) is dict else None
+    except (UnreadablePickle, RecursionError):
+        return None
+
+
+def _plain_copy(value, counter):
+    if next(counter) > MAX_CONFIG_VALUES:
+        raise UnreadablePickle("a config of too many values")
+    if type(value) is list:
+        return [_plain_copy(item, counter) for item in value]
+    if type(value) is dict and all(type(key) is str for key in value):
+        return {key: _plain_copy(item, counter) for key, item in value.items()}
+    if value is None or type(value) in PLAIN_TYPES:
+        return value
+    raise UnreadablePickle("a config with values that JSON has not")
 
 
 def _build_tensors(views, read_storage):

@@ -7,7 +7,7 @@ foreign class by name, and a key of a million nested tuples, hashed recursively,
 """
 
 import pickletools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE",
             "BINBYTES", "SHORT_BINBYTES"}
@@ -29,9 +29,12 @@ class Global:
 
 @dataclass(frozen=True)
 class Foreign:
-    """Stands for an object that was not built; its class's name is all that is known."""
+    """Stands for an object that was not built: its class's name, and the attributes it was to have,
+    where the pickle sets any.
+    """
 
     name: str
+    attributes: dict = field(default_factory=dict, compare=False)
 
 
 def read_pickle(file, constructors, is_harmless, persistent_load=None):
@@ -169,10 +172,12 @@ class _Machine:
     op_newobj = op_reduce
 
     def op_build(self, _):
-        """Drop the attributes of a ``Foreign``, or of a dictionary that was an OrderedDict."""
-        self.stack.pop()
-        if type(self.stack[-1]) not in (Foreign, dict):
+        """Note the attributes of a ``Foreign``; drop those of what was an OrderedDict."""
+        attributes, target = self.stack.pop(), self.stack[-1]
+        if type(target) not in (Foreign, dict):
             raise UnreadablePickle("it sets attributes of what has none")
+        if type(target) is Foreign and type(attributes) is dict:
+            target.attributes.update(attributes)
 
     def op_binpersid(self, _):
         if self.persistent_load is None:

@@ -91,10 +91,28 @@ class FoundCheckpoint:
 
 def newest_checkpoint(save_dir, run_name):
     """Return the last checkpoint of the newest run of a name that has any, or None."""
+    return _last((Path(save_dir) / "models" / run_name).glob("*/*.pth"))
+
+
+def checkpoint_of_run(folder):
+    """Return the path of what a run's folder has to offer: model_best.pth, else its last
+    checkpoint.
+    """
+    best = Path(folder) / "model_best.pth"
+    if best.is_file():
+        return best
+    last = _last(Path(folder).glob("*.pth"))
+    if last is None:
+        raise UserError(
+            f"{folder}: holds neither model_best.pth nor checkpoint-epochN.pth; expected a "
+            "checkpoint, or the folder of a run that has one"
+        )
+    return last.path
+
+
+def _last(paths):
     found = [
-        FoundCheckpoint(path, *parse_name(path.name))
-        for path in (Path(save_dir) / "models" / run_name).glob("*/*.pth")
-        if parse_name(path.name)
+        FoundCheckpoint(path, *parse_name(path.name)) for path in paths if parse_name(path.name)
     ]
     return max(found, key=lambda c: (c.path.parent.name, c.epoch, c.step), default=None)
 

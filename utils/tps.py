@@ -37,12 +37,15 @@ class WarpParameters:
 
 def lattice(H, W, device=None):
     """Return the normalised centres of all pixels, (H * W, 2), row by row, x running fastest."""
-    y, x = torch.meshgrid(
-        torch.linspace(-1, 1, H, device=device),
-        torch.linspace(-1, 1, W, device=device),
-        indexing="ij",
-    )
+    y, x = torch.meshgrid(*(_centres(n, device) for n in (H, W)), indexing="ij")
     return torch.stack([x, y], dim=-1).reshape(-1, 2)
+
+
+def _centres(n, device):
+    if torch.compiler.is_exporting():  # torch.export would fix the number of steps of linspace
+        steps = torch.arange(n, dtype=torch.float32, device=device)
+        return steps / steps[-1] * 2 - 1
+    return torch.linspace(-1, 1, n, device=device)
 
 
 def frame_size(H, W, device=None):

@@ -35,10 +35,11 @@ def published_state_dict(model, seed=0):
 
 
 def save_published(path, state_dict, zip_format=False, epoch=100, arch="SmallNet",
-                   plain_config=False):
+                   plain_config=False, config=None):
     """Write a checkpoint like the original's: CUDA storages, an optimiser, foreign objects."""
+    config = config or {"arch": {"type": arch, "args": {"num_output_channels": 64}}}
     with _foreign_modules() as config_parser:
-        config = {"arch": {"type": arch}} if plain_config else _foreign_config(config_parser, arch)
+        config = config if plain_config else _foreign_config(config_parser, config)
         contents = {
             "arch": arch, "epoch": epoch, "state_dict": state_dict, "monitor_best": float("inf"),
             "optimizer": _optimizer_state(), "config": config,
@@ -53,10 +54,10 @@ def save_as_cuda(contents, path, zip_format=False, pickle_protocol=2):
                    _use_new_zipfile_serialization=zip_format)
 
 
-def _foreign_config(config_parser, arch):
+def _foreign_config(config_parser, content):
     config = config_parser()
     config.args = argparse.Namespace(config="configs/celeba/x.json", device="0", resume=None)
-    config._config = OrderedDict(arch=OrderedDict(type=arch, args={"num_output_channels": 64}))
+    config._config = json.loads(json.dumps(content), object_pairs_hook=OrderedDict)
     config._save_dir = PosixPath("data/saved/models/celeba-x/2019-08-02_06-19-59")
     config.resume = None
     config.log_levels = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
