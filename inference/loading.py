@@ -1,0 +1,67 @@
+"""From a checkpoint, or the folder of a run, to a ``Model``."""
+
+from functools import partial
+from pathlib import Path
+
+from data_loader import DATASETS
+from inference.model import Model
+from inference.view import Viewer
+from trainer.results import network_with_weights
+from utils.build import call, check_arguments, look_up
+from utils.checkpoint import read_checkpoint
+from utils.config import check_config, names_config, read_config
+from utils.errors import UserError, blamed_on
+from utils.run import checkpoint_of_run
+
+
+def load(path, device="cpu", config=None, whole=False):
+    """Return the ``Model`` in a checkpoint, of this project or a published one.
+
+    path: the checkpoint, or the folder of a run: then its model_best.pth, or its last checkpoint.
+    config: path of the config to go by; None: the one that the checkpoint holds, or config.json
+    beside it.
+    whole: show whole images to the network, without the crop that it was trained with; at the
+    borders it is then on its own.
+
+    Raises ``UserError``.
+    """
+    network, config, _ = read_network(path, config)
+    viewer = build_viewer(config, whole)
+    if config.experiment.is_landmark:
+        return Model(network[0], viewer, network[1:], device)
+    return Model(network, viewer, device=device)
+
+
+def read_network(path, config=None):
+    """Return a checkpoint's network in eval mode, its ``Config`` and the checkpoint's path."""
+    path = checkpoint_of_run(path) if Path(path).is_dir() else Path(path)
+    checkpoint = read_checkpoint(path)
+    config = _config_of(checkpoint, path, config)
+    network = names_config(network_with_weights)(config, checkpoint["state_dict"], path)
+    return network.eval(), config, path
+
+
+def _config_of(checkpoint, path, config):
+    if config is not None:
+        return read_config(config)
+    own, beside = checkpoint.get("config"), path.with_name("config.json")
+    if own is not None:
+        with blamed_on(f"{path}: its config"):
+            return check_config(path, own)
+    if beside.is_file():
+        return read_config(beside)
+    raise UserError(
+        f"{path}: holds no config, and there is no config.json beside it; name the config that it "
+        "was trained with"
+    )
+
+
+@names_config
+def build_viewer(config, whole=False):
+    """Return what shows images to the network of a config as its data set did."""
+    dataset = config.experiment.dataset
+    kind = look_up(dataset["type"], DATASETS, "dataset.type")
+    args = dataset["args"]
+    check_arguments(kind, args, "dataset.args", runtime=("split",))
+    frame = {"imwidth": args["imwidth"], "crop": 0 if whole else args.get("crop", 0)}
+    return call(Viewer, frame, "dataset.args", window=partial(kind.window, **args))

@@ -1,0 +1,171 @@
+"""A trained network as an object that takes images."""
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from data_loader.augmentation import normalise
+from data_loader.loaders import MAX_WORKERS
+from inference.images import as_rgb
+from inference.matching import PROTOCOLS, match_maps
+from inference.view import Seen, View
+from model.loss import cell_stride
+from utils.build import look_up
+from utils.errors import UserError, blamed_on, one_line
+from utils.tps import to_pixels
+
+BATCH_SIZE = 32
+ONE_IMAGE = (str, os.PathLike, Image.Image, np.ndarray, torch.Tensor, Seen)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """The descriptors of one image, (C, h, w), and the ``View`` that says where they lie."""
+
+    descriptors: torch.Tensor
+    view: View
+
+    @property
+    def stride(self):
+        """How many pixels of the network's input a cell stands for."""
+        with blamed_on("dataset.args"):
+            return cell_stride(self.descriptors.shape[-2:], self.view.input_size)
+
+    def places(self):
+        """Return the cells' places (h, w, 2), (x, y) in pixels of the image."""
+        h, w = self.descriptors.shape[-2:]
+        cells = torch.meshgrid(torch.arange(w), torch.arange(h), indexing="xy")
+        return self.view.to_image(self.stride * torch.stack(cells, dim=-1).float())
+
+
+class Model:
+    """A network with trained weights.
+
+    A method takes one image or several (a sequence, or an array or tensor of four dimensions) of
+    any sizes and kinds (``inference.images.as_rgb`` lists them), and returns one result or as many.
+    Points are (x, y) in pixels of the image as given, an EXIF orientation applied; how they relate
+    to what the network sees, is told in ``inference.view``.
+
+    backbone: module, images to descriptors; head: module, descriptors to landmarks (B, K, 2),
+    normalised, or None; viewer: ``inference.view.Viewer``.
+    """
+
+    def __init__(self, backbone, viewer, head=None, device="cpu"):
+        self.device, self.viewer = torch.device(device), viewer
+        self.backbone = backbone.to(self.device).eval()
+        self.head = None if head is None else head.to(self.device).eval()
+
+    @property
+    def has_landmarks(self):
+        """Whether ``landmarks`` can be asked for."""
+        return self.head is not None
+
+    def see(self, image):
+        """Return what the network sees of one image; it can stand for the image from then on."""
+        return image if isinstance(image, Seen) else self.viewer(as_rgb(image))
+
+    @torch.no_grad()
+    def embed(self, images, batch_size=BATCH_SIZE):
+        """Return an ``Embedding``, or a list of them."""
+        embeddings = [
+            Embedding(descriptors, view)
+            for inputs, views in self._batches(images, batch_size)
+            for descriptors, view in zip(self.backbone(inputs).contiguous(), views)
+        ]
+        return embeddings[0] if is_one_image(images) else embeddings
+
+    @torch.no_grad()
+    def match(self, a, b, points, protocol="cosine", batch_size=BATCH_SIZE):
+        """Find points (K, 2) of image ``a`` in image ``b``: returns points (K, 2) and scores (K,).
+
+        Several images ``b`` give (N, K, 2) and (N, K). Both may be what ``embed`` returned.
+
+        protocol: "cosine", descriptors interpolated to every pixel that the network sees, scores
+        are cosines; "published", the cells as they are, scores are dot products. A point in the
+        border that is cut off is answered as the nearest one inside.
+        """
+        look_up(protocol, PROTOCOLS, "protocol")
+        points = as_points(points).to(self.device)
+        source, *targets = self._embeddings([a]) + self._embeddings(b, batch_size)
+        found = [
+            self._match(source, targets[first : first + batch_size], points, protocol)
+            for first in range(0, len(targets), batch_size)
+        ]
+        if not found:
+            return torch.empty(0, len(points), 2), torch.empty(0, len(points))
+        matched, scores = (torch.cat(parts) for parts in zip(*found))
+        one = is_one_image(b) or isinstance(b, Embedding)
+        return (matched[0], scores[0]) if one else (matched, scores)
+
+    @torch.no_grad()
+    def landmarks(self, images, batch_size=BATCH_SIZE):
+        """Return the landmarks (K, 2) of an image, or (N, K, 2)."""
+        if self.head is None:
+            raise UserError("landmarks: this is an embedding; expected a landmark model")
+        found = [
+            view.landmarks_to_image(points)
+            for inputs, views in self._batches(images, batch_size)
+            for points, view in zip(self._input_landmarks(inputs), views)
+        ]
+        if not found:
+            raise UserError("landmarks: expected at least one image")
+        return found[0] if is_one_image(images) else torch.stack(found)
+
+    def _input_landmarks(self, inputs):
+        return to_pixels(self.head(self.backbone(inputs)), *inputs.shape[-2:]).cpu()
+
+    def _embeddings(self, images, batch_size=BATCH_SIZE):
+        """Return a list; what is an ``Embedding`` already stays."""
+        if isinstance(images, Embedding):
+            return [images]
+        listed = [images] if is_one_image(images) else list(images)
+        news = iter(self.embed([i for i in listed if not isinstance(i, Embedding)], batch_size))
+        return [i if isinstance(i, Embedding) else next(news) for i in listed]
+
+    def _match(self, source, targets, points, protocol):
+        maps = torch.stack([target.descriptors for target in targets])
+        places, scores = match_maps(
+            source.descriptors[None],
+            maps,
+            source.view.to_input(points),
+            source.stride,
+            source.view.input_size,
+            protocol,
+        )
+        matched = [target.view.to_image(p) for target, p in zip(targets, places.cpu())]
+        return torch.stack(matched), scores.cpu()
+
+    def _batches(self, images, batch_size):
+        """Yield the network's inputs, (B, 3, H, W), and their views; threads read the images."""
+        listed = [images] if is_one_image(images) else list(images)
+        with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count())) as pool:
+            for first in range(0, len(listed), batch_size):
+                seen = list(pool.map(self.see, listed[first : first + batch_size]))
+                pixels = torch.stack([s.pixels for s in seen]).to(self.device)
+                inputs = normalise(pixels).contiguous(memory_format=torch.channels_last)
+                yield inputs, [s.view for s in seen]
+
+
+def is_one_image(images):
+    """Whether this is one image, and not several."""
+    if getattr(images, "ndim", 3) == 4:
+        return False
+    return isinstance(images, ONE_IMAGE) or not isinstance(images, Iterable)
+
+
+def as_points(points):
+    """Return points as a float32 tensor (K, 2); raises ``UserError`` for anything else."""
+    try:
+        points = torch.as_tensor(points, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"points: expected numbers, (K, 2) ({one_line(error)})") from error
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise UserError(f"points of shape {tuple(points.shape)}, expected (K, 2)")
+    if not points.isfinite().all():
+        raise UserError("points: expected finite numbers")
+    return points
