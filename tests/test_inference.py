@@ -351,7 +351,8 @@ def test_a_trained_run(trained_embedding):
     assert not model.has_landmarks and (model.viewer.imwidth, model.viewer.crop) == (32, 4)
     whole = inference.load(trained_embedding.checkpoint(2), whole=True)
     assert whole.embed(ramp(9, 9)).descriptors.shape == (8, 16, 16)
-    assert inference.load(trained_embedding.folder, config=trained_embedding.config).viewer.crop == 4
+    named = inference.load(trained_embedding.folder, config=trained_embedding.config)
+    assert named.viewer.crop == 4
 
 
 def published(folder, **options):

@@ -1,6 +1,7 @@
 """Pictures of what a trained model finds: matches, colours of the embedding, landmarks."""
 
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
@@ -10,18 +11,32 @@ ROW_INCHES = 1.5
 MATCH_COLUMNS = 4  # pairs in a row
 
 
+class PrincipalColours:
+    """The colours of descriptors: the first three principal components of those in maps (B, C, h,
+    w), of any images.
+    """
+
+    def __init__(self, maps):
+        cells = maps.transpose(0, 1).flatten(1).T
+        self.mean = cells.mean(dim=0)
+        _, _, axes = torch.linalg.svd(cells - self.mean, full_matrices=False)
+        self.axes = F.pad(axes[:3], (0, 0, 0, max(0, 3 - len(axes)))).T
+        projected = (cells - self.mean) @ self.axes
+        self.low, high = projected.quantile(0.02, dim=0), projected.quantile(0.98, dim=0)
+        tiny = torch.finfo(high.dtype).tiny
+        self.span = (high - self.low).clamp(min=tiny)  # 0 where all cells are alike
+
+    def __call__(self, maps):
+        """Map descriptors (B, C, h, w) to RGB (B, 3, h, w) in [0, 1]."""
+        projected = (maps.movedim(1, -1) - self.mean) @ self.axes
+        return ((projected - self.low) / self.span).clamp(0, 1).movedim(-1, 1)
+
+
 def pca_colours(maps):
     """Map descriptors (B, C, h, w) to RGB (B, 3, h, w) in [0, 1] by their first three principal
     components, shared by all.
     """
-    cells = maps.transpose(0, 1).flatten(1).T
-    centred = cells - cells.mean(dim=0)
-    _, _, axes = torch.linalg.svd(centred, full_matrices=False)
-    projected = centred @ axes[:3].T
-    low, high = projected.quantile(0.02, dim=0), projected.quantile(0.98, dim=0)
-    span = (high - low).clamp(min=torch.finfo(low.dtype).tiny)  # 0 where all cells are alike
-    colours = ((projected - low) / span).clamp(0, 1)
-    return colours.T.reshape(3, len(maps), *maps.shape[-2:]).transpose(0, 1)
+    return PrincipalColours(maps)(maps)
 
 
 def match_figure(sources, targets, points, matched, truth, titles):
@@ -69,6 +84,24 @@ def landmarks_figure(images, predicted, truth, titles):
         _show(axes, image)
         axes.set_title(title, fontsize=8)
         draw_landmarks(axes, dots, crosses)
+    return figure
+
+
+def embedding_figure(image, colours, places, title):
+    """Draw an image (3, H, W), and beside it colours (3, h, w) where their cells lie: places (h, w,
+    2), in pixels of the image.
+    """
+    figure = Figure(figsize=(2 * ROW_INCHES, ROW_INCHES), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    _show(left, image)
+    left.set_title(title, fontsize=8, loc="left")
+    _show(right, colours)
+    first, last = places[0, 0], places[-1, -1]
+    half = (last - first) / (2 * torch.tensor(colours.shape[:0:-1]) - 2)  # of a cell
+    (x0, y0), (x1, y1) = (first - half).tolist(), (last + half).tolist()
+    right.images[0].set_extent((x0, x1, y1, y0))
+    H, W = image.shape[-2:]
+    right.set(xlim=(-0.5, W - 0.5), ylim=(H - 0.5, -0.5))
     return figure
 
 
