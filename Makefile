@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 .PHONY: demo test ablation benchmark clean
 
-$(INSTALLED): requirements/pip-requirements.txt requirements/dev-requirements.txt
+$(INSTALLED): $(wildcard requirements/*.txt)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet -r requirements/pip-requirements.txt -r requirements/dev-requirements.txt

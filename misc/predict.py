@@ -11,7 +11,6 @@ embedding is drawn, its descriptors as colours, the same colours for all images.
 pixels of the image as a viewer shows it, the centre of its top-left pixel at 0,0.
 """
 
-import argparse
 import csv
 import io
 import sys
@@ -29,7 +28,7 @@ from misc.predicting.photos import PhotoReader, find_images, read_photo  # noqa:
 from misc.predicting.points import read_points  # noqa: E402
 from misc.predicting.tasks import ColourTask, LandmarkTask, MatchTask  # noqa: E402
 from utils.checkpoint import write_atomically  # noqa: E402
-from utils.cli import add_device_option, positive, run  # noqa: E402
+from utils.cli import add_device_option, make_parser, positive, run  # noqa: E402
 from utils.device import select_device  # noqa: E402
 from utils.disk import disk_errors  # noqa: E402
 from utils.errors import UserError  # noqa: E402
@@ -98,9 +97,7 @@ def save_table(path, rows):
 
 
 def parse_args(argv=None):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("model", metavar="MODEL", help="a checkpoint, or the folder of a run")
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="for results")

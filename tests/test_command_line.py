@@ -15,8 +15,10 @@ ARGUMENTS = {  # the least that a program asks for
     "test.py": ["--config", "a.json", "--resume", "a.pth"],
     "test_matching.py": ["--config", "a.json", "--resume", "a.pth"],
     "misc/check_data.py": ["--config", "a.json"],
+    "misc/export.py": ["a.pth", "--format", "torch", "--output", "a.pt2"],
     "misc/fetch_datasets.py": ["--dataset", "celeba"],
     "misc/fetch_models.py": ["--list"],
+    "misc/predict.py": ["a.pth", "photos", "--output", "found"],
     "misc/reproduce.py": ["--table", "all"],
 }
 RUN_CONFIGS = ["train.py", "test.py", "test_matching.py", "misc/demo.py", "misc/ablation.py"]
