@@ -110,7 +110,7 @@ class FolderListing:
                 continue  # told where it is read
         looked_at = "" if step == 1 else f" (of {sum(sizes.values())} looked at)"
         smallest, largest = (choose(sizes, key=_area, default=(0, 0)) for choose in (min, max))
-        cut = sum(n for size, n in sizes.items() if square_window(size, square)[2:] != size)
+        cut = sum(n for size, n in sizes.items() if square_window(size, square) != (0, 0, *size))
         return (
             f"data: sizes{looked_at} {_by(smallest)} to {_by(largest)} pixels; made square "
             f"(square = {square}): {sum(sizes.values()) - cut} resized, {cut} cut to their centre"

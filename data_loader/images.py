@@ -45,7 +45,7 @@ def read_image(path, as_seen=False):
     published data sets.
     """
     with opened(path) as image:
-        return _as_seen(image) if as_seen else image.convert("RGB")
+        return upright_rgb(image) if as_seen else image.convert("RGB")
 
 
 def size_as_seen(path):
@@ -75,13 +75,17 @@ def opened(path):
         raise UserError(f"{path}: cannot read this image ({reason})") from error
 
 
-def _as_seen(image):
+def upright_rgb(image):
+    """Return a PIL image of any mode as RGB, as a viewer shows it; see ``read_image``.
+
+    Raises ``ValueError`` for pixels of 32 bits.
+    """
     image.load()  # first: some formats have their orientation behind the pixels
     turn = ORIENTATIONS.get(_orientation(image))
     if turn is not None:
         image = image.transpose(turn)
     if image.mode.startswith("I"):
-        image = _to_8_bits(image)
+        image = Image.fromarray(to_8_bits(np.asarray(image)))
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers, expected 8 or 16 bits")
     if not image.has_transparency_data:
@@ -101,12 +105,14 @@ def _orientation(image):
     return flag if flag in ORIENTATIONS else 1
 
 
-def _to_8_bits(image):
-    """Return a greyscale picture of 16 bits in 8; Pillow's own conversion would clip it."""
-    values = np.asarray(image)
+def to_8_bits(values):
+    """Reduce greys of 16 bits to uint8; Pillow's own conversion would clip them.
+
+    Raises ``ValueError`` for more bits.
+    """
     if values.min() < 0 or values.max() >= 1 << 16:
         raise ValueError("its pixels have 32 bits, expected 8 or 16")
-    return Image.fromarray((values >> 8).astype(np.uint8))
+    return (values >> 8).astype(np.uint8)
 
 
 def _peculiarities(image, path):

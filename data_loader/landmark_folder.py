@@ -89,12 +89,15 @@ class LandmarkFolder(ImageFileDataset):
             )
         return image
 
+    @classmethod
+    def window(cls, size, square="auto", **args):
+        return square_window(size, square)
+
     def fit(self, image, keypts, index):
         """Bring a PIL image and its landmarks (K, 2) to S x S, as ``square`` says."""
         S = self.imwidth
-        left, top, width, height = square_window(image.size, self.square)
-        window = (left, top, left + width, top + height)
-        scale = np.array([S / width, S / height])
+        left, top, right, bottom = window = square_window(image.size, self.square)
+        scale = np.array([S / (right - left), S / (bottom - top)])
         return image.resize((S, S), Image.BILINEAR, box=window), (keypts - window[:2]) * scale
 
     def describe(self):

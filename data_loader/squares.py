@@ -5,7 +5,7 @@ SQUARES = ("auto", "resize", "crop")
 
 
 def square_window(size, square="auto"):
-    """Return the part of an image that is resized to a square: left, top, width, height.
+    """Return the part of an image that is resized to a square: (left, top, right, bottom).
 
     size: width and height; square: "resize" takes the whole image, its aspect is not kept; "crop"
     the square in its centre; "auto" resizes what is nearly square and crops what is not. It looks
@@ -15,4 +15,5 @@ def square_window(size, square="auto"):
     side = min(size)
     if square == "resize" or square == "auto" and max(size) <= NEAR_SQUARE * side:
         return 0, 0, width, height
-    return (width - side) // 2, (height - side) // 2, side, side
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side

@@ -4,11 +4,10 @@ import os
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
-from utils.errors import UserError, one_line
-
-MAX_16_BIT = (1 << 16) - 1
+from data_loader.images import read_image, to_8_bits, upright_rgb
+from utils.errors import UserError
 
 
 def as_rgb(image):
@@ -22,9 +21,9 @@ def as_rgb(image):
     Raises ``UserError`` for what is no image.
     """
     if isinstance(image, (str, os.PathLike)):
-        return _read(image)
+        return read_image(image, as_seen=True)
     if isinstance(image, Image.Image):
-        return upright_rgb(image)
+        return _from_picture(image)
     if isinstance(image, torch.Tensor):
         return _from_array(_as_array(image))
     if isinstance(image, np.ndarray):
@@ -35,33 +34,11 @@ def as_rgb(image):
     )
 
 
-def upright_rgb(image):
-    """Return a PIL image of any mode as RGB, turned as its EXIF orientation says, over white."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):
-        image = Image.fromarray(_to_8_bits(np.asarray(image)))
-    if image.mode == "F":
-        raise UserError("its pixels are floating-point numbers, expected 8 or 16 bits")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    white = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(white, image).convert("RGB")
-
-
-def _read(path):
+def _from_picture(image):
     try:
-        with Image.open(path) as image:
-            return upright_rgb(image)
-    except Exception as error:  # a damaged file may trip up any decoder, in any way
-        raise UserError(f"{os.fspath(path)}: cannot read this image ({one_line(error)})") from error
-
-
-def _to_8_bits(values):
-    """Reduce 16-bit greys to uint8; Pillow's own conversion would cut them off at 255."""
-    if values.min() < 0 or values.max() > MAX_16_BIT:
-        raise UserError("its pixels have 32 bits, expected 8 or 16")
-    return (values >> 8).astype(np.uint8)
+        return upright_rgb(image)
+    except ValueError as error:
+        raise UserError(f"an image of mode {image.mode}: {error}") from error
 
 
 def _as_array(image):
@@ -85,11 +62,11 @@ def _from_array(array):
     if 0 in array.shape:
         raise UserError(f"an image of shape {array.shape}, expected at least one pixel")
     if array.dtype == np.uint16:
-        array = _to_8_bits(array)
+        array = to_8_bits(array)
     if array.dtype != np.uint8:
         raise UserError(
             f"an image of {array.dtype}, expected uint8 or uint16, or a tensor of uint8 or floats"
         )
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    return upright_rgb(Image.fromarray(np.ascontiguousarray(array)))
+    return _from_picture(Image.fromarray(np.ascontiguousarray(array)))

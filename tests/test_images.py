@@ -177,9 +177,9 @@ def test_a_damaged_exif_does_not_matter(tmp_path):
 
 @pytest.mark.parametrize("size, square, window", [
     ((80, 80), "auto", (0, 0, 80, 80)), ((100, 80), "auto", (0, 0, 100, 80)),
-    ((101, 80), "auto", (10, 0, 80, 80)), ((80, 101), "auto", (0, 10, 80, 80)),
-    ((300, 10), "resize", (0, 0, 300, 10)), ((90, 80), "crop", (5, 0, 80, 80)),
-    ((1, 1), "auto", (0, 0, 1, 1)), ((1, 400), "auto", (0, 199, 1, 1)),
+    ((101, 80), "auto", (10, 0, 90, 80)), ((80, 101), "auto", (0, 10, 80, 90)),
+    ((300, 10), "resize", (0, 0, 300, 10)), ((90, 80), "crop", (5, 0, 85, 80)),
+    ((1, 1), "auto", (0, 0, 1, 1)), ((1, 400), "auto", (0, 199, 1, 200)),
 ])
 def test_the_part_of_an_image_that_is_taken(size, square, window):
     assert square_window(size, square) == window

@@ -1,6 +1,7 @@
 """The Python API: answers in the pixels of the image as given, whatever its size, mode and kind."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from inference.model import as_points
 from inference.view import View, Viewer
 from model.matching import match_landmarks
 from tests.data_helpers.published import published_state_dict, save_published
+from tests.data_helpers.pictures import noise
 from tests.data_helpers.stand_ins import (
     LightFinder,
     RampReader,
@@ -245,6 +247,18 @@ def test_the_network_sees_what_training_showed_it(checkpoints, landmark_folder):
     for path in checkpoints:
         embeddings = inference.load(path).embed(dataset.paths[:5], batch_size=2)
         torch.testing.assert_close(torch.stack([e.descriptors for e in embeddings]), expected)
+
+
+@pytest.mark.parametrize("square", ["auto", "resize", "crop"])
+def test_long_images_are_made_square_as_in_training(tmp_path, square):
+    Image.fromarray(noise(40, 90)).save(tmp_path / "long.png")
+    Image.fromarray(noise(90, 80)).save(tmp_path / "nearly.png")
+    kind = DATASETS["LandmarkFolder"]
+    viewer = Viewer(S, window=partial(kind.window, square=square))
+    for split in ("train", "test"):  # an image each
+        dataset = kind(tmp_path, split, S, square=square)
+        seen = viewer(Image.open(dataset.paths[0])).pixels
+        torch.testing.assert_close(seen, dataset[0]["image"])
 
 
 def test_aligned_celeba_is_cut_to_its_square():

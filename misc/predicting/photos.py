@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from data_loader.landmark_folder import IMAGE_SUFFIXES
+from data_loader.image_folder import IMAGE_SUFFIXES
 from data_loader.loaders import MAX_WORKERS
 from inference.images import as_rgb
 from inference.view import Seen
