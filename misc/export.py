@@ -1,7 +1,7 @@
 """Export a trained network to a file that other programs run: ONNX, or torch.export.
 
     python misc/export.py saved/models/<run>/<time> --format onnx --output embedding.onnx
-    python misc/export.py <landmark checkpoint>.pth --format torch --output landmarks.pt2
+    python misc/export.py <landmarks>.pth --format torch --output landmarks.pt2
 
 MODEL is a checkpoint, or the folder of a run. The file takes ``images``, float32 (B, 3, H, W), RGB
 in [0, 1]; normalisation is inside. It returns ``descriptors`` (B, C, h, w), or of a landmark model

@@ -1,6 +1,6 @@
 """Apply a trained model to images: files, and folders with all that is in them.
 
-    python misc/predict.py saved/models/<landmark run>/<time> photos/ --output found
+    python misc/predict.py saved/models/<run>/<time> photos/ --output found
     python misc/predict.py <embedding>.pth photos/ --output found --reference a.jpg --points 9,8
     python misc/predict.py <embedding>.pth photos/ --output colours
 
