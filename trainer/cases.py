@@ -84,17 +84,27 @@ def _titles(case, form):
     return [form.format(*pair) for pair in zip(case["numbers"].tolist(), case["errors"].tolist())]
 
 
-def dense_match_figures(backbone, dataset, device):
-    """Yield (name, figure) of the first test pairs: source, target, and the source warped to the
-    target, by cosine similarity at every pixel.
+def dense_cases(backbone, dataset, device, count=NUM_SHOWN):
+    """Yield (identity, sources, targets, places) of the first ``count`` test pairs.
+
+    sources, targets: (count, 3, H, W) uint8; places: (count, H, W, 2) int64, for each pixel of a
+    target its match (x, y) in the source, by cosine similarity at every pixel.
     """
-    pair = next(evaluation_pairs(dataset, device, max_images=2 * NUM_SHOWN))
+    pair = next(evaluation_pairs(dataset, device, max_images=2 * count))
     *maps, stride = describe_pairs(backbone, pair)
     source, *targets = (cosine_at_pixels(m, stride, pair.first.shape[-2:]) for m in maps)
     for offset, (identity, target) in enumerate(zip(IDENTITIES, targets)):
-        images = pair.first[0::2], pair.second[offset::2]
-        warped = take_pixels(images[0], dense_matches(source, target))
-        yield f"dense-{identity}", dense_figure(*(image.cpu() for image in (*images, warped)))
+        places = dense_matches(source, target)
+        yield identity, pair.first[0::2], pair.second[offset::2], places
+
+
+def dense_match_figures(backbone, dataset, device):
+    """Yield (name, figure) of the first test pairs: source, target, and the source warped to the
+    target by its dense matches.
+    """
+    for identity, sources, targets, places in dense_cases(backbone, dataset, device):
+        rows = sources, targets, take_pixels(sources, places)
+        yield f"dense-{identity}", dense_figure(*(images.cpu() for images in rows))
 
 
 def take_pixels(images, places):
