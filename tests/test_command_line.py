@@ -19,6 +19,7 @@ ARGUMENTS = {  # the least that a program asks for
     "misc/fetch_datasets.py": ["--dataset", "celeba"],
     "misc/fetch_models.py": ["--list"],
     "misc/predict.py": ["a.pth", "photos", "--output", "found"],
+    "misc/report.py": ["saved/models/a/b"],
     "misc/reproduce.py": ["--table", "all"],
 }
 RUN_CONFIGS = ["train.py", "test.py", "test_matching.py", "misc/demo.py", "misc/ablation.py"]

@@ -1,0 +1,74 @@
+"""Write a page to look at: curves, figures with their spread and pictures of one run, or several
+side by side.
+
+    python misc/report.py saved/models/<name>/<time>                 # -> saved/report.html
+    python misc/report.py saved/models/*/* --images 100 --output runs.html
+    python misc/report.py saved/models/<name>/<time> --set dataset.args.root=data/celeba --device 0
+
+The page is one file and needs no network. A run's last checkpoint is evaluated anew, on the test
+images of its config; what a run lacks is said on the page.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/report.py`
+
+from misc.measuring import machine  # noqa: E402
+from misc.reporting.page import render  # noqa: E402
+from misc.reporting.runs import examine_run, find_runs  # noqa: E402
+from utils.checkpoint import write_atomically  # noqa: E402
+from utils.cli import add_device_option, add_overrides, make_parser, positive, run  # noqa: E402
+from utils.device import select_device  # noqa: E402
+from utils.disk import size_text  # noqa: E402
+from utils.errors import UserError  # noqa: E402
+from utils.progress import progress_bar  # noqa: E402
+
+
+def parse(argv):
+    parser = make_parser(__doc__)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="saved/models/<name>/<time>")
+    parser.add_argument(
+        "--output", metavar="FILE", help="default: report.html in the first run's save_dir"
+    )
+    parser.add_argument(
+        "--images",
+        type=positive,
+        metavar="N",
+        help="evaluate on so many test images (default: all)",
+    )
+    add_device_option(parser)
+    add_overrides(parser)
+    args = parser.parse_args(argv)
+    if args.images == 1:
+        parser.error("argument --images: 1, expected at least 2, for images are matched in pairs")
+    return args
+
+
+def output_path(wanted, runs):
+    """Return where the page goes; raises ``UserError`` if there is no such folder."""
+    path = Path(wanted) if wanted else runs[0].place.save_dir / "report.html"
+    if not path.parent.is_dir() or path.is_dir():
+        raise UserError(f"{path}: expected a file in a folder that exists (--output)")
+    return path
+
+
+def main(argv=None):
+    args = parse(argv)
+    device = select_device(args.device)
+    runs = find_runs(args.runs)
+    path = output_path(args.output, runs)
+    with progress_bar(len(runs), "runs", "run") as bar:
+        for reported in runs:
+            examine_run(reported, args.overrides, device, args.images)
+            bar.update()
+    changes = f", with --set {' '.join(args.overrides)}" if args.overrides else ""
+    made = f"Evaluated on {datetime.now():%d %B %Y}: {machine(device)}{changes}."
+    page = render(runs, made).encode()
+    write_atomically(path, lambda file: file.write(page))
+    print(f"{path}: {len(runs)} run{'s' * (len(runs) > 1)}, {size_text(len(page))}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

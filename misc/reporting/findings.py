@@ -1,0 +1,164 @@
+"""What a report shows of a trained network: its errors on single images, and pictures."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+
+from data_loader.augmentation import normalise
+from misc.reporting.colours import SharedColours
+from trainer import assembly
+from trainer.cases import MatchingGallery, dense_cases, take_pixels
+from trainer.evaluation import describe_pairs, evaluation_pairs
+from trainer.limits import Limits
+from trainer.results import evaluate, load_for_evaluation
+from utils.config import names_config
+from utils.errors import UserError
+from utils.tps import to_pixels
+
+NUM_PAIRS = 6
+NUM_PAINTED = 12
+NUM_RANKED = 12
+# Of the top-left, top-right, bottom-left and bottom-right corner: they tell places apart.
+CORNERS = ((0.15, 0.35, 0.85), (0.98, 0.85, 0.30), (0.10, 0.62, 0.50), (0.85, 0.20, 0.30))
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an evaluation found.
+
+    errors: {figure: (N,)}, one for each image or pair; cases: {kind of picture: whatever its
+    drawing takes}, tensors on the CPU; data: what it was evaluated on, in words.
+    """
+
+    errors: dict
+    num_images: int
+    data: str
+    cases: dict = field(default_factory=dict)
+
+
+class MatchingWatch(MatchingGallery):
+    """Keeps the errors of all pairs too, {figure: [(m,), ...]}."""
+
+    def __init__(self):
+        super().__init__()
+        self.errors = defaultdict(list)
+
+    def __call__(self, found):
+        super().__call__(found)
+        for name, matches in found.items():
+            self.errors[name].append(matches.errors.mean(dim=1).cpu())
+
+
+@names_config
+def examine(config, checkpoint, device, max_images=None):
+    """Evaluate a checkpoint of a config; raises ``UserError`` where that cannot be done."""
+    experiment = config.experiment
+    dataset = assembly.evaluation_dataset(experiment)
+    annotated = dataset is not None
+    if not annotated:
+        dataset = assembly.build_dataset(experiment, "test")
+    model = load_for_evaluation(config, checkpoint, dataset, device)
+    job = model, experiment, dataset, device, Limits(evaluation_images=max_images)
+    if experiment.is_landmark:
+        found = _examine_landmarks(*job)
+    elif len(dataset) < 2:
+        raise UserError("dataset: pairs take two images, but split 'test' has only one")
+    else:
+        found = _examine_embedding(*job, annotated)
+    if not all(errors.isfinite().all() for errors in found.errors.values()):
+        raise UserError(f"{checkpoint}: its errors are no numbers")
+    return found
+
+
+def _examine_embedding(model, experiment, dataset, device, limits, annotated):
+    colours, watch = SharedColours(), MatchingWatch()
+    seeing = colours.watch(model)
+    if annotated:
+        num_images = evaluate(model, experiment, dataset, device, limits, watch).num_images
+    else:
+        num_images = _look(model, experiment, dataset, device, limits)
+    seeing.remove()
+    cases = {
+        **{f"matches-{name}": cases.kept for name, cases in watch.cases.items() if cases.kept},
+        **_dense(model, dataset, device),
+        "colours": _painted(model, dataset, device, colours),
+    }
+    errors = {name: torch.cat(parts) for name, parts in watch.errors.items()}
+    return Findings(errors, num_images, _words(dataset), cases)
+
+
+def _look(model, experiment, dataset, device, limits):
+    """Describe images that have no landmarks; returns their number."""
+    options = limits.evaluation_images, experiment.num_workers
+    return sum(
+        len(describe_pairs(model, pair)[0]) * 2
+        for pair in evaluation_pairs(dataset, device, *options)
+    )
+
+
+def _dense(model, dataset, device):
+    """Return {"dense-<identity>": {"source", "target", "warped", "field": (n, 3, H, W)}}."""
+    found = {}
+    for identity, sources, targets, places in dense_cases(model, dataset, device, NUM_PAIRS):
+        chart = place_chart(sources.shape[-2:]).to(device).expand(len(sources), -1, -1, -1)
+        rows = {
+            "source": sources,
+            "target": targets,
+            "warped": take_pixels(sources, places),
+            "field": take_pixels(chart, places),
+        }
+        found[f"dense-{identity}"] = {name: images.cpu() for name, images in rows.items()}
+    return found
+
+
+def place_chart(size):
+    """Return a picture (1, 3, H, W) uint8 that has another colour at each place."""
+    corners = torch.tensor(CORNERS).T.reshape(1, 3, 2, 2)
+    chart = F.interpolate(corners, size, mode="bilinear", align_corners=True)
+    return (255 * chart).round().byte()
+
+
+@torch.no_grad()
+def _painted(model, dataset, device, colours):
+    """Return {"images": (n, 3, H, W) uint8, "colours": (n, 3, h, w)} of the first test images."""
+    images = next(evaluation_pairs(dataset, device, max_images=NUM_PAINTED)).first
+    painted = colours.paint(model(normalise(images)))
+    return {"images": images.cpu(), "colours": painted.cpu()}
+
+
+def _examine_landmarks(model, experiment, dataset, device, limits):
+    seen = []
+    evaluate(model, experiment, dataset, device, limits, seen.append)
+    errors = torch.cat([part.errors for part in seen]).cpu()
+    ranks = torch.linspace(0, len(errors) - 1, min(NUM_RANKED, len(errors))).round().long()
+    shown = errors.argsort(stable=True)[ranks]
+    images = torch.cat([part.images.cpu() for part in seen])[shown]
+    places = {
+        name: torch.cat([getattr(part, name) for part in seen])[shown]
+        for name in ("predicted", "truth")
+    }
+    places["virtual"] = _virtual_keypoints(model, images.to(device))
+    size = images.shape[-2:]
+    case = {
+        "images": images,
+        "errors": errors[shown],
+        "numbers": shown,
+        "ranks": ranks + 1,
+        **{name: to_pixels(points, *size).cpu() for name, points in places.items()},
+    }
+    figures = {"inter_ocular_error_pct": errors}
+    return Findings(figures, len(errors), _words(dataset), {"landmarks": case})
+
+
+@torch.no_grad()
+def _virtual_keypoints(model, images):
+    """Return the virtual keypoints (n, K, V, 2) of images, normalised."""
+    inputs = normalise(images).contiguous(memory_format=torch.channels_last)
+    return model[-1].virtual_keypoints(model[:-1](inputs))
+
+
+def _words(dataset):
+    note = f"; partial data: {dataset.partial_note}" if dataset.partial_note else ""
+    return f"{type(dataset).__name__}, split {dataset.split}{note}"

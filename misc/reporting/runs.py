@@ -1,0 +1,140 @@
+"""The runs of a report: where they lie, what they left, and what of it is missing."""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from misc.reporting.findings import Findings, examine
+from misc.reproduction.run_records import RunPlace
+from utils.config import RUN_TIMESTAMP, Config, read_config
+from utils.errors import ConfigError, UserError, one_line
+
+LAYOUT = "<save_dir>/models/<name>/<time>"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NUM_COLOURS = 8  # of report.css
+TRAINED, EARLY = "trained in ", "stopped: no better"  # how lines of a log begin
+
+
+@dataclass
+class ReportedRun:
+    """A run and its letter in the report.
+
+    config: None if it is missing or damaged; checkpoint: None if there is none; findings: None
+    until it is examined, and after that if it could not be; missing: what the report lacks of it.
+    """
+
+    place: RunPlace
+    number: int
+    config: Config | None = None
+    checkpoint: Path | None = None
+    findings: Findings | None = None
+    missing: list = field(default_factory=list)
+
+    @property
+    def letter(self):
+        """A, B, ... in the order of the command line."""
+        return LETTERS[self.number]
+
+    @property
+    def colour(self):
+        """The number of its colour."""
+        return self.number % NUM_COLOURS
+
+    @property
+    def is_landmark(self):
+        """Whether it fits landmarks; None if that is not known."""
+        if self.config is not None:
+            return self.config.experiment.is_landmark
+        return None
+
+    @property
+    def epochs(self):
+        """The values of its epochs, each the last time it ran, in order: [{"epoch": 1, ...}]."""
+        found = {values["epoch"]: values for values in self.place.log.epochs}
+        return [found[epoch] for epoch in sorted(found)]
+
+    @property
+    def trained(self):
+        """What its last training took, in the log's words, None if it does not say."""
+        lines = [m for m in self.place.log.messages if m.startswith(TRAINED)]
+        return lines[-1].removeprefix(TRAINED) if lines else None
+
+
+def find_runs(paths):
+    """Return the ``ReportedRun``s of folders; raises ``UserError`` for one that is no run."""
+    if len(paths) > len(LETTERS):
+        raise UserError(f"{len(paths)} runs, expected at most {len(LETTERS)} on a page")
+    return [_read_run(_place(path), number) for number, path in enumerate(paths)]
+
+
+def _place(path):
+    """Return the place of a run, given its folder below models/ or log/."""
+    folder = Path(path).resolve()
+    stamped = next((f for f in (folder, folder.parent) if RUN_TIMESTAMP.fullmatch(f.name)), None)
+    if stamped is not None and len(stamped.parents) > 2:
+        base = stamped.parents[1]
+        place = RunPlace(base.parent, folder.relative_to(base))
+        if base.name in ("models", "log") and _holds_something(place):
+            return place
+    raise UserError(f"{path}: no run folder, expected {LAYOUT} with what a training left there")
+
+
+def _holds_something(place):
+    names = ("config.json", "results.json")
+    present = any((place.models / name).is_file() for name in names)
+    return present or place.log.messages or place.last_checkpoint() is not None
+
+
+def _read_run(place, number):
+    run = ReportedRun(place, number)
+    path = place.models / "config.json"
+    if path.is_file():
+        try:
+            run.config = read_config(path)
+        except ConfigError as error:
+            run.missing.append(f"a config that can be read: {one_line(error)}")
+    else:
+        run.missing.append("config.json: without it nothing was evaluated")
+    run.checkpoint = _checkpoint(place)
+    run.missing += _missing_pieces(run)
+    return run
+
+
+def _missing_pieces(run):
+    """Yield what a run lacks beside its config, in words."""
+    seeds = sorted(folder.name for folder in run.place.models.glob("seed-*"))
+    if run.checkpoint is None and seeds:
+        yield f"a checkpoint: each seed has a run folder of its own here, {', '.join(seeds)}"
+    elif run.checkpoint is None:
+        yield "a checkpoint: without one nothing was evaluated"
+    done, planned = len(run.epochs), run.config.trainer.epochs if run.config else 0
+    if not done:
+        yield "training curves: there is no info.log that tells of an epoch"
+    elif done < planned and not any(m.startswith(EARLY) for m in run.place.log.messages):
+        yield f"the end of the training: {done} of {planned} epochs are done"
+    if not run.place.results:
+        yield "results.json: the training was not evaluated at its end"
+
+
+def _checkpoint(place):
+    """Return the last checkpoint of a run, or the one that its evaluation read; None without."""
+    last = place.last_checkpoint()
+    if last is not None:
+        return last[1]
+    others = place.models / "model_best.pth", Path(place.results.get("checkpoint", ""))
+    return next((path for path in others if path.is_file()), None)
+
+
+def examine_run(run, overrides, device, max_images):
+    """Evaluate a run's checkpoint; what stands in the way is noted, and told on stderr.
+
+    Raises ``ConfigError`` for overrides that do not fit.
+    """
+    if run.config is None or run.checkpoint is None:
+        return
+    config = read_config(run.config.path, overrides)
+    try:
+        run.findings = examine(config, run.checkpoint, device, max_images)
+    except UserError as error:
+        run.missing.append(f"an evaluation: {one_line(error)}")
+        print(f"warning: {run.place.models}: not evaluated ({one_line(error)})", file=sys.stderr)
