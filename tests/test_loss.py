@@ -8,10 +8,16 @@ from itertools import accumulate, product
 import pytest
 import torch
 
-from model import loss as losses
+from model import chunked_loss
 from model.loss import dense_correlation_loss, dense_correlation_loss_dve, regression_loss
 from model.smallnet import SmallNet
 from tests.data_helpers.literal_losses import literal_loss, matrix_loss
+from tests.data_helpers.loss_cases import (
+    ALIKE,
+    random_case,
+    relative_error,
+    value_and_gradients,
+)
 
 PLAIN_AND_DVE = pytest.mark.parametrize(
     "function", [dense_correlation_loss, dense_correlation_loss_dve], ids=["plain", "dve"])
@@ -23,35 +29,11 @@ CASES = [
     (4, 2, 3, 4, 3, 2, False),
     (2, 5, 5, 2, 4, 0.7, True),
 ]
-ALIKE = 5  # keeps softmax off its corners, and gradients off 0, where logits reach 400
-
-
-def random_case(B, C, h, w, stride, dtype=torch.float64, alike=0, requires_grad=False):
-    """Return two descriptor maps and a grid that reaches a bit beyond the image.
-
-    ``alike``: how large the part is that all descriptors share.
-    """
-    generator = torch.Generator().manual_seed(0)
-    shared = alike * torch.randn(C, 1, 1, generator=generator, dtype=torch.float64)
-    noise = torch.randn(2, B, C, h, w, generator=generator, dtype=torch.float64)
-    descriptors = [(part + shared).to(dtype).requires_grad_(requires_grad) for part in noise]
-    grid = 2.4 * torch.rand(B, stride * h, stride * w, 2, generator=generator) - 1.2
-    return *descriptors, grid
-
-
-def value_and_gradients(function, desc1, desc2, grid, **arguments):
-    leaves = [desc.detach().clone().requires_grad_() for desc in (desc1, desc2)]
-    value = function(*leaves, grid, **arguments)
-    return value.detach(), torch.cat([g.flatten() for g in torch.autograd.grad(value, leaves)])
 
 
 def literal_value_and_gradients(function, *case, **arguments):
     literal = partial(literal_loss, dve=function is dense_correlation_loss_dve)
     return value_and_gradients(literal, *(tensor.double() for tensor in case), **arguments)
-
-
-def relative_error(found, expected):
-    return ((found - expected).norm() / expected.norm()).item()
 
 
 @PLAIN_AND_DVE
@@ -165,7 +147,7 @@ def test_fold_corr_and_spelt_out_defaults_do_not_change_the_answer(function, arg
 def test_the_size_of_chunks_does_not_change_anything(function, samples, monkeypatch):
     case = random_case(5, 4, 3, 4, 2)
     expected = value_and_gradients(function, *case)
-    monkeypatch.setitem(losses.CHUNK_ELEMENTS, "cpu", int(samples * 12**2))
+    monkeypatch.setattr(chunked_loss, "chunk_limit", lambda device: int(samples * 12**2))
     torch.testing.assert_close(value_and_gradients(function, *case), expected)
 
 
@@ -195,7 +177,7 @@ def peak_allocation(run, trace):
 @PLAIN_AND_DVE
 def test_memory_grows_with_the_number_of_cells_not_with_its_square(
         function, monkeypatch, tmp_path):
-    monkeypatch.setitem(losses.CHUNK_ELEMENTS, "cpu", 1 << 15)
+    monkeypatch.setattr(chunked_loss, "chunk_limit", lambda device: 1 << 15)
     sizes, peaks = [(20, 20), (20, 40), (40, 40)], []
     for h, w in sizes:
         case = random_case(3, 16, h, w, 1, torch.float32)

@@ -11,9 +11,10 @@ from data_loader import DATASETS
 from data_loader.broken_images import leave_out_broken
 from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
 from model.keypoint_regressor import landmark_model
+from model.loss import check_implementation
 from utils.build import build, check_arguments, look_up
 from utils.distributed import World
-from utils.errors import ConfigError, EmptySplit
+from utils.errors import ConfigError, EmptySplit, blamed_on
 from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES
 from utils.warper import Warper, WarperSingle
 
@@ -131,7 +132,7 @@ def _build_warper(experiment, dataset):
     return build(experiment.warper, WARPERS, "warper", H=S, W=S, crop=dataset.crop)
 
 
-def build_loss(experiment):
+def build_loss(experiment, device):
     """Return the config's loss with its arguments bound; what is left are the tensors."""
     registry = LANDMARK_LOSSES if experiment.is_landmark else DENSE_LOSSES
     function = look_up(experiment.loss, registry, "loss")
@@ -140,8 +141,10 @@ def build_loss(experiment):
     ]
     check_arguments(function, experiment.loss_args, "loss_args", runtime=[*tensors, "desc_aux"])
     for name, value in experiment.loss_args.items():
-        if not isinstance(value, bool) and value <= 0:
+        if type(value) in (int, float) and value <= 0:
             raise ConfigError(f"loss_args.{name} = {value}, expected a positive number")
+    with blamed_on("loss_args.implementation"):
+        check_implementation(experiment.loss_args.get("implementation", "auto"), device)
     return partial(function, **experiment.loss_args)
 
 

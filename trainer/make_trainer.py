@@ -46,7 +46,7 @@ def _datasets(experiment, run):
 def _make_embedding_trainer(experiment, run, start, limits):
     train_set, val_set = _datasets(experiment, run)
     warper = assembly.build_pair_warper(experiment, train_set)
-    loss = assembly.build_loss(experiment)
+    loss = assembly.build_loss(experiment, run.device)
     if len(val_set) < 2 and exchanges(loss):
         raise ConfigError(f"{experiment.loss} takes two images to validate on, found one")
     backbone = assembly.build_backbone(experiment).to(run.device)
@@ -90,7 +90,7 @@ def _make_landmark_trainer(experiment, run, start, limits):
         source,
         run,
         val_source=val_source,
-        loss=assembly.build_loss(experiment),
+        loss=assembly.build_loss(experiment, run.device),
         metrics=assembly.build_metrics(experiment, train_set),
         pictures=assembly.checked_pictures(experiment),
     )

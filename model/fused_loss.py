@@ -1,0 +1,121 @@
+"""The expected distance of the dense losses on a GPU: no matrix of cells times cells is ever stored.
+
+The exchange is torch's fused attention, the rest are the Triton kernels of
+``model.fused_kernels``, imported only where they are used, since Triton may be absent.
+"""
+
+from functools import cache
+from importlib.util import find_spec
+from os import environ
+
+import torch
+import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+HEAD_MULTIPLE = 8  # channels that fused attention wants a multiple of
+LEAST_CHANNELS, MOST_CHANNELS = 16, 128  # of a block in the kernels
+# Attention that stores P x P is not among them: better an error.
+FUSED_ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION]
+
+
+def fused_expected_distance(a, b, auxiliary, warped, shape, stride, pow):
+    """Return what ``chunked_expected_distance`` does, of float32 tensors."""
+    if auxiliary is not None:
+        a = exchange(a, auxiliary)
+    return FusedExpectedDistance.apply(a, b, warped, shape, stride, pow)
+
+
+def exchange(points, auxiliary):
+    """Rebuild descriptors (B, P, C) from those of auxiliary images.
+
+    Sum_w p(w | u; x, xa) Phi_w(xa), which is attention.
+    """
+    C = points.shape[-1]
+    query, key = (F.pad(p, (0, -C % HEAD_MULTIPLE))[:, None] for p in (points, auxiliary))
+    with sdpa_kernel(FUSED_ATTENTION):
+        rebuilt = F.scaled_dot_product_attention(query, key, key, scale=1)
+    return rebuilt[:, 0, :, :C]
+
+
+class FusedExpectedDistance(torch.autograd.Function):
+    """Mean over u of sum_v |v - g(u)|^pow softmax_v(<a_u, b_v>).
+
+    Kept for the backward pass are E_u and the log-sum-exp of each row; the logits are formed anew.
+    Float32 is exact, unless torch's own switch lets matrix products run in TF32.
+    """
+
+    @staticmethod
+    def forward(ctx, a, b, warped, shape, stride, pow):
+        from model.fused_kernels import forward
+
+        a, b, warped = a.contiguous(), b.contiguous(), warped.contiguous()
+        expected, lse = a.new_empty(a.shape[:2]), a.new_empty(a.shape[:2])
+        ctx.settings = shape[1], stride, pow
+        _start(forward, (a, b, warped, expected, lse), *ctx.settings)
+        ctx.save_for_backward(a, b, warped, expected, lse)
+        return expected.mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_output):
+        from model.fused_kernels import backward_a, backward_b
+
+        a, b, _, expected, _ = ctx.saved_tensors
+        scale = grad_output.contiguous() / expected.numel()
+        grads = [None] * 6
+        for number, (kernel, operand) in enumerate(((backward_a, a), (backward_b, b))):
+            if ctx.needs_input_grad[number]:
+                grads[number] = torch.empty_like(operand)
+                tensors = *ctx.saved_tensors, scale, grads[number]
+                _start(kernel, tensors, *ctx.settings)
+        return *grads,
+
+
+def _start(kernel, tensors, width, stride, pow):
+    B, P, C = tensors[0].shape
+    block, num_warps = (64, 8) if C <= 64 else (32, 4)  # such that registers suffice
+    tf32 = torch.backends.cuda.matmul.allow_tf32
+    with torch.cuda.device_of(tensors[0]):
+        kernel[-(-P // block), B](
+            *tensors,
+            P,
+            width,
+            stride,
+            C=C,
+            POW=float(pow),
+            PRECISION="tf32" if tf32 else "ieee",
+            BLOCK=block,
+            BLOCK_C=max(LEAST_CHANNELS, 1 << (C - 1).bit_length()),
+            num_warps=num_warps,
+        )
+
+
+def why_not_fused(device, dtype=torch.float32, channels=LEAST_CHANNELS):
+    """Return why this implementation cannot be had, None where it can.
+
+    Triton's interpreter (TRITON_INTERPRET=1) runs it on the CPU too, slowly.
+    """
+    if device.type != "cuda" and environ.get("TRITON_INTERPRET") != "1":
+        return f"it takes a GPU (--device 0), this is {device}"
+    if find_spec("triton") is None:
+        return "the package triton is not installed"
+    if dtype != torch.float32:
+        return f"it takes float32, these descriptors are {str(dtype).rpartition('.')[2]}"
+    if channels > MOST_CHANNELS:
+        return f"it takes at most {MOST_CHANNELS} channels, these descriptors have {channels}"
+    return _why_not_run(device, channels)
+
+
+@cache
+def _why_not_run(device, channels):
+    """Find out by running it: Triton wants a recent GPU, and a C compiler."""
+    a, b = torch.zeros(2, 1, 4, channels, device=device, requires_grad=True).unbind()
+    try:
+        with torch.enable_grad():
+            value = fused_expected_distance(a, b, b, torch.zeros_like(a[..., :2]), (2, 2), 1, 0.5)
+            value.backward()
+        value.item()  # on the host: the device is done
+    except Exception as error:  # whatever Triton or the attention runs into
+        return f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
+    return None

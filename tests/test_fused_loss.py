@@ -1,0 +1,83 @@
+"""The fused loss: its kernels in a process of their own, and the choice among implementations."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+import torch
+
+from model import fused_loss
+from model import loss as losses
+from model.loss import dense_correlation_loss, dense_correlation_loss_dve
+from tests.data_helpers.loss_cases import random_case
+from tests.data_helpers.tiny_runs import ROOT
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def run_cases(**environment):
+    """Run the tests of the kernels; Triton chooses its interpreter when it is imported."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+         "tests/data_helpers/fused_loss_cases.py"],
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
+def test_the_kernels_under_the_interpreter():
+    run_cases(TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES="", OMP_NUM_THREADS="1")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_the_kernels_on_a_gpu():
+    run_cases()
+
+
+# The choice
+
+@pytest.mark.parametrize("function", [dense_correlation_loss, dense_correlation_loss_dve])
+def test_chunks_are_what_a_cpu_gets(function):
+    case = random_case(2, 3, 3, 4, 2, torch.float32)
+    assert torch.equal(function(*case), function(*case, implementation="chunked"))
+    with pytest.raises(ValueError, match="'fused' cannot be had here: it takes a GPU"):
+        function(*case, implementation="fused")
+
+
+def test_an_unknown_implementation_is_answered_with_the_known_ones():
+    with pytest.raises(ValueError, match="'fast', expected one of auto, chunked, fused"):
+        losses.check_implementation("fast", CPU)
+
+
+def test_without_triton(monkeypatch):
+    monkeypatch.setattr(fused_loss, "find_spec", lambda name: None)
+    assert fused_loss.why_not_fused(GPU) == "the package triton is not installed"
+
+
+def test_what_kernels_run_into_is_told(monkeypatch):
+    def fail(*tensors):
+        raise RuntimeError("first line\nFailed to find C compiler")
+
+    monkeypatch.setattr(fused_loss, "fused_expected_distance", fail)
+    assert fused_loss._why_not_run(CPU, 7) == "RuntimeError: Failed to find C compiler"
+
+
+class OnGpu:
+    """What looks like descriptors on a GPU."""
+
+    is_cuda, device, dtype, shape = True, GPU, torch.float32, (2, 12, 3)
+
+
+@pytest.mark.parametrize("name, reason, chosen", [
+    ("auto", None, "fused"), ("auto", "old GPU", "chunked"), ("chunked", None, "chunked"),
+    ("fused", None, "fused")])
+def test_on_a_gpu_the_choice_is_fused_where_it_can_be_had(monkeypatch, recwarn, name, reason,
+                                                         chosen):
+    monkeypatch.setattr(losses, "why_not_fused", lambda *kind: reason)
+    found = losses._choose(name, OnGpu())
+    assert found is getattr(losses, f"{chosen}_expected_distance")
+    assert [str(w.message) for w in recwarn] == [
+        f"the loss is computed in chunks, 'fused' cannot be had: {r}" for r in [reason] if r]
