@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from base.compiling import compile_errors
 from base.monitor import Monitor
 from base.nonfinite import NonfiniteGuard
 from utils.checkpoint import load_weights, read_checkpoint, save_checkpoint
@@ -57,7 +58,7 @@ class BaseTrainer:
     model, optimizer, scheduler: scheduler may be None; learner: the part of the model that learns;
     loader: training batches, whose ``batch_sampler.epoch`` is set; run: the ``Run`` it belongs to,
     open when ``fit`` is called. ``learner``, as an attribute, is to be called in training only:
-    with several processes it averages the gradients.
+    it is compiled where the config says so, and with several processes it averages the gradients.
     """
 
     def __init__(self, model, learner, optimizer, scheduler, loader, run):
@@ -66,7 +67,7 @@ class BaseTrainer:
         self.run, self.options, self.device = run, run.options, run.device
         self.world = run.world
         self.monitor = Monitor(run.options.monitor, run.options.patience)
-        self.learner = self._distributed(learner)
+        self.learner = self._learning(learner)
         self.last_epoch = 0  # the last one that is finished
         self.step = 0  # steps of the epoch after it that are done
         self.running_loss = RunningMean()  # over these steps
@@ -201,7 +202,8 @@ class BaseTrainer:
     def form_gradient(self, batch, epoch):
         """Give the parameters the gradient of a batch; returns its loss."""
         try:
-            return self._accumulate(batch, epoch)
+            with compile_errors():
+                return self._accumulate(batch, epoch)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"out of memory on {self.device}: lower batch_size, take the batch in parts "
@@ -223,8 +225,12 @@ class BaseTrainer:
             total += loss.detach() * (weight / size)
         return total
 
-    def _distributed(self, module):
-        """Return a module whose gradients are averaged over all processes."""
+    def _learning(self, module):
+        """Return a module as it learns: compiled, if so configured, and its gradients averaged over
+        all processes.
+        """
+        if self.options.compile:
+            module = torch.compile(module)
         if self.world.size == 1:
             return module
         return DistributedDataParallel(

@@ -1,5 +1,7 @@
 """What to do where a gradient is no number: name it, keep the batch, then halt, skip or go back."""
 
+from contextlib import nullcontext
+
 import torch
 
 from utils.checkpoint import save_checkpoint
@@ -72,8 +74,10 @@ def largest_activation(trainer, batch, epoch):
 
     layers = [pair for pair in trainer.model.named_modules() if not list(pair[1].children())]
     hooks = [layer.register_forward_hook(note(name)) for name, layer in layers]
+    compiled = trainer.options.compile  # then layers are not called, unless it is set aside
     try:
-        trainer.train_step(batch, epoch)
+        with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+            trainer.train_step(batch, epoch)
     finally:
         for hook in hooks:
             hook.remove()

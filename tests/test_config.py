@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+import torch
 
 from data_loader import DATASETS
 from tests.data_helpers.tiny_runs import EMBEDDING, LANDMARKS, ROOT
@@ -86,7 +87,7 @@ def test_every_config_builds(path, landmark_folder):
     model = built_model(json.dumps({name: getattr(experiment, name) for name in sections}))
     optimizer = assembly.build_optimizer(experiment, model)
     assembly.build_scheduler(experiment, optimizer)
-    assert callable(assembly.build_loss(experiment))
+    assert callable(assembly.build_loss(experiment, torch.device("cpu")))
     for dataset in datasets:
         assembly.build_metrics(experiment, dataset)
         if experiment.is_landmark:

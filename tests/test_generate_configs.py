@@ -5,6 +5,7 @@ import re
 from functools import cache
 
 import pytest
+import torch
 
 from misc.generate_configs import CONFIGS, TEMPLATES, generate, layout
 from misc.generate_configs import main as generate_configs
@@ -108,7 +109,7 @@ def test_sections_that_need_no_files_build(named):
     experiment = check_config(named.stem, named.raw).experiment
     backbone = _network(named.arch, named.dim)
     optimizer = build_optimizer(experiment, backbone)
-    build_loss(experiment)
+    build_loss(experiment, torch.device("cpu"))
     build_scheduler(experiment, optimizer)
     rates = {group["lr"] for group in optimizer.param_groups}
     lr = RECIPES[named.family][0]

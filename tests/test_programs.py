@@ -413,6 +413,10 @@ def test_process_told_of_a_missing_checkpoint(run_program, trained_embedding, tm
     ("arch.args.num_output_channels=0", ["num_output_channels = 0, expected at least 1"]),
     ("warper.args.rotsd=-5", ["warper.args: ", "rotsd = -5", "expected a number >= 0"]),
     ("optimizer.args.lr=-1", ["optimizer.args: ", "-1"]),
+    ("loss_args.implementation=fast", [
+        "loss_args.implementation: 'fast', expected one of auto, chunked, fused"]),
+    ("loss_args.implementation=fused", [
+        "loss_args.implementation: 'fused' cannot be had here: it takes a GPU (--device 0)"]),
     ("loss_args.pow=0", ["loss_args.pow = 0, expected a positive number"]),
     ("dataset.args.crop=16", ["dataset.args: crop = 16, expected 0 <= crop < imwidth / 2 = 16"]),
     ("dataset.args.imwidth=33", ["(25, 25)", "choose imwidth and crop such that it is"]),

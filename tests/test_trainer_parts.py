@@ -97,6 +97,22 @@ def test_a_bias_moves_at_its_own_rate():
     assert model[0].bias.item() == pytest.approx(bias - 0.125)
 
 
+def test_the_fused_optimiser_takes_the_same_steps():
+    after = []
+    for more in ({}, {"fused": True}):
+        torch.manual_seed(0)
+        model = SmallNet(4)
+        section = {"type": "Adam", "args": {**EXPERIMENT.optimizer["args"], **more}}
+        optimizer = build_optimizer(replace(EXPERIMENT, optimizer=section), model)
+        for _ in range(3):
+            for parameter in model.parameters():
+                parameter.grad = torch.randn_like(parameter)
+            optimizer.step()
+        assert optimizer.param_groups[0]["fused"] == more.get("fused")
+        after.append(list(model.parameters()))
+    torch.testing.assert_close(*after)
+
+
 # Schedules and the loop
 
 class Recorder(BaseTrainer):

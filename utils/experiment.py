@@ -46,6 +46,10 @@ class TrainerOptions:
         "halt",
         one_of("halt", "skip", "rollback"),
     )
+    compile: bool = setting(
+        "torch.compile of what learns: minutes at first, then faster steps; evaluation never is",
+        False,
+    )
     precision: str = setting(
         "bfloat16: autocast of the network; losses stay in float32",
         "float32",
