@@ -18,7 +18,17 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/benchmark.py`
 
-from misc.benchmarking import evaluation, lists, loader, loss, regressor, step  # noqa: E402
+from misc.benchmarking import (  # noqa: E402
+    evaluation,
+    lists,
+    loader,
+    loss,
+    pairs,
+    regressor,
+    roofline,
+    scaling,
+    step,
+)
 from misc.measuring import machine, measure_in_process  # noqa: E402
 from utils.build import look_up  # noqa: E402
 from utils.checkpoint import write_atomically  # noqa: E402
@@ -27,8 +37,16 @@ from utils.device import select_device  # noqa: E402
 from utils.run import write_json  # noqa: E402
 
 SUBJECTS = {
-    module.__name__.rpartition(".")[2]: module.SUBJECT
-    for module in (step, loss, loader, lists, evaluation, regressor)
+    "step": step.SUBJECT,
+    "hourglass": step.HOURGLASS,
+    "pairs": pairs.SUBJECT,
+    "roofline": roofline.SUBJECT,
+    "loss": loss.SUBJECT,
+    "scaling": scaling.SUBJECT,
+    "loader": loader.SUBJECT,
+    "lists": lists.SUBJECT,
+    "evaluation": evaluation.SUBJECT,
+    "regressor": regressor.SUBJECT,
 }
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch.autograd.function import once_differentiable
 
-# Entries of p(v | u) held at a time: on the CPU, for each thread, 1 MB, about what a core's own cache
-# holds; a GPU wants more at once.
+# Entries of p(v | u) held at a time: on the CPU, for each thread, 1 MB, about what a core's own
+# cache holds; a GPU wants more at once.
 CPU_ELEMENTS_PER_THREAD, GPU_ELEMENTS = 1 << 18, 1 << 26
 
 

@@ -1,4 +1,4 @@
-"""The expected distance of the dense losses on a GPU: no matrix of cells times cells is ever stored.
+"""The expected distance of the dense losses on a GPU: no matrix of cells times cells is stored.
 
 The exchange is torch's fused attention, the rest are the Triton kernels of
 ``model.fused_kernels``, imported only where they are used, since Triton may be absent.
@@ -69,7 +69,7 @@ class FusedExpectedDistance(torch.autograd.Function):
                 grads[number] = torch.empty_like(operand)
                 tensors = *ctx.saved_tensors, scale, grads[number]
                 _start(kernel, tensors, *ctx.settings)
-        return *grads,
+        return (*grads,)
 
 
 def _start(kernel, tensors, width, stride, pow):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from misc import benchmark
-from misc.benchmarking import lists, step
+from misc.benchmarking import lists, pairs, step
 from misc.benchmarking.subject import Subject
 from misc.literal_loss import literal_loss
 from model import DENSE_LOSSES
@@ -75,6 +75,30 @@ def test_the_table_tells_images_per_second_of_the_best_run():
     ]
 
 
+def test_the_table_tells_operations_per_second_and_their_share_of_the_peak():
+    subject = replace(counting_subject([]), ratios=(), peaks={"slow": "slow", "fast": "slow"})
+    results = {name: {"seconds": [4.0, seconds], "flop": flop, "peak_gib": 1.0, "added_gib": 0.0}
+               for name, seconds, flop in (("slow", 2.0, 8e12), ("fast", 1.0, 3e12))}
+    assert subject.table(results).splitlines()[2:] == [
+        "| slow | 2.00 | 3.00 | 1.00 | 0.00 | 4 | 100 % |",
+        "| fast | 1.00 | 2.50 | 1.00 | 0.00 | 3 | 75 % |",
+    ]
+
+
+def test_operations_are_counted():
+    variants = {"product": lambda device: lambda: torch.ones(2, 3) @ torch.ones(3, 5)}
+    assert Subject("Work", variants, peaks={"product": "product"}).measure(
+        "product", 1, CPU)["flop"] == 2 * 2 * 3 * 5
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_training_from_the_cache_takes_steps(whole, monkeypatch):
+    monkeypatch.setattr(pairs, "NUM_PAIRS", 2)
+    train = pairs.make_training(2, "float32", whole, CPU)
+    values = [train() for _ in range(3)]
+    assert len(set(values)) == 3 and all(0 < value < 10 for value in values)
+
+
 def fake_measurement(script, name, *options):
     return {"seconds": [1.0], "values": [0.0], "peak_gib": 1.0, "added_gib": 0.5}
 
@@ -114,3 +138,4 @@ def test_unknown_names_are_answered_with_the_known_ones(capsys, arguments, expec
 def test_every_ratio_compares_two_variants():
     for subject in benchmark.SUBJECTS.values():
         assert {name for pair in subject.ratios for name in pair} <= subject.variants.keys()
+        assert {name for pair in subject.peaks.items() for name in pair} <= subject.variants.keys()

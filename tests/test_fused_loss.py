@@ -74,8 +74,8 @@ class OnGpu:
 @pytest.mark.parametrize("name, reason, chosen", [
     ("auto", None, "fused"), ("auto", "old GPU", "chunked"), ("chunked", None, "chunked"),
     ("fused", None, "fused")])
-def test_on_a_gpu_the_choice_is_fused_where_it_can_be_had(monkeypatch, recwarn, name, reason,
-                                                         chosen):
+def test_on_a_gpu_the_choice_is_fused_where_it_can_be_had(
+        monkeypatch, recwarn, name, reason, chosen):
     monkeypatch.setattr(losses, "why_not_fused", lambda *kind: reason)
     found = losses._choose(name, OnGpu())
     assert found is getattr(losses, f"{chosen}_expected_distance")

@@ -1,4 +1,4 @@
 """What ``misc/benchmark.py`` measures, one module for each subject.
 
-A module offers ``SUBJECT``.
+A module offers ``SUBJECT``, or several.
 """

@@ -13,12 +13,12 @@ SIZES = {"SmallNet": (32, 100, 15), "Hourglass": (2, 136, 20)}  # pairs, imwidth
 CHANNELS, STRIDE = 64, 2
 
 
-def make_loss(loss, size, device):
-    """Return a function that computes a loss and its gradient."""
-    pairs, width, crop = SIZES[size]
+def make_loss(loss, size, device, channels=CHANNELS):
+    """Return a function that computes a loss and its gradient; size: pairs, imwidth, crop."""
+    pairs, width, crop = size
     cells = (width - 2 * crop) // STRIDE
     generator = torch.Generator().manual_seed(0)
-    maps = torch.randn(2, pairs, CHANNELS, cells, cells, generator=generator)
+    maps = torch.randn(2, pairs, channels, cells, cells, generator=generator)
     maps = [m.to(device).requires_grad_() for m in maps]
     grid = warp_grids(width, crop, pairs, device)
 
@@ -37,8 +37,8 @@ LOSSES = {
 SUBJECT = Subject(
     "The loss alone, with DVE: 32 pairs of SmallNet's maps (64x35x35), 2 of Hourglass's (64x48x48)",
     {
-        f"{size}, {name}": partial(make_loss, loss, size)
-        for size in SIZES
+        f"{network}, {name}": partial(make_loss, loss, size)
+        for network, size in SIZES.items()
         for name, loss in LOSSES.items()
     },
     ratios=tuple((f"{size}, literal", f"{size}, ours") for size in SIZES),

@@ -1,4 +1,4 @@
-"""A training step of the published SmallNet 64-d run with DVE, against a literal loss."""
+"""Training steps of the published 64-d runs with DVE, SmallNet against a literal loss."""
 
 from functools import partial
 
@@ -6,11 +6,12 @@ import torch
 
 from misc.benchmarking.subject import Subject
 from misc.literal_loss import literal_loss
-from model import DENSE_LOSSES, SmallNet
+from model import DENSE_LOSSES, HourglassNet, SmallNet
 from utils.keyed_random import sample_keys
 from utils.warper import Warper
 
-PAIRS, WIDTH, CROP, CHANNELS = 32, 100, 15, 64
+CHANNELS = 64
+FRAMES = {SmallNet: (32, 100, 15), HourglassNet: (16, 136, 20)}  # pairs, imwidth, crop
 
 
 def warp_grids(width, crop, pairs, device):
@@ -26,14 +27,15 @@ def no_loss(first, second, grid):
     return first.square().mean() + second.square().mean()
 
 
-def make_step(loss, memory_format, device):
+def make_step(loss, memory_format, device, backbone=SmallNet):
     """Return a function that makes one training step."""
+    pairs, width, crop = FRAMES[backbone]
     torch.manual_seed(0)
-    network = SmallNet(CHANNELS).to(device, memory_format=memory_format)
+    network = backbone(CHANNELS).to(device, memory_format=memory_format)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, amsgrad=True)
-    side = WIDTH - 2 * CROP
-    images = torch.randn(2 * PAIRS, 3, side, side).to(device)
-    grid = warp_grids(WIDTH, CROP, PAIRS, device)
+    side = width - 2 * crop
+    images = torch.randn(2 * pairs, 3, side, side).to(device)
+    grid = warp_grids(width, crop, pairs, device)
 
     def step():
         value = loss(*network(images).chunk(2), grid)
@@ -56,8 +58,19 @@ SUBJECT = Subject(
         "ours, no loss": partial(make_step, no_loss, torch.channels_last),
     },
     ratios=(("literal", "ours"),),
-    count=PAIRS,
+    count=FRAMES[SmallNet][0],
     note='"Literal" is the loss written out pair by pair (`misc/literal_loss.py`); "no loss" is '
     "the network alone, in the memory layout of each. Memory is that of the process, torch "
     'included; "added" leaves out what it held before the first step.',
+)
+HOURGLASS = Subject(
+    "A training step: Hourglass 64-d with DVE, 16 pairs of 96x96, float32",
+    {
+        name: partial(make_step, loss, torch.channels_last, backbone=HourglassNet)
+        for name, loss in {
+            "ours": DENSE_LOSSES["dense_correlation_loss_dve"],
+            "ours, no loss": no_loss,
+        }.items()
+    },
+    count=FRAMES[HourglassNet][0],
 )

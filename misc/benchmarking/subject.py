@@ -3,8 +3,12 @@
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from math import inf
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from misc.measuring import markdown_table
 from utils.device import peak_memory_gib
@@ -15,7 +19,8 @@ HEADER = ["", "best, s", "median, s", "peak memory, GiB", "added, GiB"]
 @dataclass(frozen=True)
 class Subject:
     """variants: {name: make(device) -> a function to be timed, which may return a number};
-    ratios: pairs of variants to compare, the baseline first; count: images, or pairs, of a run.
+    ratios: pairs of variants to compare, the baseline first; count: images, or pairs, of a run;
+    peaks: {variant: another, of whose operations per second it is to reach a share}.
     """
 
     title: str
@@ -23,22 +28,27 @@ class Subject:
     ratios: tuple = ()
     note: str = ""
     count: int | None = None
+    peaks: dict[str, str] = field(default_factory=dict)
 
     def measure(self, variant, repeats, device):
-        """Return the seconds of each run, after one that is not counted, what the runs returned,
-        and the peak memory in GiB: of all, and what the runs added to it.
+        """Return the seconds of each run, after one that is not timed, what the runs returned,
+        their operations, and the peak memory in GiB: of all, and what the runs added to it.
         """
         run = self.variants[variant](device)
         before = peak_memory_gib(device)
-        values, seconds = [run()], []
+        with FlopCounterMode(display=False) if self.peaks else nullcontext() as counter:
+            values, seconds = [run()], []
         for _ in range(repeats):
+            _finish(device)
             begin = time.perf_counter()
             values.append(run())
+            _finish(device)
             seconds.append(time.perf_counter() - begin)
         peak = peak_memory_gib(device)
         return {
             "seconds": seconds,
             "values": values,
+            "flop": counter and counter.get_total_flops(),
             "peak_gib": peak,
             "added_gib": peak - before,
         }
@@ -50,11 +60,25 @@ class Subject:
         if self.count is not None:
             for row, (best, *_) in zip(rows, figures.values()):
                 row.append(f"{self.count / best:.0f}")
+        for row in rows if self.peaks else ():
+            rates = [_flop_per_s(results[name]) for name in (row[0], self.peaks[row[0]])]
+            row += [f"{rates[0] / 1e12:.3g}", f"{100 * rates[0] / rates[1]:.0f} %"]
         for baseline, other in self.ratios:
             ratios = [a / b if b else inf for a, b in zip(figures[baseline], figures[other])]
             rows.append([f"{baseline} / {other}", *(f"{ratio:.1f}" for ratio in ratios)])
         header = HEADER + ["per s"] * (self.count is not None)
+        header += ["TFLOP/s", "of the peak"] * bool(self.peaks)
         return markdown_table(header, [row + [""] * (len(header) - len(row)) for row in rows])
+
+
+def _finish(device):
+    """Wait until a GPU has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _flop_per_s(result):
+    return result["flop"] / min(result["seconds"])
 
 
 def _figures(result):

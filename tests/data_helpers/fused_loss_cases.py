@@ -1,5 +1,5 @@
-"""Tests of the fused loss, which ``test_fused_loss.py`` runs in a process of its own: on a GPU, or on
-the CPU under Triton's interpreter.
+"""Tests of the fused loss, which ``test_fused_loss.py`` runs in a process of its own: on a GPU, or
+on the CPU under Triton's interpreter.
 """
 
 from functools import partial

@@ -1,0 +1,79 @@
+"""Training from images that are on the device already to steps, beside the steps alone."""
+
+from functools import partial
+
+import torch
+
+from data_loader.augmentation import augment
+from misc.benchmarking.step import CHANNELS, FRAMES, OURS
+from misc.benchmarking.subject import Subject
+from model import SmallNet
+from utils.keyed_random import sample_keys
+from utils.warper import Warper
+
+_, WIDTH, CROP = FRAMES[SmallNet]
+NUM_PAIRS, BATCHES = 128, (32, 128)
+
+
+def make_views(batch, device):
+    """Return a function of nothing: the two augmented views of a batch of images, and the grid."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (NUM_PAIRS, 3, WIDTH, WIDTH)
+    cache = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
+    no_points = torch.zeros(batch, 0, 2, device=device)
+    warper = Warper(WIDTH, WIDTH, CROP)
+
+    def views():
+        index = torch.randperm(NUM_PAIRS, generator=generator)[:batch]
+        keys = sample_keys(0, 1, index)
+        pair = warper(cache[index.to(device)], no_points, warper.draw_keyed(keys))
+        both = [
+            augment(view, keys, number) for number, view in enumerate((pair.first, pair.second))
+        ]
+        return torch.cat(both).contiguous(memory_format=torch.channels_last), pair.grid
+
+    return views
+
+
+def make_training(batch, precision, end_to_end, device):
+    """Return a function that trains on as many pairs as there are images."""
+    torch.manual_seed(0)
+    network = SmallNet(CHANNELS).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, amsgrad=True)
+    views = make_views(batch, device)
+    ready = views()
+
+    def train():
+        for _ in range(NUM_PAIRS // batch):
+            images, grid = views() if end_to_end else ready
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                first, second = network(images).chunk(2)
+            value = OURS(first, second, grid)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+        return value.item()
+
+    return train
+
+
+NAMES = {True: "from the cache on the device", False: "steps alone"}
+SUBJECT = Subject(
+    f"Training, SmallNet 64-d with DVE: cache on the device, warps, augmentation, steps; {NUM_PAIRS} "
+    "pairs",
+    {
+        f"batches of {batch}, {precision}, {NAMES[whole]}": partial(
+            make_training, batch, precision, whole
+        )
+        for batch in BATCHES
+        for precision in ("float32", "bfloat16")
+        for whole in (True, False)
+    },
+    ratios=tuple(
+        tuple(f"batches of {batch}, {precision}, {NAMES[whole]}" for whole in (False, True))
+        for batch in BATCHES
+        for precision in ("float32", "bfloat16")
+    ),
+    count=NUM_PAIRS,
+    note="A ratio is the share of the steps alone in the whole.",
+)
