@@ -81,7 +81,7 @@ def backward_a(
 ):  # fmt: skip
     """``scale`` times the gradient of sum_u E_u, for a block of the rows u of a.
 
-    dE_u / d<a_u, b_v> = p(v | u) (|v - g(u)|^pow - E_u). Rows of zeros stand beyond the last cell.
+    dE_u / d<a_u, b_v> = p(v | u) (|v - g(u)|^pow - E_u).
     """
     sample = tl.program_id(1).to(tl.int64) * P
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -107,7 +107,10 @@ def backward_b(
     C: tl.constexpr, POW: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """The same for a block of the rows v of b; all that has two axes is (v, u) here."""
+    """The same for a block of the rows v of b; all that has two axes is (v, u) here.
+
+    Beyond the last row of a everything is 0, descriptors too, so that nothing is added.
+    """
     sample = tl.program_id(1).to(tl.int64) * P
     cells = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     key = _load_points(b + sample * C, cells, P, C, BLOCK_C)
@@ -117,7 +120,7 @@ def backward_b(
         query = _load_points(a + sample * C, rows, P, C, BLOCK_C)
         x, y = _load_warped(warped + 2 * sample, rows, P)
         mean = tl.load(expected + sample + rows, mask=rows < P, other=0.0)
-        norm = tl.load(lse + sample + rows, mask=rows < P, other=float("inf"))
+        norm = tl.load(lse + sample + rows, mask=rows < P, other=0.0)
         scores = tl.dot(key, tl.trans(query), input_precision=PRECISION)
         costs = _costs(x[None, :], y[None, :], cells[:, None], width, stride, POW)
         prob = tl.exp(scores - norm[None, :])
