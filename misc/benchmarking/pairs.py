@@ -59,8 +59,8 @@ def make_training(batch, precision, end_to_end, device):
 
 NAMES = {True: "from the cache on the device", False: "steps alone"}
 SUBJECT = Subject(
-    f"Training, SmallNet 64-d with DVE: cache on the device, warps, augmentation, steps; {NUM_PAIRS} "
-    "pairs",
+    f"Training on {NUM_PAIRS} pairs, SmallNet 64-d with DVE: cache on the device, warps, "
+    "augmentation, steps",
     {
         f"batches of {batch}, {precision}, {NAMES[whole]}": partial(
             make_training, batch, precision, whole
