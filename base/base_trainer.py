@@ -8,11 +8,14 @@ from contextlib import nullcontext
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
+from base.checkpoint_keeper import CheckpointKeeper
 from base.compiling import compile_errors
 from base.monitor import Monitor
 from base.nonfinite import NonfiniteGuard
-from utils.checkpoint import load_weights, read_checkpoint, save_checkpoint
-from utils.checkpoint_names import checkpoint_name, parse_name
+from base.running_mean import RunningMean
+from utils.checkpoint import load_weights, read_checkpoint
+from utils.checkpoint_names import checkpoint_name
+from utils.disk import WriteError
 from utils.errors import UserError, blamed_on
 from utils.progress import clock, progress_bar
 from utils.stopping import Stopped, StopRequest
@@ -22,31 +25,6 @@ POSTFIX_EVERY = 20  # steps; reading the loss makes the host wait for the device
 
 class RolledBack(Exception):
     """The epoch is given up; the training goes on from its last checkpoint."""
-
-
-class RunningMean:
-    """A weighted mean of tensors that stays on their device until it is read."""
-
-    def __init__(self):
-        self.total, self.weight = 0.0, 0
-
-    def add(self, value, weight):
-        """Take the mean of ``weight`` further samples."""
-        self.total = self.total + value.detach().double() * weight
-        self.weight += weight
-
-    @property
-    def value(self):
-        """The mean so far, a float."""
-        return float(self.total) / max(self.weight, 1)
-
-    def over(self, world, device):
-        """Return the mean over the samples of all processes of a world."""
-        everyone = RunningMean()
-        sums = torch.tensor([float(self.total), self.weight], dtype=torch.float64, device=device)
-        everyone.total, weight = world.total(sums)
-        everyone.weight = int(weight)
-        return everyone
 
 
 class BaseTrainer:
@@ -67,6 +45,7 @@ class BaseTrainer:
         self.run, self.options, self.device = run, run.options, run.device
         self.world = run.world
         self.monitor = Monitor(run.options.monitor, run.options.patience)
+        self.keeper = CheckpointKeeper(run, self.monitor)
         self.learner = self._learning(learner)
         self.last_epoch = 0  # the last one that is finished
         self.step = 0  # steps of the epoch after it that are done
@@ -79,6 +58,8 @@ class BaseTrainer:
 
         Raises ``Stopped`` where a signal asked for it, once a checkpoint is written.
         """
+        if self.world.is_main:
+            self.keeper.begin()
         with self.stop:
             values = self._run_epochs()
         if self.monitor.exhausted:
@@ -97,26 +78,24 @@ class BaseTrainer:
                 self._roll_back()
                 continue
             self.last_epoch, self.step, self.running_loss = epoch, 0, RunningMean()
-            improved = self.monitor.update(values)
+            improved = self.monitor.update(values, epoch)
             last = self.monitor.exhausted or epoch == self.options.epochs
             asked = self._asked_to_stop()
-            self._save(epoch, improved, last, due=asked or epoch % self.options.save_period == 0)
+            self._save(epoch, improved, last, asked)
             if asked and not last:
                 self._end(checkpoint_name(epoch))
         return values
 
     def _roll_back(self):
         """Go on from the last checkpoint, at half the learning rate."""
-        places = {parse_name(path.name): path for path in self.run.folder.model_dir.glob("*.pth")}
-        now = self.last_epoch, self.step  # a resumed run's folder may hold later ones
-        place = max((place for place in places if place and place <= now), default=None)
-        if place is None:
+        path = self.keeper.last_until(self.last_epoch, self.step)
+        if path is None:
             raise UserError("there is no checkpoint to go back to: lower optimizer.args.lr")
         rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.resume(read_checkpoint(places[place]), places[place])
+        self.resume(read_checkpoint(path), path)
         for group, rate in zip(self.optimizer.param_groups, rates):
             group["lr"] = min(rate, group["lr"]) / 2
-        self.run.logger.warning(f"back to {places[place]}, with half the learning rate")
+        self.run.logger.warning(f"back to {path}, with half the learning rate")
 
     def _asked_to_stop(self):
         """Whether a signal reached any of the processes; all give the same answer."""
@@ -142,10 +121,16 @@ class BaseTrainer:
             epoch, {**values, "lr": learning_rates[0], "images_per_s": num_images / seconds}
         )
         if self.world.is_main:
-            for name, figure in self.draw_pictures(epoch):
-                self.run.show(name, figure, epoch)
+            self._show_pictures(epoch)
         self._tell_time(epoch, time.perf_counter() - begin)
         return values
+
+    def _show_pictures(self, epoch):
+        try:
+            for name, figure in self.draw_pictures(epoch):
+                self.run.show(name, figure, epoch)
+        except WriteError as error:
+            self.run.logger.warning(f"epoch {epoch} has no pictures: {error}")
 
     def _train_epoch(self, epoch):
         """Return the mean loss of an epoch and its number of images."""
@@ -177,14 +162,13 @@ class BaseTrainer:
 
     def _stop_here(self):
         """Write a checkpoint in the middle of an epoch, and end."""
-        name = checkpoint_name(self.last_epoch, self.step)
         running = self.running_loss.over(self.world, self.device)
         if self.world.is_main:
             state = {"step": self.step, "running_loss": [float(running.total), running.weight]}
-            save_checkpoint(
-                self.run.folder.model_dir / name, {**self._state(self.last_epoch), **state}
+            self.keeper.save_midway(
+                self.last_epoch, self.step, {**self._state(self.last_epoch), **state}
             )
-        self._end(name)
+        self._end(checkpoint_name(self.last_epoch, self.step))
 
     def _optimise(self, batch, epoch):
         """Take a step; returns the loss of this process's share of the batch, None if the step is
@@ -264,19 +248,17 @@ class BaseTrainer:
         left = clock((self.options.epochs - epoch) * seconds)
         self.run.logger.info(f"    {'time':15s}: {clock(seconds)}, {left} left")
 
-    def _save(self, epoch, improved, last, due):
+    def _save(self, epoch, improved, last, asked):
         if not self.world.is_main:
             return
-        folder, watched = self.run.folder.model_dir, self.monitor.name is not None
-        # The best comes first: a run killed in between repeats the epoch, and so writes it again.
-        if improved and (watched or last):  # unwatched, the last epoch counts as the best
-            save_checkpoint(folder / "model_best.pth", self._state(epoch))
-        if last or due:
-            path = folder / checkpoint_name(epoch)
-            save_checkpoint(path, self._state(epoch))
-            self.run.logger.debug(f"saved {path}")
-            for passed in folder.glob(checkpoint_name("*", "*")):  # in the middle of epochs
-                passed.unlink()
+        watched, regular = self.monitor.name is not None, epoch % self.options.save_period == 0
+        self.keeper.save(
+            epoch,
+            self._state(epoch),
+            best=improved and (watched or last),  # unwatched, the last epoch counts as the best
+            due=last or asked or regular,
+            ends=last or asked,
+        )
 
     def _state(self, epoch):
         return {
@@ -296,6 +278,7 @@ class BaseTrainer:
         if self.scheduler is not None and checkpoint["scheduler"] is not None:
             self.scheduler.load_state_dict(checkpoint["scheduler"])
         self.monitor.load_state_dict(checkpoint["monitor"])
+        self.keeper.resumed_from = path
         self.last_epoch, self.step = checkpoint["epoch"], checkpoint.get("step", 0)
         self.running_loss = RunningMean()
         if self.step and self.world.is_main:

@@ -20,6 +20,7 @@ class Monitor:
         self.patience = patience
         self.best = math.inf  # of sign * value
         self.epochs_without_gain = 0
+        self.history = {}  # epoch -> sign * value
 
     def check(self, names):
         """Raise ``ConfigError`` if the monitored value is none of the names an epoch has."""
@@ -28,14 +29,14 @@ class Monitor:
                 f"trainer.monitor: no value '{self.name}', expected one of {', '.join(names)}"
             )
 
-    def update(self, values):
+    def update(self, values, epoch):
         """Take the values of an epoch.
 
         Returns whether it is the best so far (with "off": every one is).
         """
         if self.name is None:
             return True
-        value = self.sign * values[self.name]
+        value = self.history[epoch] = self.sign * values[self.name]
         improved = value < self.best
         self.best = value if improved else self.best
         self.epochs_without_gain = 0 if improved else self.epochs_without_gain + 1
@@ -46,10 +47,22 @@ class Monitor:
         """Whether patience has run out."""
         return 0 < self.patience <= self.epochs_without_gain
 
+    def ranked(self, epochs):
+        """Return epochs, the best first; those without a value, or with none that is a number,
+        last.
+        """
+        values = {epoch: self.history.get(epoch, math.nan) for epoch in epochs}
+        return sorted(epochs, key=lambda epoch: (math.isnan(values[epoch]), values[epoch], epoch))
+
     def state_dict(self):
         """What a resumed run needs."""
-        return {"best": self.best, "epochs_without_gain": self.epochs_without_gain}
+        return {
+            "best": self.best,
+            "epochs_without_gain": self.epochs_without_gain,
+            "history": dict(self.history),
+        }
 
     def load_state_dict(self, state):
         """Go on where another monitor was."""
         self.best, self.epochs_without_gain = state["best"], state["epochs_without_gain"]
+        self.history = dict(state.get("history", {}))

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import torch
 
 from utils.checkpoint import save_checkpoint
+from utils.disk import WriteError
 from utils.errors import UserError
 
 MOST_IN_A_ROW = 10  # steps skipped, or times gone back, before a training is given up
@@ -50,9 +51,7 @@ class NonfiniteGuard:
 def _tell(trainer, batch, epoch, loss, norm):
     """Keep a batch, and say in one line what happened with it."""
     step = trainer.step + 1
-    path = trainer.run.folder.model_dir / f"nonfinite-epoch{epoch}-step{step}.pt"
-    if trainer.world.is_main:
-        save_checkpoint(path, {"epoch": epoch, "step": step, "batch": batch})
+    kept = _keep(trainer, batch, epoch, step)
     layer, largest = largest_activation(trainer, batch, epoch)
     indices = batch["index"].tolist()
     more = f" and {len(indices) - NUM_TOLD} more" if len(indices) > NUM_TOLD else ""
@@ -60,8 +59,19 @@ def _tell(trainer, batch, epoch, loss, norm):
         f"epoch {epoch}, step {step}: the gradient is {norm.item()}, the loss {loss.item():.6g}; "
         f"images {', '.join(map(str, indices[:NUM_TOLD]))}{more}; "
         f"learning rate {trainer.optimizer.param_groups[0]['lr']:g}; "
-        f"largest activation {largest:.3g}, in {layer}; the batch is kept in {path}"
+        f"largest activation {largest:.3g}, in {layer}; {kept}"
     )
+
+
+def _keep(trainer, batch, epoch, step):
+    """Write a batch to the run's folder; says where it is."""
+    path = trainer.run.folder.model_dir / f"nonfinite-epoch{epoch}-step{step}.pt"
+    if trainer.world.is_main:
+        try:
+            save_checkpoint(path, {"epoch": epoch, "step": step, "batch": batch})
+        except WriteError as error:
+            return f"the batch is not kept: {error}"
+    return f"the batch is kept in {path}"
 
 
 @torch.no_grad()

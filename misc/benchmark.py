@@ -31,9 +31,9 @@ from misc.benchmarking import (  # noqa: E402
 )
 from misc.measuring import machine, measure_in_process  # noqa: E402
 from utils.build import look_up  # noqa: E402
-from utils.checkpoint import write_atomically  # noqa: E402
 from utils.cli import add_device_option, make_parser, positive, run  # noqa: E402
 from utils.device import select_device  # noqa: E402
+from utils.disk import write_atomically  # noqa: E402
 from utils.run import write_json  # noqa: E402
 
 SUBJECTS = {

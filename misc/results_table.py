@@ -18,6 +18,7 @@ from misc.reproduction.markdown import fill_markers, render  # noqa: E402
 from misc.reproduction.run_records import RunStore  # noqa: E402
 from misc.reproduction.tables import TABLES  # noqa: E402
 from utils.cli import make_parser, run  # noqa: E402
+from utils.disk import write_atomically  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 
 
@@ -29,8 +30,6 @@ def print_tables(names, store):
 
 def fill_readme(path, names, store, all_required):
     """Fill the tables' places in a README; says how many. Raises ``UserError``."""
-    from utils.checkpoint import write_atomically  # torch: seconds, only spent here
-
     try:
         text = path.read_bytes().decode()  # as it is, line ends included
     except (OSError, UnicodeDecodeError) as error:

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import stat
 
 import pytest
 import torch
@@ -14,8 +15,8 @@ from utils.checkpoint import (
     load_weights,
     read_checkpoint,
     save_checkpoint,
-    write_atomically,
 )
+from utils.disk import write_atomically
 from utils.errors import UserError
 
 
@@ -108,6 +109,9 @@ def test_the_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch)
     path.write_bytes(b"old")
 
     def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            calls.append("fsync of the folder")
+            return
         calls.append("fsync")
         assert path.read_bytes() == b"old"
         assert os.fstat(descriptor).st_size == 3
@@ -116,7 +120,7 @@ def test_the_file_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch)
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "replace", lambda *args: calls.append("replace") or replace(*args))
     write_atomically(path, lambda file: file.write(b"new"))
-    assert calls == ["fsync", "replace"]
+    assert calls == ["fsync", "replace", "fsync of the folder"]
     assert path.read_bytes() == b"new"
 
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from base import base_trainer
+from base import checkpoint_keeper
 from base.base_trainer import BaseTrainer
 from tests.data_helpers.comparing_runs import (
     assert_same,
@@ -141,7 +141,7 @@ def test_a_training_killed_between_its_two_files_keeps_the_best(
                     raise KeyboardInterrupt
                 save_checkpoint(path, state)
 
-            patch.setattr(base_trainer, "save_checkpoint", save)
+            patch.setattr(checkpoint_keeper, "save_checkpoint", save)
             stopped = train(config, code=130)
         assert names_in(stopped.folder) == [
             "checkpoint-epoch1.pth", "config.json", "model_best.pth"]

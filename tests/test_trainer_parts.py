@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from base.base_trainer import BaseTrainer, RunningMean
+from base.base_trainer import BaseTrainer
 from base.monitor import Monitor
+from base.running_mean import RunningMean
 from data_loader.loaders import make_loader
 from data_loader.synthetic_faces import SyntheticFaces
 from model.loss import regression_loss
@@ -172,8 +173,8 @@ def test_training_stops_when_patience_runs_out_and_keeps_the_best(tmp_path):
 # Monitor and means
 
 def followed(monitor, values):
-    return [(monitor.update({"val_loss": value, "other": 0}), monitor.exhausted)
-            for value in values]
+    return [(monitor.update({"val_loss": value, "other": 0}, epoch), monitor.exhausted)
+            for epoch, value in enumerate(values, 1)]
 
 
 def test_monitor_finds_the_least():

@@ -4,7 +4,8 @@ import inspect
 
 import torch
 
-from base.base_trainer import BaseTrainer, RunningMean
+from base.base_trainer import BaseTrainer
+from base.running_mean import RunningMean
 from data_loader.augmentation import augment, normalise
 from utils.distributed import World
 from utils.errors import blamed_on

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import Subset
 
-from base.base_trainer import RunningMean
+from base.running_mean import RunningMean
 from data_loader.augmentation import normalise
 from data_loader.loaders import make_loader
 from model.loss import cell_stride

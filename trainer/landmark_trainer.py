@@ -2,7 +2,8 @@
 
 import torch
 
-from base.base_trainer import BaseTrainer, RunningMean
+from base.base_trainer import BaseTrainer
+from base.running_mean import RunningMean
 from utils.visualization import landmark_pictures
 
 

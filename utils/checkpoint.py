@@ -1,34 +1,14 @@
 """Checkpoints: plain tensors and plain data, in files that are whole or not there at all."""
 
-import os
-from contextlib import suppress
-from pathlib import Path
+from io import BytesIO
 
 import torch
 
+from utils.disk import write_atomically
 from utils.errors import UserError, one_line
 from utils.foreign_checkpoint import read_foreign_checkpoint
 
 FORMAT = "dve-checkpoint-1"
-
-
-def write_atomically(path, write):
-    """Call ``write(file)`` on a temporary file beside ``path``, flush it to disk, then rename it to
-    ``path``.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write this file ({error.strerror})") from error
-    finally:
-        with suppress(OSError):  # it is gone once renamed
-            temporary.unlink()
 
 
 def save_checkpoint(path, state):
@@ -45,6 +25,13 @@ def save_checkpoint(path, state):
             raise
 
     write_atomically(path, write)
+
+
+def checkpoint_bytes(state):
+    """Return the content of the file that ``save_checkpoint`` would write."""
+    file = BytesIO()
+    torch.save({"format": FORMAT, **state}, file)
+    return file.getvalue()
 
 
 def read_checkpoint(path):

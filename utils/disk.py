@@ -1,17 +1,27 @@
-"""What long writes to a disk need: room, one writer at a time, and errors told in one line."""
+"""What writing to a disk needs: files that are whole or not there at all, room, one writer at a
+time, and errors told in one line.
+"""
 
 import errno
 import fcntl
 import hashlib
+import io
 import os
 import shutil
+import tempfile
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from utils.errors import UserError
 from utils.progress import byte_bar
 
 CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
+TEMPORARY = ".{name}.tmp-{process}"
+
+
+class WriteError(UserError):
+    """A file that the disk refused; what was there before is still there."""
 
 
 def size_text(size):
@@ -93,3 +103,79 @@ def lock(descriptor, path):
         raise UserError(f"{path}: another process is writing it; wait for its end") from error
     except OSError:
         pass  # a file system without locks (some network ones) is used without
+
+
+def write_atomically(path, write):
+    """Call ``write(file)`` on a temporary file beside ``path``, flush it to disk, then rename it to
+    ``path``; raises ``WriteError``.
+    """
+    path = Path(path)
+    temporary = path.with_name(TEMPORARY.format(name=path.name, process=os.getpid()))
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        room = _room_needed(path.parent, write) if error.errno in FULL else ""
+        raise WriteError(f"{path}: cannot write this file ({error.strerror}){room}") from error
+    finally:
+        with suppress(OSError):  # it is gone once renamed
+            temporary.unlink()
+
+
+def remove_leftovers(folder):
+    """Remove the temporary files that writers left in a folder when they were killed."""
+    for path in Path(folder).glob(TEMPORARY.format(name="*", process="*")):
+        with suppress(OSError):
+            path.unlink()
+
+
+def refusal(folder, size):
+    """Return the ``OSError`` with which the disk refuses a file of ``size`` bytes in a folder, None
+    if it takes one.
+
+    Where it is full, over a quota, read-only or gone, this tells before anything is torn.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        return error
+    return None
+
+
+def _flush_folder(folder):
+    """Flush names to disk, so that a file which this one replaces may be removed."""
+    with suppress(OSError):  # not every file system can
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _room_needed(folder, write):
+    """Say how much ``write`` needs and how much there is; nothing where that cannot be found."""
+    sink = _Sink()
+    try:
+        write(sink)
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return ""
+    return f"; it needs about {size_text(sink.size)} and {size_text(free)} are free"
+
+
+class _Sink(io.RawIOBase):
+    """A file that keeps nothing but the number of bytes written to it."""
+
+    size = 0
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.size += memoryview(data).nbytes
+        return memoryview(data).nbytes

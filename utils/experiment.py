@@ -22,6 +22,16 @@ class TrainerOptions:
     save_period: int = setting(
         "epochs between checkpoints; the last epoch is always saved", 1, at_least(1)
     )
+    keep_last: int | None = setting(
+        "keep the checkpoints of so many last epochs only; 0: of all, unless keep_best is given",
+        None,
+        at_least(0, "epochs"),
+    )
+    keep_best: int | None = setting(
+        "keep the checkpoints of so many best epochs, by the monitored value, and the last",
+        None,
+        at_least(0, "epochs"),
+    )
     verbosity: int = setting(
         "what the terminal shows: 0 warnings, 1 epochs, 2 everything; info.log holds it all",
         2,
@@ -58,8 +68,10 @@ class TrainerOptions:
 
     def __post_init__(self):
         require_valid(self)
-        if self.patience and self.monitor == "off":
-            raise ValueError(f"patience = {self.patience!r}, expected 0, or a 'monitor' to watch")
+        for name in ("patience", "keep_best"):
+            value = getattr(self, name)
+            if value and self.monitor == "off":
+                raise ValueError(f"{name} = {value!r}, expected 0, or a 'monitor' to watch")
 
 
 @dataclass

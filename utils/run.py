@@ -1,23 +1,21 @@
-"""Where a run keeps its files, and what it tells while it runs."""
+"""Where a run keeps its files, and its log and events while it runs."""
 
 import json
-import logging
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from utils.checkpoint import write_atomically
 from utils.checkpoint_names import parse_name
 from utils.config import RUN_TIMESTAMP
+from utils.disk import disk_errors, write_atomically
 from utils.distributed import World
 from utils.errors import UserError
+from utils.events import Events
+from utils.log import open_log, silent_log
 
 PICTURE_DPI = 120
-LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
-LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 
 
 @dataclass(frozen=True)
@@ -162,11 +160,7 @@ class Run:
                 f"partial data, figures do not compare with those of the whole: {note}"
             )
         if events and self.options.tensorboardX:
-            from torch.utils.tensorboard import (  # slow to import, and not every run wants it
-                SummaryWriter,
-            )
-
-            self.writer = SummaryWriter(self.folder.log_dir)
+            self.writer = Events(self.folder.log_dir, self.logger)
         try:
             yield self
         finally:
@@ -178,8 +172,9 @@ class Run:
         written; returns the file's path.
         """
         folder = self.folder.log_dir / "pictures"
-        folder.mkdir(exist_ok=True)
         path = folder / f"{name}.png"
+        with disk_errors(path):
+            folder.mkdir(exist_ok=True)
         write_atomically(path, partial(figure.savefig, format="png", dpi=PICTURE_DPI))
         if self.writer is not None:
             self.writer.add_figure(name, figure, epoch)
@@ -189,31 +184,3 @@ class Run:
 def write_json(path, data):
     """Write plain data as JSON, whole or not at all."""
     write_atomically(path, lambda file: file.write((json.dumps(data, indent=4) + "\n").encode()))
-
-
-def silent_log():
-    """Return a logger that writes nothing, for the processes that help the main one."""
-    logger = logging.getLogger("dve.silent")
-    logger.propagate = False
-    logger.handlers = [logging.NullHandler()]
-    return logger
-
-
-def open_log(run_folder, verbosity):
-    """Return the run's logger.
-
-    To the terminal as plain lines, to info.log with time, name and level.
-    """
-    logger = logging.getLogger("dve")
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.setLevel(logging.DEBUG)
-    logger.propagate = False
-    terminal = logging.StreamHandler(sys.stdout)
-    terminal.setLevel(LEVELS[verbosity])
-    file = logging.FileHandler(run_folder.log_dir / "info.log")
-    file.setFormatter(logging.Formatter(LOG_FORMAT))
-    logger.addHandler(terminal)
-    logger.addHandler(file)
-    return logger

@@ -1,0 +1,139 @@
+"""Which checkpoints of a run are written and which removed, and what happens while none can be."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from utils.checkpoint import checkpoint_bytes, save_checkpoint
+from utils.checkpoint_names import checkpoint_name, parse_name
+from utils.disk import WriteError, remove_leftovers, write_atomically
+
+BEST = "model_best.pth"
+MOST_FAILURES = 3  # epochs in a row after which nothing could be saved; then a training ends
+
+
+class CheckpointKeeper:
+    """Keeps ``model_best.pth`` and the checkpoints named after their epochs in a run's folder.
+
+    Where the disk refuses one, the training goes on for some epochs, and each of them tries again
+    to save what is owed. Checkpoints that ``trainer.keep_last`` and ``trainer.keep_best`` do not
+    ask for are removed once a later one is on the disk; never the one that the training was
+    resumed from, nor one that the results of any run below ``save_dir`` name.
+    """
+
+    def __init__(self, run, monitor):
+        self.run, self.monitor, self.folder = run, monitor, run.folder.model_dir
+        self.resumed_from = None
+        self._failures = 0  # in a row
+        self._owed_best = None  # the content of a model_best.pth that could not be written
+
+    def begin(self):
+        """Remove what a killed training left half-written."""
+        remove_leftovers(self.folder)
+
+    def save(self, epoch, state, best, due, ends):
+        """Write the checkpoint of an epoch if it is ``due``, and model_best.pth if it is the best.
+
+        ends: the training does; then a file that cannot be written raises ``WriteError``.
+        """
+        try:
+            # The best comes first: a run killed in between repeats the epoch, and so writes it
+            # again.
+            self._save_best(state if best else None)
+            if due or self._failures:
+                self._save_epoch(epoch, state)
+        except WriteError as error:
+            self._failures += 1
+            if ends or self._failures == MOST_FAILURES:
+                raise WriteError(f"{error}; {self._way_on()}") from error
+            self.run.logger.warning(
+                f"epoch {epoch} is not saved: {error}; the training goes on, and tries again after "
+                f"the next epoch ({self._failures} of {MOST_FAILURES} failures that end it)"
+            )
+
+    def save_midway(self, epoch, step, state):
+        """Write the checkpoint that a training which stops in mid-epoch goes on from."""
+        try:
+            save_checkpoint(self.folder / checkpoint_name(epoch, step), state)
+        except WriteError as error:
+            raise WriteError(f"{error}; {self._way_on()}") from error
+
+    def last_until(self, epoch, step):
+        """Return the last checkpoint that was written no later than that; None if there is none.
+
+        The folder of a resumed run may hold later ones.
+        """
+        places = {parse_name(path.name): path for path in self.folder.glob("*.pth")}
+        passed = [place for place in places if place and place <= (epoch, step)]
+        return places[max(passed)] if passed else None
+
+    def _save_best(self, state):
+        if state is not None:
+            self._owed_best = None
+            try:
+                save_checkpoint(self.folder / BEST, state)
+            except WriteError:
+                self._owed_best = checkpoint_bytes(state)  # the weights will have changed
+                raise
+        elif self._owed_best is not None:
+            write_atomically(self.folder / BEST, lambda file: file.write(self._owed_best))
+            self._owed_best = None
+
+    def _save_epoch(self, epoch, state):
+        path = self.folder / checkpoint_name(epoch)
+        save_checkpoint(path, state)
+        self._failures = 0
+        self.run.logger.debug(f"saved {path}")
+        for passed in self.folder.glob(checkpoint_name("*", "*")):  # in the middle of epochs
+            self._remove(passed)
+        self._remove_superseded(epoch)
+
+    def _remove_superseded(self, epoch):
+        places = {parse_name(path.name): path for path in self.folder.glob("*.pth")}
+        saved = sorted(place[0] for place in places if place and place <= (epoch, 0))
+        options = self.run.options
+        wanted = options.keep_last or 0, self.monitor.ranked(saved), options.keep_best or 0
+        removable = {places[old, 0].resolve() for old in superseded(saved, *wanted)}
+        if not removable:
+            return
+        in_use = named_in_results(self.run.folder.save_dir)
+        if self.resumed_from is not None:
+            in_use.add(Path(self.resumed_from).resolve())
+        for path in sorted(removable - in_use):
+            self._remove(path)
+
+    def _remove(self, path):
+        try:
+            path.unlink(missing_ok=True)
+            self.run.logger.debug(f"removed {path}")
+        except OSError as error:
+            self.run.logger.warning(f"{path}: cannot remove this file ({error.strerror})")
+
+    def _way_on(self):
+        """Say what to do once there is room."""
+        paths = [path for path in self.folder.glob("*.pth") if parse_name(path.name)]
+        if not paths:
+            return "no checkpoint has been written yet"
+        last = max(paths, key=lambda path: parse_name(path.name))
+        return f"make room, and go on with --resume {last}"
+
+
+def superseded(saved, keep_last, ranked, keep_best):
+    """Return those of the epochs ``saved``, in order, that are neither of the last nor of the best.
+
+    ranked: the same epochs, the best first. The last one of all is always kept; where neither
+    number is given, all are.
+    """
+    if not keep_last and not keep_best:
+        return []
+    kept = {*saved[-max(keep_last, 1) :], *ranked[:keep_best]}
+    return [epoch for epoch in saved if epoch not in kept]
+
+
+def named_in_results(save_dir):
+    """Return the paths of the checkpoints that the results of the runs below ``save_dir`` name."""
+    named = set()
+    for path in (save_dir / "models").glob("**/results.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # another's file, or half of one
+            named.add(Path(json.loads(path.read_text())["checkpoint"]).resolve())
+    return named

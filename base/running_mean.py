@@ -1,0 +1,28 @@
+"""Means over the samples of an epoch, which do not make the host wait for the device."""
+
+import torch
+
+
+class RunningMean:
+    """A weighted mean of tensors that stays on their device until it is read."""
+
+    def __init__(self):
+        self.total, self.weight = 0.0, 0
+
+    def add(self, value, weight):
+        """Take the mean of ``weight`` further samples."""
+        self.total = self.total + value.detach().double() * weight
+        self.weight += weight
+
+    @property
+    def value(self):
+        """The mean so far, a float."""
+        return float(self.total) / max(self.weight, 1)
+
+    def over(self, world, device):
+        """Return the mean over the samples of all processes of a world."""
+        everyone = RunningMean()
+        sums = torch.tensor([float(self.total), self.weight], dtype=torch.float64, device=device)
+        everyone.total, weight = world.total(sums)
+        everyone.weight = int(weight)
+        return everyone

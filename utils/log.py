@@ -1,0 +1,67 @@
+"""What a run tells while it runs: on the terminal, and in its info.log."""
+
+import logging
+import sys
+from contextlib import suppress
+
+from utils.disk import disk_errors
+
+LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
+LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
+
+
+class LogFile(logging.FileHandler):
+    """A log file; while the disk takes no lines, that is told once, and the program goes on."""
+
+    refused = False
+
+    def emit(self, record):
+        self.failed = False
+        super().emit(record)
+        self.refused = self.failed
+
+    def handleError(self, record):
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self.failed = True
+        if not self.refused:
+            print(
+                f"{self.baseFilename}: no lines for the time being ({error.strerror})",
+                file=sys.stderr,
+            )
+
+    def close(self):
+        with suppress(OSError):  # lines that the disk never took
+            super().close()
+
+
+def silent_log():
+    """Return a logger that writes nothing, for the processes that help the main one."""
+    logger = logging.getLogger("dve.silent")
+    logger.propagate = False
+    logger.handlers = [logging.NullHandler()]
+    return logger
+
+
+def open_log(run_folder, verbosity):
+    """Return the run's logger.
+
+    To the terminal as plain lines, to info.log with time, name and level.
+    """
+    logger = logging.getLogger("dve")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    terminal = logging.StreamHandler(sys.stdout)
+    terminal.setLevel(LEVELS[verbosity])
+    path = run_folder.log_dir / "info.log"
+    with disk_errors(path):
+        file = LogFile(path)
+    file.setFormatter(logging.Formatter(LOG_FORMAT))
+    logger.addHandler(terminal)
+    logger.addHandler(file)
+    return logger
