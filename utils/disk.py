@@ -75,11 +75,11 @@ def disk_errors(path):
         yield
     except OSError as error:
         if error.errno in FULL:
-            raise UserError(
+            raise WriteError(
                 f"{path}: the disk is full; make room and run the same command again"
             ) from error
         where = error.filename or path
-        raise UserError(f"{where}: {error.strerror or error}") from error
+        raise WriteError(f"{where}: {error.strerror or error}") from error
 
 
 @contextmanager
