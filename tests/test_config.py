@@ -165,7 +165,7 @@ def test_an_override_that_makes_no_sense(tmp_path, override, expected):
     ("bias_lr=-1", ["config: bias_lr = -1, expected at least 0"]),
     ("seed=-1", ["config: seed = -1, expected 0 to 2^63 - 1"]),
     ("seed=9223372036854775808", ["seed = 9223372036854775808, expected 0 to 2^63 - 1"]),
-    ("num_workers=-1", ["num_workers = -1, expected at least 0"]),
+    ("num_workers=-1", ["num_workers = -1, expected 0 to 1024"]),
     ("cache=tape", ["cache = 'tape', expected one of off, memory, disk, device"]),
     ("restrict_annos=0", ["restrict_annos = 0, expected at least 1"]),
     ("metrics=inter_ocular_error", ["config.metrics = 'inter_ocular_error', expected list"]),

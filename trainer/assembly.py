@@ -1,6 +1,7 @@
 """From a config's sections to the parts of a run."""
 
 import inspect
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +13,7 @@ from data_loader.broken_images import leave_out_broken
 from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
 from model.keypoint_regressor import landmark_model
 from model.loss import check_implementation
-from utils.build import build, check_arguments, look_up
+from utils.build import build, call, check_arguments, look_up
 from utils.distributed import World
 from utils.errors import ConfigError, EmptySplit, blamed_on
 from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES
@@ -22,6 +23,7 @@ WARPERS = {cls.__name__: cls for cls in (Warper, WarperSingle)}
 # What a config cannot name: bases, and what takes a closure, a function, a value or other objects.
 UNFIT = {"Optimizer", "LBFGS", "LRScheduler", "LambdaLR", "MultiplicativeLR", "ReduceLROnPlateau"}
 UNFIT |= {"SequentialLR", "ChainedScheduler"}
+MOST_REHEARSED = 1000  # epochs of a schedule
 
 
 def _public_subclasses(module, base):
@@ -189,4 +191,22 @@ def build_scheduler(experiment, optimizer):
     """Return the config's learning-rate schedule, stepped after each epoch, or None."""
     if experiment.lr_scheduler is None:
         return None
+    _rehearse(experiment)
     return build(experiment.lr_scheduler, SCHEDULERS, "lr_scheduler", optimizer=optimizer)
+
+
+def _rehearse(experiment):
+    """Raise ``ConfigError`` where a schedule would fail in a later epoch, or give a rate that is
+    none: better now than after days.
+    """
+    optimizer = build_optimizer(experiment, nn.Conv2d(1, 1, 1))
+    scheduler = build(experiment.lr_scheduler, SCHEDULERS, "lr_scheduler", optimizer=optimizer)
+    for epoch in range(1, min(experiment.trainer.get("epochs", 1), MOST_REHEARSED) + 1):
+        optimizer.step()
+        call(scheduler.step, {}, "lr_scheduler.args")
+        for group in optimizer.param_groups:
+            if not 0 <= group["lr"] < math.inf:
+                raise ConfigError(
+                    f"lr_scheduler.args: after epoch {epoch} the learning rate is {group['lr']}, "
+                    "expected a number >= 0"
+                )

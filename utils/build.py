@@ -4,8 +4,14 @@ import difflib
 import inspect
 import types
 import typing
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-from utils.errors import ConfigError
+from utils.errors import ConfigError, shown
+
+JSON_TYPES = (bool, int, float, str, list, dict, type(None))
+LISTS = (Iterable, Sequence, list, tuple)  # what a JSON list stands for
+ANYTHING = (typing.Any, object)
 
 
 def build(section, registry, where, **runtime):
@@ -27,20 +33,21 @@ def build(section, registry, where, **runtime):
 def look_up(name, registry, where):
     """Return ``registry[name]``, or raise ``ConfigError`` with the valid names."""
     if not isinstance(name, str) or name not in registry:
-        raise ConfigError(f"{where} = {name!r}: {expected_one_of(name, registry)}")
+        raise ConfigError(f"{where} = {shown(name)}: {expected_one_of(name, registry)}")
     return registry[name]
 
 
 def call(function, args, where, **runtime):
     """Call ``function(**args, **runtime)`` once its signature accepts them.
 
-    A ``ValueError`` of its names the key too.
+    An error of a value in it names the key too.
     """
     check_arguments(function, args, where, runtime)
     try:
         return function(**args, **runtime)
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"{where}: {error}") from error
+    except (ValueError, TypeError, ArithmeticError, MemoryError, RuntimeError) as error:
+        told = str(error).strip() or type(error).__name__
+        raise ConfigError(f"{where}: {told.splitlines()[0]}") from error
 
 
 def check_arguments(function, args, where, runtime=()):
@@ -71,24 +78,50 @@ def check_arguments(function, args, where, runtime=()):
 
 
 def check_type(value, hint, where):
-    """Raise ``ConfigError`` unless a JSON value fits a plain type hint.
+    """Raise ``ConfigError`` unless a JSON value fits a type hint, as far as that speaks of such."""
+    allowed = _json_hints(hint)
+    if allowed and not any(_fits(value, one) for one in allowed):
+        names = " or ".join(dict.fromkeys(map(_name, allowed)))
+        raise ConfigError(f"{where} = {shown(value)}, expected {names}")
 
-    Hints of other kinds are not looked at.
-    """
-    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if not all(t in (bool, int, float, str, list, dict, type(None)) for t in allowed):
-        return
-    fits = any(
-        isinstance(value, t)
-        and (not isinstance(value, bool) or t is bool)
-        or t is float
-        and isinstance(value, int)
-        and not isinstance(value, bool)
-        for t in allowed
+
+def _json_hints(hint):
+    """Return the parts of a hint that JSON can hold; none of them where it allows everything."""
+    origin = typing.get_origin(hint) or hint
+    if origin in (types.UnionType, typing.Union):
+        parts = typing.get_args(hint)
+        if any(part in ANYTHING for part in parts):
+            return []
+        return [one for part in parts for one in _json_hints(part)]
+    return [hint] if origin in (*JSON_TYPES, *LISTS) else []
+
+
+def _fits(value, hint):
+    if typing.get_origin(hint) in LISTS:
+        return isinstance(value, list) and _items_fit(value, hint)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, hint) or hint is float and isinstance(value, int)
+
+
+def _items_fit(items, hint):
+    of_items = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple and Ellipsis not in of_items:
+        if len(items) != len(of_items):
+            return False
+    else:
+        of_items = of_items[:1] * len(items)
+    allowed = map(_json_hints, of_items)
+    return all(
+        not hints or any(_fits(item, one) for one in hints) for item, hints in zip(items, allowed)
     )
-    if not fits:
-        names = " or ".join("null" if t is type(None) else t.__name__ for t in allowed)
-        raise ConfigError(f"{where} = {value!r}, expected {names}")
+
+
+def _name(hint):
+    if typing.get_origin(hint) in LISTS:
+        names = dict.fromkeys(_name(one) for t in typing.get_args(hint) for one in _json_hints(t))
+        return f"list of {' or '.join(names)}" if names else "list"
+    return "null" if hint is type(None) else hint.__name__
 
 
 def expected_one_of(name, valid):
@@ -99,12 +132,13 @@ def expected_one_of(name, valid):
 
 
 def _hints(function):
-    """Type hints of a function, or of a class's constructor.
-
-    Empty where they cannot be resolved.
+    """Type hints of a function, or of a class's constructor, without those that cannot be resolved
+    (torch has some that only type checkers can).
     """
-    target = function.__init__ if inspect.isclass(function) else function
-    try:
-        return typing.get_type_hints(target)
-    except (NameError, TypeError):
-        return {}
+    target = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
+    hints = {}
+    for name, annotation in getattr(target, "__annotations__", {}).items():
+        with suppress(NameError, TypeError, AttributeError, SyntaxError):
+            alone = types.SimpleNamespace(__annotations__={name: annotation})
+            hints.update(typing.get_type_hints(alone, getattr(target, "__globals__", {})))
+    return hints

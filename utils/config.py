@@ -8,7 +8,7 @@ from functools import wraps
 from pathlib import Path
 
 from utils.build import call, expected_one_of
-from utils.errors import ConfigError
+from utils.errors import ConfigError, shown
 from utils.experiment import Experiment, TrainerOptions
 
 # Keys of published configs that nothing ever read: accepted, and said so in the log.
@@ -87,6 +87,7 @@ def names_config(function):
 
 def check_config(path, raw):
     """Check a config's keys and values, and return it as a ``Config``."""
+    _check_values(raw)
     known, notes = _without_unread_keys(raw)
     for name in ("arch", "dataset", "optimizer", "warper", "lr_scheduler", "keypoint_regressor"):
         if known.get(name) is not None:
@@ -94,6 +95,21 @@ def check_config(path, raw):
     experiment = call(Experiment, known, "config")
     trainer = call(TrainerOptions, experiment.trainer, "trainer")
     return Config(Path(path), raw, experiment, trainer, notes)
+
+
+def _check_values(value, keys=()):
+    """Raise ``ConfigError`` for what means nothing under any key: numbers that are not finite or
+    take more than 64 bits, and texts with a NUL character, which no path may have.
+    """
+    if isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_values(inner, (*keys, key))
+    elif isinstance(value, (int, float)) and not abs(value) < 1 << 63:  # NaN is not less
+        raise ConfigError(
+            f"{'.'.join(map(str, keys))} = {shown(value)}, expected a number of 64 bits"
+        )
+    elif isinstance(value, str) and "\0" in value:
+        raise ConfigError(f"{'.'.join(map(str, keys))} = {shown(value)}, expected text without NUL")
 
 
 def _read_json(path):
@@ -107,7 +123,7 @@ def _read_json(path):
         ) from error
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         found = "the file is empty" if not text.strip() else str(error)
         raise ConfigError(f"{path}: expected JSON, {found}") from error
     if not isinstance(raw, dict):
@@ -126,7 +142,7 @@ def _apply_override(raw, override):
         raise ConfigError(f"--set {override}: expected key.path=value")
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text
     for depth, key in enumerate(keys[:-1]):
         if raw.get(key) is None:
@@ -143,7 +159,7 @@ def _section(value, name):
     """Check the shape {"type": str, "args": {...}} and complete it."""
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise ConfigError(
-            f'{name}: expected {{"type": ..., "args": {{...}}}}, found {json.dumps(value)}'
+            f'{name}: expected {{"type": ..., "args": {{...}}}}, found {shown(value)}'
         )
     for key in value.keys() - {"type", "args"}:
         raise ConfigError(
@@ -151,7 +167,7 @@ def _section(value, name):
         )
     args = value.get("args", {})
     if not isinstance(args, dict):
-        raise ConfigError(f"{name}.args = {args!r}, expected an object of arguments")
+        raise ConfigError(f"{name}.args = {shown(args)}, expected an object of arguments")
     return {"type": value["type"], "args": args}
 
 

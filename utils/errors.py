@@ -2,6 +2,8 @@
 
 from contextlib import contextmanager
 
+MOST_SHOWN = 100  # characters of a value in a message
+
 
 class UserError(Exception):
     """A mistake outside the code (a key, a file, a value).
@@ -25,6 +27,12 @@ def blamed_on(where):
         yield
     except (ValueError, UserError) as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def shown(value):
+    """Return a value of a config as messages show it: as Python writes it, cut if it is long."""
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "..."
 
 
 def one_line(error):

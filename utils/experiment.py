@@ -10,6 +10,7 @@ MONITOR = Range(
     "'off', 'min NAME' or 'max NAME'",
 )
 VERBOSITY = Range(lambda value: value in (0, 1, 2), "0, 1 or 2")
+WORKERS = Range(lambda value: 0 <= value <= 1024, "0 to 1024")
 SEED = Range(lambda value: 0 <= value < 1 << 63, "0 to 2^63 - 1")
 
 
@@ -132,7 +133,7 @@ class Experiment:
     )
     seed: int = setting("of all randomness: weights, order, warps, augmentation", 0, SEED)
     num_workers: int | None = setting(
-        "processes that decode images; null: none on the CPU, up to 8 on a GPU", None, at_least(0)
+        "processes that decode images; null: none on the CPU, up to 8 on a GPU", None, WORKERS
     )
     cache: str = setting(
         "keep decoded images: in memory, on disk, or all of them on the device",

@@ -41,8 +41,9 @@ class RunFolder:
     def new(cls, save_dir, name):
         """Name a run that starts now, or, where that name is taken, some seconds later."""
         start = datetime.now()
-        while (folder := cls._at(save_dir, name, start)).model_dir.exists():
-            start += timedelta(seconds=1)
+        with disk_errors(save_dir):
+            while (folder := cls._at(save_dir, name, start)).model_dir.exists():
+                start += timedelta(seconds=1)
         return folder
 
     @classmethod

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 
+from utils.errors import shown
+
 
 @dataclass(frozen=True)
 class Range:
@@ -38,4 +40,4 @@ def require_valid(options):
         value, valid = getattr(options, key.name), key.metadata["valid"]
         absent = value is None and key.default is None
         if valid is not None and not absent and not valid.holds(value):
-            raise ValueError(f"{key.name} = {value!r}, expected {valid.expected}")
+            raise ValueError(f"{key.name} = {shown(value)}, expected {valid.expected}")
