@@ -15,8 +15,8 @@ from inference import Model
 from inference.model import as_points
 from inference.view import View, Viewer
 from model.matching import match_landmarks
-from tests.data_helpers.published import published_state_dict, save_published
 from tests.data_helpers.pictures import noise
+from tests.data_helpers.published import published_state_dict, save_published
 from tests.data_helpers.stand_ins import (
     LightFinder,
     RampReader,
