@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/draw_method.py`
 
 from data_loader.augmentation import normalise  # noqa: E402
-from model.loss import cell_stride, exchange  # noqa: E402
+from model.loss import cell_stride  # noqa: E402
 from model.matching import (  # noqa: E402
     best_cells,
     cosine_at_pixels,
@@ -77,7 +77,7 @@ def draw_exchange(pair, maps, stride):
     first, second = (desc.flatten(2).mT for desc in maps)
     auxiliary = first.roll(-1, dims=0)
     size = maps[0].shape[-2:]
-    rebuilt = exchange(first, auxiliary)
+    rebuilt = (first @ auxiliary.mT).softmax(dim=-1) @ auxiliary  # the exchange
     H, W = pair.first.shape[-2:]
     places = to_pixels(pair.grid[0], H, W).cpu()
     figure, grid = _axes(len(SHOWN_LANDMARKS), 4)

@@ -64,6 +64,17 @@ def test_the_numbers_of_a_training_are_those_that_it_then_has(plan_of, train, em
     assert steps == {3 * int(re.search(r"an epoch: (\d+) steps of 4", text)[1])}
 
 
+@pytest.mark.parametrize("options, count", [
+    ({}, 8), ({"save_period": 3}, 4), ({"save_period": 7}, 2), ({"keep_last": 2}, 3),
+    ({"keep_last": 2, "keep_best": 3, "monitor": "min val_loss"}, 6),
+    ({"keep_best": 1, "monitor": "min val_loss"}, 3), ({"keep_last": 20}, 8),
+])
+def test_it_counts_the_checkpoints_that_stay(plan_with, options, count):
+    """Of seven epochs, and the best."""
+    text = plan_with("files", epochs=7, options=options)
+    assert text.startswith(f"files: {count} checkpoints, of about")
+
+
 def test_it_shows_the_splits_and_every_shape(plan_of, embedding_config):
     text = plan_of(embedding_config(batch_size=3))
     assert "LandmarkFolder: images of 32x32, cropped to 24x24" in text
@@ -140,15 +151,17 @@ def plan_with(embedding_config, monkeypatch):
     """
     monkeypatch.setattr(Plan, "_evaluation_seconds", lambda plan: 7.0)
 
-    def make(limits=NO_LIMITS, seeds=(0,), epochs=3, cache="off", **seconds):
+    def make(section, limits=NO_LIMITS, seeds=(0,), epochs=3, cache="off", options={}, **seconds):
         trial = Trial([], {}, 0.0, **{"batch_seconds": 10, "step_seconds": 20, "fill_seconds": 0,
                                       "validation_seconds": 1, **seconds}, peak_gib=1,
                       descriptor_bytes=0)
-        config = read_config(embedding_config(), [f"trainer.epochs={epochs}"])
+        trainer = {"epochs": epochs, **options}
+        config = read_config(embedding_config(trainer=trainer))
         start = Start()
         prepared = prepare(config, start.folder(config), 0, CPU, start, MINI)
         config = replace(config, experiment=replace(config.experiment, cache=cache))
-        return "\n".join(Plan(config, prepared, limits, list(seeds), trial).time())
+        plan = Plan(config, prepared, limits, list(seeds), trial)
+        return "\n".join(getattr(plan, section)())
 
     return make
 
@@ -161,7 +174,7 @@ def plan_with(embedding_config, monkeypatch):
     ({"fill_seconds": 2}, "02:08", "07:19"),  # 24 x 2 more
 ])
 def test_its_arithmetic(plan_with, options, epoch, together):
-    text = plan_with(**options)
+    text = plan_with("time", **options)
     assert told(text, "an epoch").startswith(f"{epoch}, of which validation 00:08")
     assert told(text, "together").startswith(f"{together}, ")
 

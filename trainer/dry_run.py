@@ -192,16 +192,28 @@ class Plan:
         folder, trainer = self.prepared.run.folder, self.prepared.trainer
         state = trainer.model.state_dict(), trainer.optimizer.state_dict()
         size = sum(leaf.nbytes for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor))
-        last, period = trainer.last_epoch + self.epochs_left, self.config.trainer.save_period
-        count = last // period - trainer.last_epoch // period + (last % period > 0) + 1
+        last = trainer.last_epoch + self.epochs_left
         several = len(self.seeds) > 1
         folders = [folder.for_seed(seed) for seed in self.seeds] if several else [folder]
-        lines = [f"files: {count} checkpoints{' each' * several}, of about {size_text(size)}"]
+        lines = [
+            f"files: {self._num_checkpoints(last)} checkpoints{' each' * several}, of about {size_text(size)}"
+        ]
         for place in folders:
             lines.append(f"  {place.model_dir}: config.json, {checkpoint_name(last)}, results.json")
             events = ", TensorBoard events" if self.config.trainer.tensorboardX else ""
             lines.append(f"  {place.log_dir}: info.log{events}")
         return [*lines, "nothing was written"]
+
+    def _num_checkpoints(self, last):
+        """Return how many are there at the end of a training to the epoch ``last``; one is the
+        best.
+        """
+        options, first = self.config.trainer, self.prepared.trainer.last_epoch
+        count = last // options.save_period - first // options.save_period
+        count += last % options.save_period > 0
+        if options.keep_last or options.keep_best:
+            count = min(count, max(options.keep_last or 0, 1) + (options.keep_best or 0))
+        return count + 1
 
 
 def _whole(source):
