@@ -195,9 +195,8 @@ class Plan:
         last = trainer.last_epoch + self.epochs_left
         several = len(self.seeds) > 1
         folders = [folder.for_seed(seed) for seed in self.seeds] if several else [folder]
-        lines = [
-            f"files: {self._num_checkpoints(last)} checkpoints{' each' * several}, of about {size_text(size)}"
-        ]
+        count = f"{self._num_checkpoints(last)} checkpoints{' each' * several}"
+        lines = [f"files: {count}, of about {size_text(size)}"]
         for place in folders:
             lines.append(f"  {place.model_dir}: config.json, {checkpoint_name(last)}, results.json")
             events = ", TensorBoard events" if self.config.trainer.tensorboardX else ""
