@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from data_loader.images import read_image, to_8_bits, upright_rgb
+from data_loader.images import IMAGE_ERRORS, read_image, to_8_bits, upright_rgb
 from utils.errors import UserError
 
 
@@ -37,7 +37,7 @@ def as_rgb(image):
 def _from_picture(image):
     try:
         return upright_rgb(image)
-    except ValueError as error:
+    except IMAGE_ERRORS as error:
         raise UserError(f"an image of mode {image.mode}: {error}") from error
 
 

@@ -99,8 +99,7 @@ class Model:
         if not found:
             return torch.empty(0, len(points), 2), torch.empty(0, len(points))
         matched, scores = (torch.cat(parts) for parts in zip(*found))
-        one = is_one_image(b) or isinstance(b, Embedding)
-        return (matched[0], scores[0]) if one else (matched, scores)
+        return (matched[0], scores[0]) if is_one_image(b) else (matched, scores)
 
     @torch.no_grad()
     def landmarks(self, images, batch_size=BATCH_SIZE):
@@ -121,8 +120,6 @@ class Model:
 
     def _embeddings(self, images, batch_size=BATCH_SIZE):
         """Return a list; what is an ``Embedding`` already stays."""
-        if isinstance(images, Embedding):
-            return [images]
         listed = [images] if is_one_image(images) else list(images)
         news = iter(self.embed([i for i in listed if not isinstance(i, Embedding)], batch_size))
         return [i if isinstance(i, Embedding) else next(news) for i in listed]
@@ -152,7 +149,7 @@ class Model:
 
 
 def is_one_image(images):
-    """Whether this is one image, and not several."""
+    """Whether this is one image, or something in its place, and not several."""
     if getattr(images, "ndim", 3) == 4:
         return False
     return isinstance(images, ONE_IMAGE) or not isinstance(images, Iterable)

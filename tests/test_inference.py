@@ -327,6 +327,8 @@ def test_a_broken_file_is_named(matcher, tmp_path):
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:120])
     with pytest.raises(UserError, match="b.png: cannot read this image"):
         matcher.embed([tmp_path / "a.png", tmp_path / "b.png"])
+    with pytest.raises(UserError, match="an image of mode RGB: "):
+        matcher.embed(Image.open(tmp_path / "b.png"))
 
 
 @pytest.mark.parametrize("points, part", [

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from data_loader.image_folder import IMAGE_SUFFIXES
+from data_loader.image_folder import IMAGE_SUFFIXES, files_below, images_among
 from data_loader.loaders import MAX_WORKERS
 from inference.images import as_rgb
 from inference.view import Seen
@@ -59,11 +59,8 @@ def _files(place, output):
         return [place]
     if not place.is_dir():
         raise UserError(f"{place}: no such file or folder")
-    return sorted(
-        path
-        for path in place.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and output not in path.parents
-    )
+    found = [place / name for name in images_among(files_below(place))]
+    return [path for path in found if output not in path.parents]
 
 
 class PhotoReader:
