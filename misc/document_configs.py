@@ -22,9 +22,9 @@ from data_loader import DATASETS  # noqa: E402
 from misc.measuring import markdown_table  # noqa: E402
 from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS  # noqa: E402
 from trainer.assembly import UNFIT, WARPERS  # noqa: E402
-from utils.checkpoint import write_atomically  # noqa: E402
 from utils.cli import make_parser, run  # noqa: E402
 from utils.config import UNREAD_NESTED, UNREAD_TOP_LEVEL  # noqa: E402
+from utils.disk import write_atomically  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.experiment import Experiment, TrainerOptions  # noqa: E402
 from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES  # noqa: E402
@@ -186,7 +186,7 @@ def _table(rows):
 
 def _type_text(hint):
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return " or ".join(TYPE_NAMES[kind] for kind in kinds)
+    return " or ".join(TYPE_NAMES[typing.get_origin(kind) or kind] for kind in kinds)
 
 
 def _value_text(value):

@@ -63,8 +63,8 @@ def evaluation_dataset(experiment, name=None, world=World()):
     family, else it is the other's default.
     """
     own = look_up(experiment.dataset["type"], DATASETS, "dataset.type")
+    check_arguments(own, experiment.dataset["args"], "dataset.args", runtime=("split",))
     args = with_landmarks(experiment).dataset["args"]
-    check_arguments(own, args, "dataset.args", runtime=("split",))
     other = look_up(name or own.evaluated_on or own.__name__, DATASETS, "--eval_data")
     if other is not own:
         args = _arguments_for(other, own, args)

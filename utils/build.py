@@ -1,5 +1,6 @@
 """From a config section to an object: one door, which refuses what it does not know."""
 
+import collections.abc
 import difflib
 import inspect
 import types
@@ -132,13 +133,14 @@ def expected_one_of(name, valid):
 
 
 def _hints(function):
-    """Type hints of a function, or of a class's constructor, without those that cannot be resolved
-    (torch has some that only type checkers can).
+    """Type hints of a function, or of a class's constructor, without those that cannot be resolved:
+    torch imports some names for type checkers only.
     """
     target = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
+    names = {**vars(collections.abc), **vars(typing), **getattr(target, "__globals__", {})}
     hints = {}
     for name, annotation in getattr(target, "__annotations__", {}).items():
         with suppress(NameError, TypeError, AttributeError, SyntaxError):
             alone = types.SimpleNamespace(__annotations__={name: annotation})
-            hints.update(typing.get_type_hints(alone, getattr(target, "__globals__", {})))
+            hints.update(typing.get_type_hints(alone, names))
     return hints

@@ -157,13 +157,13 @@ def _apply_override(raw, override):
 
 def _section(value, name):
     """Check the shape {"type": str, "args": {...}} and complete it."""
+    for key in value.keys() - {"type", "args"} if isinstance(value, dict) else ():
+        raise ConfigError(
+            f"{name}.{key} is not a key here: {expected_one_of(key, ('type', 'args'))}"
+        )
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise ConfigError(
             f'{name}: expected {{"type": ..., "args": {{...}}}}, found {shown(value)}'
-        )
-    for key in value.keys() - {"type", "args"}:
-        raise ConfigError(
-            f"{name}.{key} is not a key here: {expected_one_of(key, ('type', 'args'))}"
         )
     args = value.get("args", {})
     if not isinstance(args, dict):

@@ -11,6 +11,7 @@ MONITOR = Range(
 )
 VERBOSITY = Range(lambda value: value in (0, 1, 2), "0, 1 or 2")
 WORKERS = Range(lambda value: 0 <= value <= 1024, "0 to 1024")
+NOT_EMPTY = Range(bool, "not empty")
 SEED = Range(lambda value: 0 <= value < 1 << 63, "0 to 2^63 - 1")
 
 
@@ -19,7 +20,7 @@ class TrainerOptions:
     """The section ``trainer``."""
 
     epochs: int = setting("passes over the training images", valid=at_least(1))
-    save_dir: str = setting("the folder below which runs are written", "saved/")
+    save_dir: str = setting("the folder below which runs are written", "saved/", NOT_EMPTY)
     save_period: int = setting(
         "epochs between checkpoints; the last epoch is always saved", 1, at_least(1)
     )
@@ -94,11 +95,13 @@ class Experiment:
         None,
     )
     loss_args: dict = setting("arguments of the loss", factory=dict)
-    metrics: list = setting("names of what is measured on validation images", factory=list)
-    visualizations: list = setting("names of the pictures drawn after each epoch", factory=list)
+    metrics: list[str] = setting("names of what is measured on validation images", factory=list)
+    visualizations: list[str] = setting(
+        "names of the pictures drawn after each epoch", factory=list
+    )
     lr_scheduler: dict | None = setting("the schedule of the learning rate, a section", None)
     finetune_from: str | None = setting(
-        "a checkpoint: the backbone starts from its weights; --resume overrides it", None
+        "a checkpoint: the backbone starts from its weights; --resume overrides it", None, NOT_EMPTY
     )
     keypoint_regressor: dict | None = setting(
         "the landmark regressor, a section; its presence makes this a landmark config", None
@@ -114,9 +117,7 @@ class Experiment:
         "float16",
         one_of("float16", "float32"),
     )
-    warp_val: bool = setting(
-        "warp validation images too, the same warps in every epoch", True
-    )
+    warp_val: bool = setting("warp validation images too, the same warps in every epoch", True)
     restrict_annos: int | None = setting(
         "fit the regressor on so many annotated images, drawn by the seed", None, at_least(1)
     )

@@ -11,7 +11,7 @@ from utils.checkpoint_names import parse_name
 from utils.config import RUN_TIMESTAMP
 from utils.disk import disk_errors, write_atomically
 from utils.distributed import World
-from utils.errors import UserError
+from utils.errors import UserError, shown
 from utils.events import Events
 from utils.log import open_log, silent_log
 
@@ -41,9 +41,13 @@ class RunFolder:
     def new(cls, save_dir, name):
         """Name a run that starts now, or, where that name is taken, some seconds later."""
         start = datetime.now()
-        with disk_errors(save_dir):
+        try:
             while (folder := cls._at(save_dir, name, start)).model_dir.exists():
                 start += timedelta(seconds=1)
+        except OSError as error:
+            raise UserError(
+                f"trainer.save_dir = {shown(save_dir)}: cannot look into it ({error.strerror})"
+            ) from error
         return folder
 
     @classmethod
