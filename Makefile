@@ -18,7 +18,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(RUN) -m flake8
 	$(RUN) -m isort --check-only --quiet .
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --dist worksteal
 
 ablation: $(INSTALLED)
 	$(RUN) misc/ablation.py

@@ -1,5 +1,6 @@
 """Fixtures: a tiny data set of image files, tiny configs for it, and the programs run on them."""
 
+import os
 import signal
 import sys
 
@@ -20,10 +21,13 @@ from utils.cli import run
 
 
 def pytest_configure():
-    """Heed Ctrl-C also where a shell started the tests in the background, which ignores it.
+    """Take one thread for each process, since several test at a time (``pytest -n auto``).
 
-    Programs that the tests start inherit this, and some tests interrupt them.
+    And heed Ctrl-C also where a shell started the tests in the background, which ignores it.
+    Programs that the tests start inherit both, and some tests interrupt them.
     """
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -57,9 +58,9 @@ class SmoothNetwork(nn.Module):
 NETWORKS = {cls.__name__: cls for cls in (DoubleHourglass, SmoothNetwork)}
 
 
+@patch.dict(BACKBONES, NETWORKS)
 def train(world, folder, network, loss, batch_size, accumulation, epochs):
     """Train two steps each epoch; returns losses, the gradient of the last step, weights."""
-    BACKBONES.update(NETWORKS)
     torch.manual_seed(0)
     experiment = Experiment(
         arch={"type": network, "args": {"num_output_channels": 4}},

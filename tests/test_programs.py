@@ -622,7 +622,7 @@ def test_the_demo_trains_draws_and_tells_and_uses_again_what_is_there(
 
 
 def test_an_interrupted_demo_goes_on_where_it_was(tiny_demo, capsys, tmp_path, monkeypatch):
-    def interrupted(monitor, values):
+    def interrupted(monitor, values, epoch):
         raise KeyboardInterrupt
 
     assert tiny_demo() == 0

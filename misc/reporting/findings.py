@@ -14,7 +14,7 @@ from trainer.evaluation import describe_pairs, evaluation_pairs
 from trainer.limits import Limits
 from trainer.results import evaluate, load_for_evaluation
 from utils.config import names_config
-from utils.errors import UserError
+from utils.errors import EmptySplit, UserError
 from utils.tps import to_pixels
 
 NUM_PAIRS = 6
@@ -55,10 +55,7 @@ class MatchingWatch(MatchingGallery):
 def examine(config, checkpoint, device, max_images=None):
     """Evaluate a checkpoint of a config; raises ``UserError`` where that cannot be done."""
     experiment = config.experiment
-    dataset = assembly.evaluation_dataset(experiment)
-    annotated = dataset is not None
-    if not annotated:
-        dataset = assembly.build_dataset(experiment, "test")
+    dataset, annotated = _test_images(experiment)
     model = load_for_evaluation(config, checkpoint, dataset, device)
     job = model, experiment, dataset, device, Limits(evaluation_images=max_images)
     if experiment.is_landmark:
@@ -70,6 +67,16 @@ def examine(config, checkpoint, device, max_images=None):
     if not all(errors.isfinite().all() for errors in found.errors.values()):
         raise UserError(f"{checkpoint}: its errors are no numbers")
     return found
+
+
+def _test_images(experiment):
+    """Return the test split, and whether it has landmarks; a regressor's must."""
+    try:
+        return assembly.evaluation_dataset(experiment), True
+    except EmptySplit:
+        if experiment.is_landmark:
+            raise
+        return assembly.build_dataset(experiment, "test"), False
 
 
 def _examine_embedding(model, experiment, dataset, device, limits, annotated):
