@@ -1,10 +1,20 @@
 # make demo: learn dense landmarks on generated faces, and show them.    make test: run the tests.
+# make test-oldest: the tests of what depends on torch, with the oldest Python and packages allowed.
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test ablation benchmark clean
+OLDEST := .venv-oldest
+# The lowest Python from 3.10 on that runs here, on the path or among those of pyenv.
+OLDEST_PYTHON = $(shell for minor in 10 11 12 13; do \
+	for python in python3.$$minor $(HOME)/.pyenv/versions/3.$$minor.*/bin/python; do \
+	$$python -c "" 2>/dev/null && echo $$python && exit; done; done)
+OLDEST_TESTS := $(addprefix tests/test_,$(addsuffix .py,networks loss keypoint_regressor matching tps \
+	warper augmentation loaders cache descriptors trainer_parts checkpoint checkpoint_keeper torch_file \
+	foreign_checkpoint run resume stopping nonfinite build config visualization))
+
+.PHONY: demo test test-oldest ablation benchmark clean
 
 $(INSTALLED): $(wildcard requirements/*.txt)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -20,6 +30,15 @@ test: $(INSTALLED)
 	$(RUN) -m isort --check-only --quiet .
 	$(RUN) -m pytest -n auto --dist worksteal
 
+$(OLDEST)/.installed: requirements/pip-requirements.txt misc/lower_bounds.py
+	$(OLDEST_PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python misc/lower_bounds.py requirements/pip-requirements.txt > $(OLDEST)/bounds.txt
+	$(OLDEST)/bin/python -m pip install --quiet -r $(OLDEST)/bounds.txt pytest
+	touch $@
+
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
+
 ablation: $(INSTALLED)
 	$(RUN) misc/ablation.py
 
@@ -27,4 +46,4 @@ benchmark: $(INSTALLED)
 	$(RUN) misc/benchmark.py
 
 clean:
-	rm -rf $(VENV) saved
+	rm -rf $(VENV) $(OLDEST) saved

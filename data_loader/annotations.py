@@ -2,25 +2,12 @@
 
 import csv
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
+from data_loader.matlab_file import load_matlab
 from utils.errors import UserError
-
-LOADMAT_ERRORS = (  # what a file leads to that is cut short, damaged or of another kind
-    OSError,
-    ValueError,
-    TypeError,
-    IndexError,
-    NotImplementedError,
-    MemoryError,
-    MatReadError,
-    zlib.error,
-)
 
 
 def read_lines(path):
@@ -118,8 +105,8 @@ def read_csv(path):
 def read_matlab(path, *variables):
     """Return the named variables of a MATLAB file, in that order."""
     try:
-        contents = loadmat(path, variable_names=variables)
-    except LOADMAT_ERRORS as error:
+        contents = load_matlab(Path(path), variables)
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot read this MATLAB file ({error})") from error
     for name in variables:
         if name not in contents:
