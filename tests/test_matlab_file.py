@@ -14,7 +14,8 @@ from utils.errors import UserError
 def cells():
     boxes = np.empty((2, 3), object)
     for place in np.ndindex(boxes.shape):
-        boxes[place] = {"name": "image_1.png", "box": np.arange(4.0)[None], "none": np.empty((0, 0))}
+        boxes[place] = {"name": "image_1.png", "box": np.arange(4.0)[None],
+                        "none": np.empty((0, 0))}
     boxes[0, 0] = np.array([[1, 2]], np.uint8)
     return boxes
 

@@ -483,7 +483,7 @@ def test_a_landmark_config_without_an_embedding(call_program, landmark_config):
     ("keypoint_regressor.args.num_annotated_points=5",
      ["num_annotated_points = 5, but network and data set give 3"]),
     ('metrics=["inter_occular_error"]', ["did you mean 'inter_ocular_error'?"]),
-    ('metrics=[["inter_ocular_error"]]', ["expected one of: inter_ocular_error"]),
+    ('metrics=[["inter_ocular_error"]]', ["metrics = [['inter_ocular_error']], expected list"]),
     ('visualizations=["sphere_colormap"]', ["expected one of: keypoints_intermediate"]),
     ("loss=dense_correlation_loss", ["loss = 'dense_correlation_loss'", "regression_loss"]),
     ("loss_args.alpha=-1", ["loss_args.alpha = -1, expected a positive number"]),
