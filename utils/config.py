@@ -87,13 +87,13 @@ def names_config(function):
 
 def check_config(path, raw):
     """Check a config's keys and values, and return it as a ``Config``."""
-    _check_values(raw)
     known, notes = _without_unread_keys(raw)
     for name in ("arch", "dataset", "optimizer", "warper", "lr_scheduler", "keypoint_regressor"):
         if known.get(name) is not None:
             known[name] = _section(known[name], name)
     experiment = call(Experiment, known, "config")
     trainer = call(TrainerOptions, experiment.trainer, "trainer")
+    _check_values(raw)
     return Config(Path(path), raw, experiment, trainer, notes)
 
 
@@ -163,7 +163,7 @@ def _section(value, name):
         )
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise ConfigError(
-            f'{name}: expected {{"type": ..., "args": {{...}}}}, found {shown(value)}'
+            f'{name}: expected {{"type": ..., "args": {{...}}}}, found {shown(value, json.dumps)}'
         )
     args = value.get("args", {})
     if not isinstance(args, dict):

@@ -29,9 +29,9 @@ def blamed_on(where):
         raise ConfigError(f"{where}: {error}") from error
 
 
-def shown(value):
-    """Return a value of a config as messages show it: as Python writes it, cut if it is long."""
-    text = repr(value)
+def shown(value, write=repr):
+    """Return a value of a config as messages show it: as ``write`` does, cut if it is long."""
+    text = write(value)
     return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "..."
 
 
