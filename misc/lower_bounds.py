@@ -1,5 +1,7 @@
 """The oldest versions that the requirements allow, as pip takes them: what `make test-oldest`
 installs.
+
+    python misc/lower_bounds.py requirements/pip-requirements.txt > bounds.txt
 """
 
 import re
@@ -34,7 +36,7 @@ def lower_bounds(path):
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="requirements")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="of requirements")
     for path in parser.parse_args().files:
         print("\n".join(lower_bounds(path)))
 

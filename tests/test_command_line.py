@@ -18,6 +18,7 @@ ARGUMENTS = {  # the least that a program asks for
     "misc/export.py": ["a.pth", "--format", "torch", "--output", "a.pt2"],
     "misc/fetch_datasets.py": ["--dataset", "celeba"],
     "misc/fetch_models.py": ["--list"],
+    "misc/lower_bounds.py": ["requirements/pip-requirements.txt"],
     "misc/predict.py": ["a.pth", "photos", "--output", "found"],
     "misc/report.py": ["saved/models/a/b"],
     "misc/reproduce.py": ["--table", "all"],
