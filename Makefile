@@ -1,4 +1,5 @@
 # make demo: learn dense landmarks on generated faces, and show them.    make test: run the tests.
+# make soak: faults injected again and again, half an hour; writes the table of docs/reliability.md.
 # make test-oldest: the tests of what depends on torch, with the oldest Python and packages allowed.
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +15,7 @@ OLDEST_TESTS := $(addprefix tests/test_,$(addsuffix .py,networks loss keypoint_r
 	warper augmentation loaders cache descriptors trainer_parts checkpoint checkpoint_keeper torch_file \
 	foreign_checkpoint run resume stopping nonfinite build config visualization))
 
-.PHONY: demo test test-oldest ablation benchmark clean
+.PHONY: demo test test-oldest soak ablation benchmark clean
 
 $(INSTALLED): $(wildcard requirements/*.txt)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -38,6 +39,9 @@ $(OLDEST)/.installed: requirements/pip-requirements.txt misc/lower_bounds.py
 
 test-oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
+
+soak: $(INSTALLED)
+	$(RUN) tests/soak.py
 
 ablation: $(INSTALLED)
 	$(RUN) misc/ablation.py

@@ -29,7 +29,7 @@ KINDS = {
 }
 MORE = {  # what published configs leave out
     "batch_size": 2, "seed": 0, "num_workers": 0, "cache": "off", "cache_dir": None,
-    "bias_lr": 1e-5, "metrics": [], "warp_val": True,
+    "bias_lr": 1e-5, "metrics": [], "warp_val": True, "deterministic": False,
     "descriptor_precision": "float16",
 }
 MORE_OF_TRAINER = {

@@ -7,7 +7,7 @@ from trainer.cases import LandmarkGallery, MatchingGallery, dense_match_figures
 from trainer.limits import MINI, NO_LIMITS
 from trainer.results import evaluate, load_for_evaluation, save_results
 from utils.config import names_config
-from utils.device import select_device
+from utils.device import determinism, select_device
 from utils.errors import UserError
 from utils.progress import bars_hidden
 from utils.run import Run, RunFolder
@@ -19,7 +19,8 @@ def evaluate_checkpoint(config, args):
 
     args: what ``utils.cli.evaluation_program`` parses.
     """
-    with bars_hidden(config.trainer.verbosity < 1):
+    hidden = config.trainer.verbosity < 1
+    with bars_hidden(hidden), determinism(config.experiment.deterministic):
         return _evaluate_checkpoint(config, args)
 
 

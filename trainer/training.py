@@ -16,7 +16,7 @@ from trainer.results import evaluate, save_results
 from trainer.start import Start
 from utils.checkpoint_names import checkpoint_name
 from utils.config import names_config
-from utils.device import peak_memory_gib
+from utils.device import determinism, peak_memory_gib
 from utils.distributed import World, was_restarted
 from utils.errors import EmptySplit, UserError
 from utils.experiment import Experiment
@@ -107,7 +107,7 @@ def train(config, folder, seed, device, start, limits=NO_LIMITS, world=World()):
     Returns {name: value} of the last epoch and the evaluation.
     """
     hidden = config.trainer.verbosity < 1 or not world.is_main
-    with bars_hidden(hidden):
+    with bars_hidden(hidden), determinism(config.experiment.deterministic):
         prepared = prepare(config, folder, seed, device, start, limits, world)
         return _train(prepared, config, start, limits)
 

@@ -1,7 +1,9 @@
 """Which device a program runs on."""
 
+import os
 import resource
 import sys
+from contextlib import contextmanager
 
 import torch
 
@@ -31,6 +33,30 @@ def require_gpu(name):
             f"--device {name}: no such GPU, {torch.cuda.device_count()} found; "
             "leave --device out for the CPU"
         )
+
+
+@contextmanager
+def determinism(wanted):
+    """While entered, torch takes algorithms that give the same numbers every time, if ``wanted``.
+
+    An operation that has none raises ``UserError``.
+    """
+    if not wanted:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first product
+    before = torch.are_deterministic_algorithms_enabled()
+    benchmark, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        raise UserError(f"deterministic = true: {str(error).splitlines()[0]}") from error
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cudnn.benchmark = benchmark
 
 
 def peak_memory_gib(device):

@@ -133,6 +133,10 @@ class Experiment:
         one_of("halt", "skip"),
     )
     seed: int = setting("of all randomness: weights, order, warps, augmentation", 0, SEED)
+    deterministic: bool = setting(
+        "the same numbers every time on a GPU too, slower; an operation that cannot is an error",
+        False,
+    )
     num_workers: int | None = setting(
         "processes that decode images; null: none on the CPU, up to 8 on a GPU", None, WORKERS
     )

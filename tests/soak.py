@@ -1,0 +1,51 @@
+"""Faults injected on purpose, again and again, in real processes: ``make soak``.
+
+Trainings killed at random moments, disks that fill up, hostile checkpoints, damaged files for every
+reader. What was tried and what came of it is written into the table of docs/reliability.md; exit
+code 1 if something was lost, or ended without a clear message.
+"""
+
+import argparse
+import platform
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from misc.measuring import machine  # noqa: E402
+from tests.soaking.campaigns import CAMPAIGNS  # noqa: E402
+from tests.soaking.table import PAGE, fill_page  # noqa: E402
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=30, help="(default: %(default)s)")
+    parser.add_argument("--files", type=int, default=3000,
+                        help="damaged files for each reader (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random")
+    parser.add_argument("--page", type=Path, default=PAGE, help="(default: %(default)s)")
+    args = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as place:
+        for number, campaign in enumerate(tqdm(CAMPAIGNS, unit="campaign", disable=None)):
+            folder = Path(place) / str(number)
+            folder.mkdir()
+            rows += campaign(folder, args)
+            for row in rows[-1:]:
+                tqdm.write(f"{row.fault}: {row.tried}, {row.losses} lost, {row.unclear} unclear")
+    where = f"{machine(torch.device('cpu'))}, Python {platform.python_version()}"
+    fill_page(args.page, rows, f"{date.today():%-d %B %Y}, {where}, seed {args.seed}")
+    for row in rows:
+        for message in row.messages:
+            print(f"{row.fault}: {message}", file=sys.stderr)
+    return int(any(row.losses or row.unclear for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
