@@ -18,9 +18,14 @@ from utils.checkpoint_names import checkpoint_name
 from utils.disk import WriteError
 from utils.errors import UserError, blamed_on
 from utils.progress import clock, progress_bar
+from utils.shortages import shortages_told
 from utils.stopping import Stopped, StopRequest
 
 POSTFIX_EVERY = 20  # steps; reading the loss makes the host wait for the device
+WHEN_MEMORY_RUNS_OUT = (
+    "lower batch_size, take the batch in parts (trainer.accumulation = 2), or set "
+    "trainer.precision = bfloat16"
+)
 
 
 class RolledBack(Exception):
@@ -185,14 +190,8 @@ class BaseTrainer:
 
     def form_gradient(self, batch, epoch):
         """Give the parameters the gradient of a batch; returns its loss."""
-        try:
-            with compile_errors():
-                return self._accumulate(batch, epoch)
-        except torch.OutOfMemoryError as error:
-            raise UserError(
-                f"out of memory on {self.device}: lower batch_size, take the batch in parts "
-                "(trainer.accumulation = 2), or set trainer.precision = bfloat16"
-            ) from error
+        with compile_errors(), shortages_told(WHEN_MEMORY_RUNS_OUT):
+            return self._accumulate(batch, epoch)
 
     def _accumulate(self, batch, epoch):
         """Sum the gradient of a batch, part by part; returns its loss."""

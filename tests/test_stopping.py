@@ -8,7 +8,6 @@ import sys
 import threading
 
 import pytest
-import torch
 
 from base.base_trainer import BaseTrainer
 from tests.data_helpers.comparing_runs import assert_same_files, figures_of, names_in
@@ -113,16 +112,6 @@ def test_auto_continues_the_newest_run_or_begins(train, embedding_config, signal
     assert again.folder == first.folder
     assert "checkpoint-epoch1-step2.pth after epoch 1 and 2 steps" in again.finished.stdout
     assert again.checkpoint(3).exists()
-
-
-def test_out_of_memory_says_what_helps(train, embedding_config, monkeypatch):
-    def too_much(trainer, batch, epoch):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB.")
-
-    monkeypatch.setattr("trainer.embedding_trainer.EmbeddingTrainer.train_step", too_much)
-    failed = train(embedding_config(), code=2)
-    assert "out of memory on cpu: lower batch_size" in failed.finished.stderr
-    assert "trainer.accumulation" in failed.finished.stderr
 
 
 # Parts

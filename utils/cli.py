@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from utils.errors import UserError, one_line
+from utils.shortages import shortages_told
 from utils.stopping import Stopped
 
 EXIT_USER_ERROR = 2
@@ -16,11 +17,12 @@ Ctrl-C, 143 by SIGTERM (a training writes a checkpoint first, and tells how to g
 def run(main):
     """Call ``main()`` and return the exit code.
 
-    0, or what ``main`` returns; 2 for a ``UserError`` (told in one line); 128 and the signal's
-    number where one ended it: 130 for Ctrl-C, 143 for SIGTERM.
+    0, or what ``main`` returns; 2 for a ``UserError`` (told in one line), and where memory ran out;
+    128 and the signal's number where one ended it: 130 for Ctrl-C, 143 for SIGTERM.
     """
     try:
-        return main() or 0
+        with shortages_told():
+            return main() or 0
     except UserError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return EXIT_USER_ERROR

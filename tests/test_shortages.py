@@ -1,0 +1,68 @@
+"""Memory that runs out, and worker processes that are killed: one line that says what helps."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from data_loader.landmark_folder import LandmarkFolder
+from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
+from utils.errors import UserError
+from utils.shortages import shortages_told
+
+WITH_LITTLE_MEMORY = """
+import resource, sys
+import train
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30),) * 2)
+sys.exit(train.run(train.main))
+"""
+
+
+def test_a_training_that_is_too_large_for_the_machine(embedding_config):
+    arguments = ["--config", embedding_config(), "--set", "dataset.args.imwidth=800"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_LITTLE_MEMORY, *map(str, arguments)], cwd=ROOT,
+        env=ENVIRONMENT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith("error: out of memory: ")
+
+
+@pytest.mark.parametrize("error", [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: 9"),
+    RuntimeError("unable to mmap 9 bytes from file </torch_1>: Cannot allocate memory (12)"),
+    MemoryError(),
+])
+def test_a_step_says_which_keys_help(train, embedding_config, monkeypatch, error):
+    def too_much(trainer, batch, epoch):
+        raise error
+
+    monkeypatch.setattr("trainer.embedding_trainer.EmbeddingTrainer.train_step", too_much)
+    failed = train(embedding_config(), code=2)
+    assert failed.finished.stderr.startswith("error: out of memory: lower batch_size")
+    assert "trainer.accumulation" in failed.finished.stderr
+
+
+def test_arrays_of_numpy_s_are_told():
+    with pytest.raises(UserError, match="^out of memory: free some"), shortages_told():
+        np.empty(1 << 60, np.uint8)
+
+
+def test_a_killed_worker_is_told(train, embedding_config, monkeypatch):
+    def killed(dataset, index):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(LandmarkFolder, "__getitem__", killed)
+    failed = train(embedding_config(num_workers=1), code=2)
+    assert "DataLoader worker (pid" in failed.finished.stderr
+    assert "num_workers" in failed.finished.stderr
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(RuntimeError, match="^shapes"), shortages_told():
+        raise RuntimeError("shapes do not fit")

@@ -1,0 +1,30 @@
+"""A machine that is short of memory, told in one line instead of a traceback."""
+
+import re
+from contextlib import contextmanager
+
+from utils.errors import UserError
+
+# What torch says of a GPU and of the CPU, numpy, and the system.
+OUT_OF_MEMORY = re.compile("out of memory|can(?:'t|not) allocate memory|unable to allocate", re.I)
+LOST_WORKER = re.compile(r"DataLoader worker \(pid[^.]*")
+WHAT_HELPS = "free some of it, or give the program less to do at a time"
+
+
+@contextmanager
+def shortages_told(what_helps=WHAT_HELPS):
+    """Raise ``UserError`` where memory runs out, or a loader's worker process is killed, as
+    systems short of memory do; other errors stay what they are.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        worker = LOST_WORKER.search(str(error))
+        if worker:
+            raise UserError(
+                f"{worker[0]}: is the machine short of memory, or /dev/shm too small? A lower "
+                "num_workers takes less (0: no worker processes)"
+            ) from error
+        if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+            raise UserError(f"out of memory: {what_helps}") from error
+        raise
