@@ -7,10 +7,10 @@ from pathlib import Path
 from data_loader.image_folder import (
     IMAGE_SUFFIXES,
     assign_splits,
-    files_below,
     images_among,
     images_folder,
     other_suffixes,
+    readable_below,
 )
 from data_loader.images import size_as_seen
 from data_loader.landmark_formats import find_annotations, read_annotations
@@ -26,7 +26,8 @@ class FolderListing:
 
     images: names relative to ``folder`` of those that exist, the listed ones first, in the order of
     their list; splits: {name: split}, of listed images that are absent too; annotations: see
-    ``landmark_formats``. pattern, annotation: as of ``LandmarkFolder``.
+    ``landmark_formats``; faults: what is wrong with folders and lists, as texts. pattern,
+    annotation: as of ``LandmarkFolder``.
     """
 
     def __init__(self, root, pattern=None, annotation=None):
@@ -36,14 +37,17 @@ class FolderListing:
                 f"dataset.args.root = {str(root)!r}: no such folder; expected images in it "
                 "(docs/own_data.md)"
             )
-        files = files_below(self.folder)
+        files, unreadable = readable_below(self.folder)
         found = images_among(files, pattern)
         lists = find_annotations(self.root, files, annotation)
         self.annotations = read_annotations(lists, self.root, files, found)
+        self.faults = unreadable + self.annotations.faults
         table = self.annotations.table
         listed = [name for name in table if pattern is None or images_among([name], pattern)]
         others = [name for name in found if name not in table]
         self.images = [name for name in listed if os.path.isfile(self.folder / name)] + others
+        if not self.images and unreadable:
+            raise UserError(unreadable[0])
         if not self.images:
             fitting = f" that fit '{pattern}'" if pattern else ""
             raise UserError(

@@ -18,16 +18,21 @@ def files_below(folder):
     What begins with a dot is left out, and folders that are links are not entered. A folder that
     cannot be read is an error.
     """
-    names = []
-    for place, folders, files in os.walk(folder, onerror=_refuse):
+    names, faults = readable_below(folder)
+    if faults:
+        raise UserError(faults[0])
+    return names
+
+
+def readable_below(folder):
+    """Return what ``files_below`` does, and a text for each folder that cannot be read."""
+    names, errors = [], []
+    for place, folders, files in os.walk(folder, onerror=errors.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         below = PurePath(place).relative_to(folder)
         names += [(below / name).as_posix() for name in files if not name.startswith(".")]
-    return sorted(names)
-
-
-def _refuse(error):
-    raise UserError(f"{error.filename}: cannot read this folder ({error.strerror})") from error
+    faults = sorted(f"{e.filename}: cannot read this folder ({e.strerror})" for e in errors)
+    return sorted(names), faults
 
 
 def images_among(names, pattern=None):

@@ -52,7 +52,7 @@ class LandmarkFolder(ImageFileDataset):
             raise ValueError(f"square = {square!r}, expected one of {', '.join(SQUARES)}")
         self.square = square
         self.listing = FolderListing(root, pattern, annotation)
-        self.refuse(self.listing.annotations.faults)
+        self.refuse(self.listing.faults)
         if use_keypoints:
             self.listing.require_landmarks()
         names = self.listing.of_split(split, annotated=use_keypoints)
@@ -62,7 +62,7 @@ class LandmarkFolder(ImageFileDataset):
             self.eye_indices = self._checked_eyes(eye_indices)
 
     def refuse(self, faults):
-        """Raise ``UserError`` if the lists have faults."""
+        """Raise ``UserError`` if folders or lists have faults."""
         if faults:
             others = f" ({len(faults) - 1} more: misc/check_data.py lists all)"
             raise UserError(faults[0] + (others if len(faults) > 1 else ""))

@@ -3,9 +3,9 @@
     python misc/check_data.py --config configs/own/smallnet-64d-dve.json
     python misc/check_data.py --config configs/celeba/smallnet-64d-dve.json --split train
 
-Told are images that cannot be read, lines of landmark files that mean nothing, and landmarks that
-are no numbers or lie outside their image. The exit code is 0 if there are none, else 2. A "note:"
-tells of what can be read but may surprise, such as a PNG that is named .jpg.
+Told are images and folders that cannot be read, lines of landmark files that mean nothing, and
+landmarks that are no numbers or lie outside their image. The exit code is 0 if there are none, else
+2. A "note:" tells of what can be read but may surprise, such as a PNG that is named .jpg.
 """
 
 import os
@@ -32,7 +32,7 @@ SPLITS = ("train", "val", "test")
 
 
 class FaultyFolder(LandmarkFolder):
-    """A folder whose lists may have faults: it keeps them, and goes on with what is sound."""
+    """A folder with faults in it or its lists: it keeps them, and goes on with what is sound."""
 
     faults = ()
 

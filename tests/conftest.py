@@ -113,3 +113,22 @@ def trained_embedding(tmp_path_factory):
     finished = run_real_program("train.py", "--config", config)
     assert finished.code == 0, finished.stderr
     return Trained(config, finished.run_folder, finished)
+
+
+@pytest.fixture
+def locked(monkeypatch):
+    """Return a function that makes a folder that cannot be read, not even by root."""
+    folders, scandir = set(), os.scandir
+
+    def refused(path):
+        if os.fspath(path) in folders:
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    def lock(folder):
+        folder.mkdir()
+        folders.add(str(folder))
+        return folder
+
+    monkeypatch.setattr(os, "scandir", refused)
+    return lock

@@ -113,6 +113,17 @@ def test_faulty_lines_and_broken_images_are_told_together(check, root):
     assert f"{images / '001.jpg'}: cannot read this image" in printed.out
 
 
+def test_folders_that_cannot_be_read_are_told_with_the_rest(check, root, locked):
+    folders = [locked(root / "images" / name) for name in ("a", "b")]
+    set_landmarks(root, 1, "10,10,nan,3,20,20")
+    code, printed = check(root, "--split", "train")
+    assert code == 2 and printed.out.splitlines() == [
+        *(f"{folder}: cannot read this folder (Permission denied)" for folder in folders),
+        f"{root / 'landmarks.csv'}, line 3: expected finite coordinates",
+        "train: 6 images, 0 of them with something wrong",
+    ]
+
+
 def test_images_that_no_list_names_are_read_besides(check, root):
     for number in range(30):
         Image.new("RGB", (20, 20)).save(root / "images" / f"more{number}.png")

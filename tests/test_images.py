@@ -3,7 +3,6 @@ that is taken; and the folders that they lie in.
 """
 
 import io
-import os
 import random
 import warnings
 
@@ -214,18 +213,12 @@ def test_hidden_files_are_left_out(tmp_path):
     assert files_below(tmp_path) == ["a.jpg", "c/d.jpg"]
 
 
-def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
-    (tmp_path / "locked").mkdir()
-    scandir = os.scandir
-
-    def refused(path):
-        if os.fspath(path).endswith("locked"):
-            raise PermissionError(13, "Permission denied", os.fspath(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refused)
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, locked):
+    folder = locked(tmp_path / "locked")
     with pytest.raises(UserError, match="locked: cannot read this folder .Permission denied"):
         files_below(tmp_path)
+    with pytest.raises(UserError, match=f"^{folder}: cannot read this folder .Permission denied"):
+        LandmarkFolder(str(tmp_path), "train", 20)
 
 
 def test_a_glob_chooses_among_the_images(tmp_path):
