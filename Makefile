@@ -32,6 +32,7 @@ test: $(INSTALLED)
 	$(RUN) -m pytest -n auto --dist worksteal
 
 $(OLDEST)/.installed: requirements/pip-requirements.txt misc/lower_bounds.py
+	@test -n "$(OLDEST_PYTHON)" || { echo "no Python 3.10 to 3.13 was found"; exit 2; }
 	$(OLDEST_PYTHON) -m venv --clear $(OLDEST)
 	$(OLDEST)/bin/python misc/lower_bounds.py requirements/pip-requirements.txt > $(OLDEST)/bounds.txt
 	$(OLDEST)/bin/python -m pip install --quiet -r $(OLDEST)/bounds.txt pytest
