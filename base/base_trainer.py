@@ -3,13 +3,11 @@
 import math
 import signal
 import time
-from contextlib import nullcontext
 
 import torch
-from torch.nn.parallel import DistributedDataParallel
 
 from base.checkpoint_keeper import CheckpointKeeper
-from base.compiling import compile_errors
+from base.gradient import BatchGradient
 from base.monitor import Monitor
 from base.nonfinite import NonfiniteGuard
 from base.running_mean import RunningMean
@@ -18,14 +16,9 @@ from utils.checkpoint_names import checkpoint_name
 from utils.disk import WriteError
 from utils.errors import UserError, blamed_on
 from utils.progress import clock, progress_bar
-from utils.shortages import shortages_told
 from utils.stopping import Stopped, StopRequest
 
 POSTFIX_EVERY = 20  # steps; reading the loss makes the host wait for the device
-WHEN_MEMORY_RUNS_OUT = (
-    "lower batch_size, take the batch in parts (trainer.accumulation = 2), or set "
-    "trainer.precision = bfloat16"
-)
 
 
 class RolledBack(Exception):
@@ -40,8 +33,7 @@ class BaseTrainer:
 
     model, optimizer, scheduler: scheduler may be None; learner: the part of the model that learns;
     loader: training batches, whose ``batch_sampler.epoch`` is set; run: the ``Run`` it belongs to,
-    open when ``fit`` is called. ``learner``, as an attribute, is to be called in training only:
-    it is compiled where the config says so, and with several processes it averages the gradients.
+    open when ``fit`` is called. In training, ``gradient.learner`` is to be called for the learner.
     """
 
     def __init__(self, model, learner, optimizer, scheduler, loader, run):
@@ -51,7 +43,7 @@ class BaseTrainer:
         self.world = run.world
         self.monitor = Monitor(run.options.monitor, run.options.patience)
         self.keeper = CheckpointKeeper(run, self.monitor)
-        self.learner = self._learning(learner)
+        self.gradient = BatchGradient(learner, run, loader.batch_sampler.batch_size)
         self.last_epoch = 0  # the last one that is finished
         self.step = 0  # steps of the epoch after it that are done
         self.running_loss = RunningMean()  # over these steps
@@ -189,41 +181,9 @@ class BaseTrainer:
         return None
 
     def form_gradient(self, batch, epoch):
-        """Give the parameters the gradient of a batch; returns its loss."""
-        with compile_errors(), shortages_told(WHEN_MEMORY_RUNS_OUT):
-            return self._accumulate(batch, epoch)
-
-    def _accumulate(self, batch, epoch):
-        """Sum the gradient of a batch, part by part; returns its loss."""
+        """Give the parameters the gradient of a batch, and no other; returns its loss."""
         self.optimizer.zero_grad()
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
-        size = len(batch["index"])
-        # Gradients are averaged over processes, whose shares may differ by a sample.
-        average = self.loader.batch_sampler.batch_size / self.world.size
-        parts = _split(batch, min(self.options.accumulation, int(average) // 2))
-        for number, part in enumerate(parts, 1):
-            with self._summing_gradients(last=number == len(parts)):
-                loss, weight = self.train_step(part, epoch), len(part["index"])
-                (loss * (weight / average)).backward()
-            total += loss.detach() * (weight / size)
-        return total
-
-    def _learning(self, module):
-        """Return a module as it learns: compiled, if so configured, and its gradients averaged over
-        all processes.
-        """
-        if self.options.compile:
-            module = torch.compile(module)
-        if self.world.size == 1:
-            return module
-        return DistributedDataParallel(
-            module, device_ids=[self.device] if self.device.type == "cuda" else None
-        )
-
-    def _summing_gradients(self, last):
-        """The context of a part of a batch: only with the last are gradients exchanged."""
-        distributed = isinstance(self.learner, DistributedDataParallel)
-        return self.learner.no_sync() if distributed and not last else nullcontext()
+        return self.gradient.form(batch, lambda part: self.train_step(part, epoch))
 
     def draw_pictures(self, epoch):
         """Return [(name, matplotlib figure)] of what was learned."""
@@ -282,9 +242,3 @@ class BaseTrainer:
         self.running_loss = RunningMean()
         if self.step and self.world.is_main:
             self.running_loss.total, self.running_loss.weight = checkpoint["running_loss"]
-
-
-def _split(batch, count):
-    """Split a batch, a dictionary of tensors, into parts of about the same size."""
-    chunks = {name: tensor.tensor_split(max(1, count)) for name, tensor in batch.items()}
-    return [dict(zip(chunks, tensors)) for tensors in zip(*chunks.values())]

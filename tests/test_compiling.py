@@ -36,7 +36,7 @@ def test_a_compiled_network_learns_the_same(train, embedding_config, quick_compi
                                       optimizer=PLAIN_STEPS))
     states = [read_checkpoint(run.checkpoint(1))["state_dict"] for run in (compiled, expected)]
     torch.testing.assert_close(*states, rtol=1e-3, atol=1e-5)
-    assert type(steps[-1][0].learner).__name__ == "OptimizedModule"
+    assert type(steps[-1][0].gradient.learner).__name__ == "OptimizedModule"
     assert largest_activation(*steps[-1])[1] > 0  # its layers can still be looked into
 
 

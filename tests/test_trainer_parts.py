@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader
 
 from base.base_trainer import BaseTrainer
 from base.monitor import Monitor
@@ -287,7 +288,7 @@ def test_bfloat16_is_for_backbones_not_for_the_regressor(tmp_path):
     model, losses = build_landmark_model(LANDMARK_EXPERIMENT, 5), []
     for precision in ("float32", "bfloat16"):
         run = run_in(tmp_path, epochs=1, precision=precision)
-        trainer = LandmarkTrainer(model, None, None, None, run, loss=regression_loss,
-                                  val_source=None, metrics={}, pictures=[])
+        trainer = LandmarkTrainer(model, None, None, DataLoader(range(8), 8), run,
+                                  loss=regression_loss, val_source=None, metrics={}, pictures=[])
         losses.append(trainer.train_step(batch, 1).item())
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)

@@ -45,7 +45,7 @@ class EmbeddingTrainer(BaseTrainer):
         inputs = [
             augment(view, keys, n) if self.augmented else normalise(view) for n, view in views
         ]
-        return self._pair_loss(self.learner, inputs, pair, self.world)
+        return self._pair_loss(self.gradient.learner, inputs, pair, self.world)
 
     @torch.no_grad()
     def validate(self, epoch):

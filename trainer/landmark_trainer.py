@@ -28,7 +28,7 @@ class LandmarkTrainer(BaseTrainer):
 
     def train_step(self, batch, epoch):
         """Return the loss of a batch of descriptors."""
-        return self.loss(self.learner(batch["descriptors"]), batch["target"])
+        return self.loss(self.gradient.learner(batch["descriptors"]), batch["target"])
 
     @torch.no_grad()
     def validate(self, epoch):

@@ -24,7 +24,8 @@ def run(main):
         with shortages_told():
             return main() or 0
     except UserError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
+        # At once: of several processes that say the same, print could mix lines and their ends.
+        sys.stderr.write(f"error: {one_line(error)}\n")
         return EXIT_USER_ERROR
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
