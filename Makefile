@@ -13,7 +13,7 @@ OLDEST_PYTHON = $(shell for minor in 10 11 12 13; do \
 	$$python -c "" 2>/dev/null && echo $$python && exit; done; done)
 OLDEST_TESTS := $(addprefix tests/test_,$(addsuffix .py,networks loss keypoint_regressor matching tps \
 	warper augmentation loaders cache descriptors trainer_parts checkpoint checkpoint_keeper torch_file \
-	foreign_checkpoint run resume stopping nonfinite build config visualization))
+	foreign_checkpoint run resume stopping nonfinite shortages build config visualization))
 
 .PHONY: demo test test-oldest soak ablation benchmark clean
 
