@@ -304,10 +304,11 @@ def test_a_faulty_pts_file(root, text, words):
     ("file,x0,x1,y0,y1", "column 'x1' where y is expected: x and y of each landmark in turn"),
     ("file,heel_y,heel_x", "column 'heel_y' where x is expected"),
     ("file,split,y_heel,x_heel", "column 'y_heel' where x is expected"),
+    ('file,"y\na.jpg",x', "column 'y a.jpg' where x is expected"),
 ])
 def test_a_header_that_means_something_else(root, header, words):
     (root / "landmarks.csv").write_text(f"{header}\na.jpg,1,2,3,4\n")
-    assert words in faults(root)[0]
+    assert words in faults(root)[0] and "\n" not in faults(root)[0]
 
 
 @pytest.mark.parametrize("header", ["file,1,2", "file,lynx,fox", "file,X1,Y1", "file,x,y",

@@ -43,8 +43,8 @@ class Annotations:
         return [name for name, entry in self.table.items() if entry.landmarks is not None]
 
     def fault(self, where, text):
-        """Note what is wrong with a file, or a place in it."""
-        self.faults.append(f"{where}: {text}")
+        """Note what is wrong with a file, or a place in it, on one line whatever the file holds."""
+        self.faults.append(" ".join(f"{where}: {text}".splitlines()))
 
     def take_names(self, names, where):
         """Note the names of the landmarks; returns whether they are those of the files before."""
