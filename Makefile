@@ -1,5 +1,5 @@
 # make demo: learn dense landmarks on generated faces, and show them.    make test: run the tests.
-# make soak: faults injected again and again, half an hour; writes the table of docs/reliability.md.
+# make soak: faults injected again and again, 20 minutes; writes the table of docs/reliability.md.
 # make test-oldest: the tests of what depends on torch, with the oldest Python and packages allowed.
 PYTHON ?= python3
 VENV ?= .venv
