@@ -4,9 +4,10 @@
     python misc/benchmark.py step loss         # only these
     python misc/benchmark.py step --device 0
 
-Every variant runs in a process of its own, so that the peak memory is its own. Prints Markdown, and
-writes it to docs/benchmarks.md, with what was measured before of the other subjects; the figures
-behind it are in docs/benchmarks.json.
+Every variant runs in a process of its own, so that the peak memory is its own; those of bfloat16
+are left out on a device that would emulate it. Prints Markdown, and writes it to
+docs/benchmarks.md, with what was measured before of the other subjects; the figures behind it are
+in docs/benchmarks.json.
 """
 
 import json
@@ -53,12 +54,13 @@ SUBJECTS = {
 def measure_subject(name, repeats, device_name):
     """Return the figures of a subject, with machine and date."""
     options = ["--repeats", repeats, *(["--device", device_name] if device_name else [])]
+    device = select_device(device_name)
+    variants = SUBJECTS[name].variants_on(device)
     results = {
         variant: measure_in_process(__file__, name, "--variant", variant, *options)
-        for variant in tqdm(SUBJECTS[name].variants, desc=name, leave=False, disable=None)
+        for variant in tqdm(variants, desc=name, leave=False, disable=None)
     }
-    where = machine(select_device(device_name))
-    return {"machine": where, "date": str(date.today()), "results": results}
+    return {"machine": machine(device), "date": str(date.today()), "results": results}
 
 
 def describe(name, measured):

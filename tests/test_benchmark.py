@@ -65,6 +65,17 @@ def test_the_table_tells_best_and_median_and_ratios():
     ]
 
 
+@pytest.mark.parametrize("computed", [False, True])
+def test_what_a_device_would_emulate_is_left_out(monkeypatch, computed):
+    monkeypatch.setattr("misc.benchmarking.subject.computes_bfloat16", lambda device: computed)
+    names = ["float32, ours", "bfloat16, ours"][:1 + computed]
+    variants = dict.fromkeys(["float32, ours", "bfloat16, ours"], lambda device: float)
+    subject = Subject("Work", variants, ratios=(tuple(variants),))
+    assert subject.variants_on(CPU) == names
+    result = {"seconds": [2.0], "peak_gib": 1.0, "added_gib": 1.0}
+    assert len(subject.table(dict.fromkeys(names, result)).splitlines()) == (5 if computed else 3)
+
+
 def test_the_table_tells_images_per_second_of_the_best_run():
     subject = replace(counting_subject([]), count=60)
     result = {"seconds": [3.0, 2.0], "peak_gib": 1.0, "added_gib": 0.0}

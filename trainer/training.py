@@ -16,7 +16,7 @@ from trainer.results import evaluate, save_results
 from trainer.start import Start
 from utils.checkpoint_names import checkpoint_name
 from utils.config import names_config
-from utils.device import determinism, peak_memory_gib
+from utils.device import computes_bfloat16, determinism, peak_memory_gib
 from utils.distributed import World, was_restarted
 from utils.errors import EmptySplit, UserError
 from utils.experiment import Experiment
@@ -96,6 +96,8 @@ def prepare(config, folder, seed, device, start, limits=NO_LIMITS, world=World()
     run = Run(folder, options, identity, device, world)
     # Before the training, for what is wrong with it should show at once.
     test_set = _evaluation_dataset(experiment, run)
+    if options.precision == "bfloat16" and not computes_bfloat16(device):
+        run.remarks.append(f"trainer.precision: {device} only emulates bfloat16, float32 is faster")
     torch.manual_seed(seed)
     return Prepared(experiment, run, make_trainer(experiment, run, start, limits), test_set)
 

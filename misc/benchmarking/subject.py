@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from misc.measuring import markdown_table
-from utils.device import peak_memory_gib
+from utils.device import computes_bfloat16, peak_memory_gib
 
 HEADER = ["", "best, s", "median, s", "peak memory, GiB", "added, GiB"]
 
@@ -29,6 +29,11 @@ class Subject:
     note: str = ""
     count: int | None = None
     peaks: dict[str, str] = field(default_factory=dict)
+
+    def variants_on(self, device):
+        """Return the names of the variants, without those of bfloat16 where it is emulated."""
+        bfloat16 = computes_bfloat16(device)
+        return [name for name in self.variants if bfloat16 or "bfloat16" not in name]
 
     def measure(self, variant, repeats, device):
         """Return the seconds of each run, after one that is not timed, what the runs returned,
@@ -54,7 +59,9 @@ class Subject:
         }
 
     def table(self, results):
-        """Return {variant: what ``measure`` returned} as Markdown, with a row for each ratio."""
+        """Return {variant: what ``measure`` returned} as Markdown, with a row for each ratio of two
+        that are there.
+        """
         figures = {variant: _figures(result) for variant, result in results.items()}
         rows = [[name, *(f"{value:.2f}" for value in row)] for name, row in figures.items()]
         if self.count is not None:
@@ -64,6 +71,8 @@ class Subject:
             rates = [_flop_per_s(results[name]) for name in (row[0], self.peaks[row[0]])]
             row += [f"{rates[0] / 1e12:.3g}", f"{100 * rates[0] / rates[1]:.0f} %"]
         for baseline, other in self.ratios:
+            if baseline not in figures or other not in figures:
+                continue
             ratios = [a / b if b else inf for a, b in zip(figures[baseline], figures[other])]
             rows.append([f"{baseline} / {other}", *(f"{ratio:.1f}" for ratio in ratios)])
         header = HEADER + ["per s"] * (self.count is not None)
