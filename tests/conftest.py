@@ -118,17 +118,21 @@ def trained_embedding(tmp_path_factory):
 @pytest.fixture
 def locked(monkeypatch):
     """Return a function that makes a folder that cannot be read, not even by root."""
-    folders, scandir = set(), os.scandir
+    folders = set()
 
-    def refused(path):
-        if os.fspath(path) in folders:
-            raise PermissionError(13, "Permission denied", os.fspath(path))
-        return scandir(path)
+    def refusing(read):
+        def refused(path):
+            if os.fspath(path) in folders:
+                raise PermissionError(13, "Permission denied", os.fspath(path))
+            return read(path)
+
+        return refused
 
     def lock(folder):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         folders.add(str(folder))
         return folder
 
-    monkeypatch.setattr(os, "scandir", refused)
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
     return lock

@@ -5,7 +5,6 @@ reader. What was tried and what came of it is written into the table of docs/rel
 code 1 if something was lost, or ended without a clear message.
 """
 
-import argparse
 import platform
 import sys
 import tempfile
@@ -19,18 +18,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from misc.measuring import machine  # noqa: E402
 from tests.soaking.campaigns import CAMPAIGNS  # noqa: E402
-from tests.soaking.table import PAGE, fill_page  # noqa: E402
+from tests.soaking.table import PAGE, around_table, fill_page  # noqa: E402
+from utils.cli import make_parser, positive, run  # noqa: E402
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=30, help="(default: %(default)s)")
-    parser.add_argument("--files", type=int, default=3000,
+    parser = make_parser(__doc__)
+    parser.add_argument("--kills", type=positive, default=30, help="(default: %(default)s)")
+    parser.add_argument("--files", type=positive, default=3000,
                         help="damaged files for each reader (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random")
     parser.add_argument("--page", type=Path, default=PAGE, help="(default: %(default)s)")
     args = parser.parse_args()
+    around_table(args.page)  # or what follows would be for nothing
     rows = []
     with tempfile.TemporaryDirectory() as place:
         for number, campaign in enumerate(tqdm(CAMPAIGNS, unit="campaign", disable=None)):
@@ -48,4 +48,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

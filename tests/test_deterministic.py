@@ -33,6 +33,13 @@ def test_a_training_is_deterministic_if_wanted(train, embedding_config, states, 
     assert not torch.are_deterministic_algorithms_enabled()
 
 
+def test_a_dry_run_meets_what_a_training_would(call_program, embedding_config, states):
+    config = embedding_config(deterministic=True)
+    assert call_program("train.py", "--config", config, "--dry_run").code == 0
+    assert states == [True] * 3
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_on_the_cpu_it_changes_nothing(train, embedding_config):
     plain, deterministic = (
         train(embedding_config(), "--set", "trainer.epochs=1", "--set", f"deterministic={wanted}")

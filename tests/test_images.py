@@ -219,6 +219,10 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path, locked):
         files_below(tmp_path)
     with pytest.raises(UserError, match=f"^{folder}: cannot read this folder .Permission denied"):
         LandmarkFolder(str(tmp_path), "train", 20)
+    (tmp_path / "images").mkdir()  # a root that cannot be listed, around images that can
+    locked(tmp_path)
+    with pytest.raises(UserError, match=f"^{tmp_path}: cannot read this folder .Permission denied"):
+        LandmarkFolder(str(tmp_path), "train", 20)
 
 
 def test_a_glob_chooses_among_the_images(tmp_path):

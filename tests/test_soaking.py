@@ -53,7 +53,7 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(tmp_path, name):
     assert 0 < found["refused"] <= found["tried"]
 
 
-def test_a_process_that_dies_is_noticed(tmp_path, monkeypatch):
+def test_a_process_that_dies_is_noticed(tmp_path):
     died = in_process("os", "-c", folder=tmp_path)  # prints nothing that is JSON, or fails
     assert died == {"tried": 1, "refused": 0, "unclear": died["unclear"]} and died["unclear"]
 

@@ -15,6 +15,7 @@ from trainer.training import Prepared, prepare, read_start
 from trainer.trial import NUM_STEPS, Trial, try_out, validation_source
 from utils.checkpoint_names import checkpoint_name
 from utils.config import Config, names_config
+from utils.device import determinism
 from utils.disk import size_text
 from utils.distributed import World
 from utils.progress import bars_hidden, clock
@@ -31,7 +32,8 @@ def dry_run(config, device, resume=None, seeds=None, limits=NO_LIMITS, world=Wor
     uncached = replace(config, experiment=replace(config.experiment, cache="off"))
     seeds = seeds or [start.seed(config)]
     some = _trial_limits(config, limits)
-    with bars_hidden(config.trainer.verbosity < 1 or not world.is_main):
+    hidden = config.trainer.verbosity < 1 or not world.is_main
+    with bars_hidden(hidden), determinism(config.experiment.deterministic):
         prepared = prepare(uncached, folder, seeds[0], device, start, some, world)
         plan = Plan(config, prepared, limits, seeds, try_out(prepared.trainer))
         if world.is_main:

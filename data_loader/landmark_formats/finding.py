@@ -41,7 +41,10 @@ def find_annotations(root, files, named=None):
 def _in_root(root, files):
     if (root / CSV).is_file():
         return [root / CSV]
-    found = sorted(path for path in root.iterdir() if _holds_landmarks(path))
+    try:
+        found = [root / name for name in sorted(os.listdir(root)) if _holds_landmarks(root / name)]
+    except OSError as error:
+        raise UserError(f"{root}: cannot read this folder ({error.strerror})") from error
     kinds = {path.suffix for path in found}
     if any(pts.is_pts(name) for name in files):
         found, kinds = [*found, root / PTS], kinds | {PTS}

@@ -34,13 +34,21 @@ class Row:
         return [self.fault, self.injected, self.tried, *counts, self.outcome]
 
 
-def fill_page(path, rows, when):
-    """Write a table of rows between the page's markers; ``when``: date and machine."""
-    text = path.read_text()
+def around_table(path):
+    """Return what stands before and after a page's markers of the table."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UserError(f"{path}: cannot read this page ({error.strerror})") from error
     if text.count(OPENING) != 1 or text.count(CLOSING) != 1:
         raise UserError(f"{path}: expected one line {OPENING.strip()} and one {CLOSING.strip()}")
     before, rest = text.split(OPENING)
-    _, after = rest.split(CLOSING)
+    return before, rest.split(CLOSING)[1]
+
+
+def fill_page(path, rows, when):
+    """Write a table of rows between the page's markers; ``when``: date and machine."""
+    before, after = around_table(path)
     table = markdown_table(HEADER, [row.cells for row in rows])
     filled = f"{before}{OPENING}\n{table}\n\n`make soak`, {when}.\n\n{CLOSING}{after}"
     write_atomically(path, lambda file: file.write(filled.encode()))
