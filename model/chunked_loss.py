@@ -1,11 +1,13 @@
 """The expected distance of the dense losses on any device, in chunks that stay small."""
 
+from functools import partial
+
 import torch
 from torch.autograd.function import once_differentiable
 
-# Entries of p(v | u) held at a time: on the CPU, for each thread, 1 MB, about what a core's own
-# cache holds; a GPU wants more at once.
-CPU_ELEMENTS_PER_THREAD, GPU_ELEMENTS = 1 << 18, 1 << 26
+# Entries of p(v | u) held at a time: on the CPU, for each thread, 2 MB, so that a core's caches
+# hold most of them; a GPU wants more at once.
+CPU_ELEMENTS_PER_THREAD, GPU_ELEMENTS = 1 << 19, 1 << 26
 
 
 def chunked_expected_distance(a, b, auxiliary, warped, shape, stride, pow):
@@ -33,12 +35,17 @@ class ChunkedExpectedDistance(torch.autograd.Function):
         if any(ctx.needs_input_grad[:3]):
             grads = torch.empty_like(a), *(torch.zeros_like(other) for other in others)
         total = torch.zeros((), dtype=torch.float64, device=a.device)
-        for part, rows in _chunks(B, P, chunk_limit(a.device)):
+        num_samples, num_rows = chunk_size(B, P, a.device)
+        # Used again by every chunk: fresh memory is slow to get.
+        buffers = [a.new_empty(num_samples, num_rows, P) for _ in (a, *others)]
+        for part, rows in _chunks(B, P, num_samples, num_rows):
+            query = a[part, rows]
             total += _expected_distance(
-                a[part, rows],
+                query,
                 *(other[part] for other in others),
-                cost=distances(warped[part, rows], shape, stride, pow),
+                cost=partial(distances, warped[part, rows], shape, stride, pow),
                 grads=grads and (grads[0][part, rows], *(grad[part] for grad in grads[1:])),
+                buffers=[buffer[: query.shape[0], : query.shape[1]] for buffer in buffers],
             )
         if grads is not None:
             ctx.save_for_backward(*grads)
@@ -52,41 +59,52 @@ class ChunkedExpectedDistance(torch.autograd.Function):
         return *grads, *[None] * (7 - len(grads))
 
 
-def _expected_distance(query, other, auxiliary=None, *, cost, grads):
+def _expected_distance(query, other, auxiliary=None, *, cost, grads, buffers):
     """Return the sum over u of the expected cost, for u in a chunk.
 
-    query: (b, U, C); other, auxiliary: (b, P, C); cost: (b, U, P), overwritten; grads: None, or a
-    tensor for each of the former, that of the query to be filled, the others to be added to.
+    query: (b, U, C); other, auxiliary: (b, P, C); cost(out): fills out, (b, U, P), with distances;
+    grads: None, or a tensor for each of the former, that of the query to be filled, the others to
+    be added to; buffers: (b, U, P) to work in, two, or three with an auxiliary.
     """
     if auxiliary is not None:
-        return _exchanged(query, other, auxiliary, cost, grads)
-    prob = (query @ other.mT).softmax(dim=-1)
-    weighted = cost.mul_(prob)
+        return _exchanged(query, other, auxiliary, cost, grads, buffers)
+    scratch, prob = buffers
+    _softmax_of_products(query, other, scratch, out=prob)
+    weighted = cost(scratch).mul_(prob)
     expected = weighted.sum(dim=-1, keepdim=True)
     if grads is not None:
         grad_query, grad_other = grads
         # dE_u / d<a_u, b_v> = p(v | u) (|v - g(u)|^pow - E_u)
         grad_logits = weighted.addcmul_(prob, expected, value=-1)
-        torch.matmul(grad_logits, other, out=grad_query)
+        torch.bmm(grad_logits, other, out=grad_query)
         grad_other.baddbmm_(grad_logits.mT, query)
     return expected.sum(dtype=torch.float64)
 
 
-def _exchanged(query, other, auxiliary, cost, grads):
+def _exchanged(query, other, auxiliary, cost, grads, buffers):
     """The same for queries that are rebuilt from auxiliary descriptors."""
-    prob = (query @ auxiliary.mT).softmax(dim=-1)
+    *buffers, prob = buffers
+    scratch = buffers[0]
+    _softmax_of_products(query, auxiliary, scratch, out=prob)
     rebuilt = prob @ auxiliary
     if grads is None:
-        return _expected_distance(rebuilt, other, cost=cost, grads=None)
+        return _expected_distance(rebuilt, other, cost=cost, grads=None, buffers=buffers)
     grad_query, grad_other, grad_auxiliary = grads
     grad_rebuilt = torch.empty_like(rebuilt)
-    total = _expected_distance(rebuilt, other, cost=cost, grads=(grad_rebuilt, grad_other))
+    total = _expected_distance(
+        rebuilt, other, cost=cost, grads=(grad_rebuilt, grad_other), buffers=buffers
+    )
     grad_auxiliary.baddbmm_(prob.mT, grad_rebuilt)
     mean = (grad_rebuilt * rebuilt).sum(dim=-1, keepdim=True)
-    grad_logits = (grad_rebuilt @ auxiliary.mT).sub_(mean).mul_(prob)
-    torch.matmul(grad_logits, auxiliary, out=grad_query)
+    grad_logits = torch.bmm(grad_rebuilt, auxiliary.mT, out=scratch).sub_(mean).mul_(prob)
+    torch.bmm(grad_logits, auxiliary, out=grad_query)
     grad_auxiliary.baddbmm_(grad_logits.mT, query)
     return total
+
+
+def _softmax_of_products(query, other, scratch, out):
+    """Fill ``out`` (b, U, P) with softmax_v(<query_u, other_v>)."""
+    torch.softmax(torch.bmm(query, other.mT, out=scratch), dim=-1, out=out)
 
 
 def chunk_limit(device):
@@ -96,18 +114,25 @@ def chunk_limit(device):
     return GPU_ELEMENTS
 
 
-def _chunks(B, P, limit):
-    """Yield slices of samples and of their cells u, such that there are at most ``limit`` logits
-    (samples, cells u, P): several samples whole, or a part of one.
+def chunk_size(B, P, device):
+    """Return how many samples, and how many of a sample's cells u, such that there are at most
+    ``chunk_limit`` logits (samples, cells u, P): several samples whole, or an even part of one.
     """
-    num_samples, num_rows = max(1, limit // P**2), max(1, min(P, limit // P))
+    limit = chunk_limit(device)
+    num_parts = -(-P // max(1, limit // P))
+    return max(1, min(B, limit // P**2)), -(-P // num_parts)
+
+
+def _chunks(B, P, num_samples, num_rows):
+    """Yield slices of samples and of their cells u."""
     for sample in range(0, B, num_samples):
         for row in range(0, P, num_rows):
             yield slice(sample, sample + num_samples), slice(row, row + num_rows)
 
 
-def distances(warped, shape, stride, pow):
-    """Return |v - g(u)|^pow, (B, U, P), for g(u) (B, U, 2) and the cells v, row by row.
+def distances(warped, shape, stride, pow, out):
+    """Fill and return ``out`` (B, U, P) with |v - g(u)|^pow, for g(u) (B, U, 2) and the cells v,
+    row by row.
 
     By subtraction, along x and y apart: the matrix-product form of ``torch.cdist`` loses 0.04 px in
     float32.
@@ -115,5 +140,5 @@ def distances(warped, shape, stride, pow):
     y, x = (stride * torch.arange(n, device=warped.device, dtype=warped.dtype) for n in shape)
     along_x = (warped[..., :1] - x).square_()  # (B, U, w)
     along_y = (warped[..., 1:] - y).square_()  # (B, U, h)
-    squared = (along_y[..., :, None] + along_x[..., None, :]).flatten(2)
-    return squared.sqrt_().sqrt_() if pow == 0.5 else squared.pow_(pow / 2)
+    torch.add(along_y[..., :, None], along_x[..., None, :], out=out.unflatten(-1, shape))
+    return out.sqrt_().sqrt_() if pow == 0.5 else out.pow_(pow / 2)
