@@ -14,6 +14,7 @@ from data_loader.loaders import MAX_WORKERS
 from inference.images import as_rgb
 from inference.matching import PROTOCOLS, match_maps
 from inference.view import Seen, View
+from model.describe import describe
 from model.loss import cell_stride
 from utils.build import look_up
 from utils.errors import UserError, blamed_on, one_line
@@ -75,7 +76,7 @@ class Model:
         embeddings = [
             Embedding(descriptors, view)
             for inputs, views in self._batches(images, batch_size)
-            for descriptors, view in zip(self.backbone(inputs).contiguous(), views)
+            for descriptors, view in zip(describe(self.backbone, inputs).contiguous(), views)
         ]
         return embeddings[0] if is_one_image(images) else embeddings
 
@@ -116,7 +117,7 @@ class Model:
         return found[0] if is_one_image(images) else torch.stack(found)
 
     def _input_landmarks(self, inputs):
-        return to_pixels(self.head(self.backbone(inputs)), *inputs.shape[-2:]).cpu()
+        return to_pixels(self.head(describe(self.backbone, inputs)), *inputs.shape[-2:]).cpu()
 
     def _embeddings(self, images, batch_size=BATCH_SIZE):
         """Return a list; what is an ``Embedding`` already stays."""
@@ -144,8 +145,7 @@ class Model:
             for first in range(0, len(listed), batch_size):
                 seen = list(pool.map(self.see, listed[first : first + batch_size]))
                 pixels = torch.stack([s.pixels for s in seen]).to(self.device)
-                inputs = normalise(pixels).contiguous(memory_format=torch.channels_last)
-                yield inputs, [s.view for s in seen]
+                yield normalise(pixels), [s.view for s in seen]
 
 
 def is_one_image(images):

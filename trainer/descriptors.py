@@ -9,6 +9,7 @@ import torch
 
 from data_loader.augmentation import augment, normalise
 from data_loader.loaders import in_order
+from model.describe import describe
 from utils.keyed_random import sample_keys
 from utils.progress import progress_bar
 from utils.tps import to_normalised
@@ -39,11 +40,10 @@ class DescriptorExtractor:
         )
         inputs = augment(images, keys, view=0) if self.augmented else normalise(images)
         H, W = images.shape[-2:]
-        descriptors = self.frozen(inputs.contiguous(memory_format=torch.channels_last))
         return {
             "index": batch["index"],
             "images": images,
-            "descriptors": descriptors,
+            "descriptors": describe(self.frozen, inputs),
             "target": to_normalised(keypts, H, W),
         }
 

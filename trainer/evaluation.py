@@ -9,6 +9,7 @@ from torch.utils.data import Subset
 from base.running_mean import RunningMean
 from data_loader.augmentation import normalise
 from data_loader.loaders import make_loader
+from model.describe import describe
 from model.loss import cell_stride
 from model.matching import cosine_at_pixels, match_landmarks, pixel_error
 from model.metric import inter_ocular_error
@@ -92,7 +93,7 @@ def describe_pairs(backbone, pair):
     second views of the images after them (different identity), and the stride of a cell.
     """
     images = torch.cat([pair.first[0::2], pair.second[0::2], pair.second[1::2]])
-    maps = backbone(normalise(images).contiguous(memory_format=torch.channels_last))
+    maps = describe(backbone, normalise(images))
     with blamed_on("dataset.args"):
         stride = cell_stride(maps.shape[-2:], images.shape[-2:])
     return *maps.chunk(3), stride

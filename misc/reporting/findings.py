@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from data_loader.augmentation import normalise
 from misc.reporting.colours import SharedColours
+from model.describe import describe
 from trainer import assembly
 from trainer.cases import MatchingGallery, dense_cases, take_pixels
 from trainer.evaluation import describe_pairs, evaluation_pairs
@@ -131,7 +132,7 @@ def place_chart(size):
 def _painted(model, dataset, device, colours):
     """Return {"images": (n, 3, H, W) uint8, "colours": (n, 3, h, w)} of the first test images."""
     images = next(evaluation_pairs(dataset, device, max_images=NUM_PAINTED)).first
-    painted = colours.paint(model(normalise(images)))
+    painted = colours.paint(describe(model, normalise(images)))
     return {"images": images.cpu(), "colours": painted.cpu()}
 
 
@@ -162,8 +163,7 @@ def _examine_landmarks(model, experiment, dataset, device, limits):
 @torch.no_grad()
 def _virtual_keypoints(model, images):
     """Return the virtual keypoints (n, K, V, 2) of images, normalised."""
-    inputs = normalise(images).contiguous(memory_format=torch.channels_last)
-    return model[-1].virtual_keypoints(model[:-1](inputs))
+    return model[-1].virtual_keypoints(describe(model[:-1], normalise(images)))
 
 
 def _words(dataset):
