@@ -1,9 +1,28 @@
 """What a device can do, and what a training says of what it cannot."""
 
+import ctypes
+import resource
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from utils.device import computes_bfloat16
+
+FAULTS_OF_LARGE_TENSORS = """
+import resource
+import torch
+from utils.device import select_device
+
+if {selected}:
+    select_device("cpu")
+torch.ones(1 << 24)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    torch.ones(1 << 24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
 
 
 def test_whether_a_cpu_computes_bfloat16_is_told():
@@ -19,3 +38,14 @@ def test_a_training_says_that_bfloat16_is_emulated(
                                               "precision": precision}), "--mini_train")
     told = "trainer.precision: cpu only emulates bfloat16" in trained.finished.stdout
     assert told == (precision == "bfloat16" and not computed)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
+def test_a_program_on_the_cpu_does_not_fetch_the_memory_of_large_tensors_anew():
+    faults = [
+        int(subprocess.run([sys.executable, "-c", FAULTS_OF_LARGE_TENSORS.format(selected=selected)],
+                           check=True, capture_output=True, text=True).stdout)
+        for selected in (True, False)
+    ]
+    pages_of_a_tensor = (1 << 26) // resource.getpagesize()
+    assert faults[0] < pages_of_a_tensor < faults[1]

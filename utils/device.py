@@ -7,15 +7,18 @@ from contextlib import contextmanager
 
 import torch
 
+from utils.allocator import keep_freed_memory
 from utils.errors import UserError
 
 
 def select_device(name):
     """Return the device for ``--device``.
 
-    None or "cpu", or the number of a GPU. Float32 stays exact there (no TF32).
+    None or "cpu", or the number of a GPU. Float32 stays exact there (no TF32). For the CPU, the
+    process keeps its memory from then on.
     """
     if name in (None, "", "cpu"):
+        keep_freed_memory()
         return torch.device("cpu")
     require_gpu(name)
     torch.backends.cuda.matmul.allow_tf32 = False
