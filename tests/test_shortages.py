@@ -24,7 +24,7 @@ sys.exit(train.run(train.main))
 
 
 def test_a_training_that_is_too_large_for_the_machine(embedding_config):
-    arguments = ["--config", embedding_config(), "--set", "dataset.args.imwidth=800"]
+    arguments = ["--config", embedding_config(), "--set", "dataset.args.imwidth=500"]
     done = subprocess.run(
         [sys.executable, "-c", WITH_LITTLE_MEMORY, *map(str, arguments)], cwd=ROOT,
         env=ENVIRONMENT, capture_output=True, text=True)
