@@ -18,7 +18,7 @@ from utils.errors import UserError, blamed_on
 from utils.progress import clock, progress_bar
 from utils.stopping import Stopped, StopRequest
 
-POSTFIX_EVERY = 20  # steps; reading the loss makes the host wait for the device
+POSTFIX_EVERY = 20  # steps on a GPU, which reading the loss makes the host wait for
 
 
 class RolledBack(Exception):
@@ -104,7 +104,7 @@ class BaseTrainer:
         """Raise ``Stopped``, telling the checkpoint to go on from."""
         path = self.run.folder.model_dir / name
         number = self.stop.number or signal.SIGTERM  # another process had it
-        raise Stopped(number, f"stopped; go on with --resume {path}")
+        raise Stopped(number, f"stopped; go on with the same command and --resume {path}")
 
     def _run_epoch(self, epoch):
         begin = time.perf_counter()
@@ -130,19 +130,20 @@ class BaseTrainer:
             self.run.logger.warning(f"epoch {epoch} has no pictures: {error}")
 
     def _train_epoch(self, epoch):
-        """Return the mean loss of an epoch and its number of images."""
+        """Return the mean loss of an epoch, and how many of its images were seen just now."""
         self.model.train()
         batches = self.loader.batch_sampler
         batches.epoch, batches.skipped = epoch, 0
-        num_steps = len(batches)
+        num_steps, num_images = len(batches), sum(map(len, batches))
         batches.skipped = self.step
-        num_images = sum(map(len, batches))
-        with progress_bar(num_images, f"epoch {epoch}/{self.options.epochs}") as bar:
+        left = sum(map(len, batches))
+        title, before = f"epoch {epoch}/{self.options.epochs}", self.running_loss.weight
+        with progress_bar(num_images, title, done=num_images - left) as bar:
             for batch in self.loader:
                 loss = self._optimise(batch, epoch)
                 if loss is not None:
                     self.running_loss.add(loss, len(batch["index"]))
-                if self.step % POSTFIX_EVERY == 0:
+                if self.device.type == "cpu" or self.step % POSTFIX_EVERY == 0:
                     bar.set_postfix(loss=f"{self.running_loss.value:.4f}", refresh=False)
                 bar.update(len(batch["index"]))
                 self.step += 1
@@ -155,7 +156,7 @@ class BaseTrainer:
                 f"epoch {epoch}: the loss is {mean.value}; nothing was saved of this epoch. "
                 "A lower optimizer.args.lr is the usual cure"
             )
-        return mean.value, mean.weight
+        return mean.value, mean.weight - before
 
     def _stop_here(self):
         """Write a checkpoint in the middle of an epoch, and end."""

@@ -115,7 +115,7 @@ class CheckpointKeeper:
         if not paths:
             return "no checkpoint has been written yet"
         last = max(paths, key=lambda path: parse_name(path.name))
-        return f"make room, and go on with --resume {last}"
+        return f"make room, and go on with the same command and --resume {last}"
 
 
 def superseded(saved, keep_last, ranked, keep_best):

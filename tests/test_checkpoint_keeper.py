@@ -206,12 +206,13 @@ def test_a_full_disk_keeps_what_was_there_and_fails_if_it_lasts(tmp_path, refusi
     assert trainer.last_epoch == 1 + MOST_FAILURES
     assert epochs_in(folder) == [1]
     assert names_in(folder) == [named(1), "config.json"]
-    assert str(failed.value).endswith(f"make room, and go on with --resume {folder / named(1)}")
+    assert str(failed.value).endswith(
+        f"make room, and go on with the same command and --resume {folder / named(1)}")
 
 
 def test_the_last_epoch_does_not_wait(tmp_path, refusing):
     trainer = Filling(refusing, {3: [named(3)]}, tmp_path, epochs=3, verbosity=0)
-    with pytest.raises(WriteError, match=r"epoch3.pth: .*go on with --resume .*epoch2\.pth"):
+    with pytest.raises(WriteError, match=r"epoch3.pth: .*go on with .* --resume .*epoch2\.pth"):
         trainer.train()
 
 

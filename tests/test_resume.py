@@ -63,7 +63,9 @@ def test_a_config_that_changed_since_is_told(train, embedding_config):
     resumed = train(after, "--set", "trainer.epochs=2", "--resume", before.checkpoint(1))
     told = resumed.finished.stdout.splitlines()[:2]
     assert told[0] == f"start: continuing {before.checkpoint(1)} after epoch 1"
-    assert told[1].startswith("start: loss_args, trainer differ from the checkpoint's config; ")
+    assert told[1].startswith(
+        "start: not as in the checkpoint's config: loss_args.pow = 1 (was not set), "
+        "trainer.epochs = 2 (was 1); the state of optimizer")
 
 
 def test_a_killed_training_ends_where_an_unbroken_one_does(

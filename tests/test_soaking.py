@@ -34,7 +34,7 @@ def test_a_disk_that_fills_up_costs_nothing_but_time(train, embedding_config, tm
         assert readable(path) and not leftovers_in(place)
         assert "epoch 2 is not saved: " in failed.finished.stdout
         assert "No space left on device" in failed.finished.stderr
-        assert failed.finished.stderr.endswith(f"go on with --resume {path}\n")
+        assert failed.finished.stderr.endswith(f"go on with the same command and --resume {path}\n")
         remount(place, "size=100m")
         resumed = train(config, *save_dir, "--resume", path)
         assert_same_files(resumed, straight, "checkpoint-epoch3.pth", "model_best.pth")

@@ -1,5 +1,6 @@
 """A signal ends a training with a checkpoint in the middle of an epoch, from which it goes on."""
 
+import itertools
 import os
 import re
 import signal
@@ -46,7 +47,7 @@ def test_a_signal_leaves_a_checkpoint_that_goes_on_to_the_bit(
     assert names_in(stopped.folder) == [
         "checkpoint-epoch1-step2.pth", "checkpoint-epoch1.pth", "config.json"]
     path = stopped.folder / "checkpoint-epoch1-step2.pth"
-    assert stopped.finished.stderr == f"stopped; go on with --resume {path}\n"
+    assert stopped.finished.stderr == f"stopped; go on with the same command and --resume {path}\n"
     resumed = train(config, "--resume", path)
     assert resumed.finished.stdout.startswith(
         f"start: continuing {path} after epoch 1 and 2 steps\n")
@@ -99,7 +100,7 @@ def test_a_training_with_workers_that_get_the_signal_too(embedding_config, tmp_p
     _, err = program.communicate(timeout=60)
     assert program.returncode == 130
     (line,) = err.splitlines()
-    assert re.fullmatch(r"stopped; go on with --resume (\S+\.pth)", line)
+    assert re.fullmatch(r"stopped; go on with the same command and --resume (\S+\.pth)", line)
     assert os.path.exists(line.split()[-1])
 
 
@@ -107,11 +108,46 @@ def test_auto_continues_the_newest_run_or_begins(train, embedding_config, signal
     config, save_dir = embedding_config(), ("--set", f"trainer.save_dir={tmp_path / 'auto'}")
     signal_at(6, signal.SIGTERM)
     first = train(config, *save_dir, "--resume", "auto", code=143)
-    assert first.finished.stdout.startswith("start: from fresh weights\n")
+    assert first.finished.stdout.startswith(
+        f"start: from fresh weights, nothing to continue below {first.folder.parent}\n")
     again = train(config, *save_dir, "--resume", "auto")
     assert again.folder == first.folder
     assert "checkpoint-epoch1-step2.pth after epoch 1 and 2 steps" in again.finished.stdout
     assert again.checkpoint(3).exists()
+
+
+def test_auto_takes_no_small_run_for_a_real_one(train, embedding_config, tmp_path):
+    config, save_dir = embedding_config(), ("--set", f"trainer.save_dir={tmp_path / 'auto'}")
+    small = train(config, *save_dir, "--mini_train")
+    assert small.folder.parent == tmp_path / "auto" / "mini" / "models" / "tiny-embedding"
+    real = train(config, *save_dir, "--resume", "auto")
+    assert real.folder.parent == tmp_path / "auto" / "models" / "tiny-embedding"
+    assert real.finished.stdout.startswith("start: from fresh weights, nothing to continue below ")
+
+
+def test_a_finished_training_is_not_told_as_a_training(train, trained_embedding):
+    before = trained_embedding.log.count("trained in ")
+    again = train(trained_embedding.config, "--resume", trained_embedding.checkpoint(3))
+    assert "nothing to train: all 3 epochs are done" in again.finished.stdout
+    assert again.log.count("trained in ") == before
+
+
+class OneSecondLater:
+    """A clock that is a second further on whenever it is asked."""
+
+    def __init__(self):
+        self.perf_counter = itertools.count().__next__
+
+
+def test_the_speed_of_a_resumed_epoch_counts_what_it_did(
+        train, embedding_config, signal_at, monkeypatch):
+    config = embedding_config()
+    signal_at(6, signal.SIGTERM)  # the second step of epoch 2, of four
+    path = train(config, code=143).folder / "checkpoint-epoch1-step2.pth"
+    monkeypatch.setattr("base.base_trainer.time", OneSecondLater())
+    resumed = train(config, "--resume", path)
+    rates = [float(rate) for rate in re.findall(r"images_per_s *: (.*)$", resumed.log, re.M)]
+    assert rates[-2:] == [8, 16]  # of epochs 2 and 3, a second each
 
 
 # Parts

@@ -7,6 +7,7 @@ from functools import cached_property
 import torch
 from torch.utils._pytree import tree_leaves
 
+from base.checkpoint_keeper import BEST
 from data_loader.cache import num_keypts
 from trainer.descriptors import LiveDescriptors
 from trainer.limits import MINI, NO_LIMITS, Limits
@@ -200,9 +201,12 @@ class Plan:
         count = f"{self._num_checkpoints(last)} checkpoints{' each' * several}"
         lines = [f"files: {count}, of about {size_text(size)}"]
         for place in folders:
-            lines.append(f"  {place.model_dir}: config.json, {checkpoint_name(last)}, results.json")
-            events = ", TensorBoard events" if self.config.trainer.tensorboardX else ""
-            lines.append(f"  {place.log_dir}: info.log{events}")
+            names = ["config.json", checkpoint_name(last), BEST]
+            names += ["results.json"] if self.prepared.test_set is not None else []
+            lines.append(f"  {place.model_dir}: {', '.join(names)}")
+            names = ["info.log"] + ["pictures"] * bool(trainer.pictures)
+            names += ["TensorBoard events"] if self.config.trainer.tensorboardX else []
+            lines.append(f"  {place.log_dir}: {', '.join(names)}")
         return [*lines, "nothing was written"]
 
     def _num_checkpoints(self, last):

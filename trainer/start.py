@@ -1,8 +1,12 @@
 """Where a training begins."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from utils.checkpoint import continues_run, load_weights, read_checkpoint
+from utils.config import flatten
+from utils.errors import shown
 from utils.foreign_checkpoint import backbone_state
 from utils.run import RunFolder, newest_checkpoint
 
@@ -18,6 +22,7 @@ class Start:
     path: str | None = None
     checkpoint: dict | None = None
     continued: bool = False
+    sought: str | None = None  # where "auto" found nothing to continue
 
     @classmethod
     def read(cls, config, resume):
@@ -25,19 +30,22 @@ class Start:
 
         Only ``--resume`` continues a run; "auto" is the newest of this config, if there is any.
         """
+        sought = None
         if resume == AUTO:
             found = newest_checkpoint(config.trainer.save_dir, config.name)
             resume = found and str(found.path)
+            sought = None if found else str(Path(config.trainer.save_dir) / "models" / config.name)
         path = resume or config.experiment.finetune_from
         if path is None:
-            return cls()
+            return cls(sought=sought)
         checkpoint = read_checkpoint(path)
         return cls(path, checkpoint, resume is not None and continues_run(checkpoint, config.name))
 
     def describe(self, config):
         """Return lines that say what happens."""
         if self.checkpoint is None:
-            return ["start: from fresh weights"]
+            absent = f", nothing to continue below {self.sought}" if self.sought else ""
+            return [f"start: from fresh weights{absent}"]
         path, epoch = self.path, self.checkpoint.get("epoch")
         if not self.continued:
             return [
@@ -46,19 +54,24 @@ class Start:
         step = self.checkpoint.get("step")
         where = f"epoch {epoch}" + (f" and {step} steps" if step else "")
         lines = [f"start: continuing {path} after {where}"]
-        changed = self._changed_keys(config)
+        changed = self._changes(config)
         if changed:
             lines.append(
-                f"start: {', '.join(changed)} differ from the checkpoint's config; "
+                f"start: not as in the checkpoint's config: {', '.join(changed)}; "
                 "the state of optimizer and lr_scheduler, rates included, is the checkpoint's"
             )
         return lines
 
-    def _changed_keys(self, config):
-        """Return the top-level keys whose values differ; the seed is the checkpoint's anyway."""
-        before, now = self.checkpoint["config"], config.raw
-        keys = (before.keys() | now.keys()) - {"seed"}
-        return sorted(key for key in keys if before.get(key) != now.get(key))
+    def _changes(self, config):
+        """Return "key = value (was value)" of what differs; seed and folder are the checkpoint's
+        anyway.
+        """
+        before, now = flatten(self.checkpoint["config"]), flatten(config.raw)
+        return [
+            f"{key} = {_told(now, key)} (was {_told(before, key)})"
+            for key in sorted((before.keys() | now.keys()) - {"seed", "trainer.save_dir"})
+            if before.get(key) != now.get(key)
+        ]
 
     def fill_backbone(self, backbone):
         """Give the backbone its weights, where there are any."""
@@ -76,3 +89,7 @@ class Start:
         """
         own = RunFolder.of_checkpoint(self.path) if self.continued else None
         return own or RunFolder.new(config.trainer.save_dir, config.name)
+
+
+def _told(flat, key):
+    return shown(flat[key], json.dumps) if key in flat else "not set"

@@ -1,5 +1,6 @@
 """A training from start to figures: what ``train.py`` runs, once per seed."""
 
+import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,6 +125,7 @@ def _train(prepared, config, start, limits):
         values = _fit(trainer)
         if not world.is_main:
             return values
+        run.logger.info(f"look at it: python misc/report.py {shlex.quote(str(folder.model_dir))}")
         if test_set is None:
             return values
         results = evaluate(trainer.model, prepared.experiment, test_set, run.device, limits)
@@ -149,6 +151,9 @@ def _fit(trainer):
     """Train, and tell what it took; returns the values of the last epoch."""
     logger, parameters = trainer.run.logger, trainer.model.parameters()
     logger.info(f"Trainable parameters: {sum(p.numel() for p in parameters if p.requires_grad)}")
+    if trainer.last_epoch >= trainer.options.epochs:
+        logger.info(f"nothing to train: all {trainer.options.epochs} epochs are done")
+        return trainer.fit()
     begin = time.perf_counter()
     values = trainer.fit()
     minutes = (time.perf_counter() - begin) / 60

@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 
@@ -56,6 +56,16 @@ class Config:
             return run.parent.name
         return f"{self.path.resolve().parent.name}-{self.path.stem}"
 
+    def below(self, folder):
+        """Return the config with its runs below ``<save_dir>/<folder>``, its cache where it was."""
+        save_dir = Path(self.trainer.save_dir)
+        cache_dir = self.experiment.cache_dir or str(save_dir / "cache")
+        return replace(
+            self,
+            experiment=replace(self.experiment, cache_dir=cache_dir),
+            trainer=replace(self.trainer, save_dir=str(save_dir / folder)),
+        )
+
 
 def read_config(path, overrides=()):
     """Read a JSON config, apply overrides ``key.path=value``, check it.
@@ -70,6 +80,16 @@ def read_config(path, overrides=()):
         return check_config(path, raw)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def flatten(config, prefix=""):
+    """Return {"a.b": value} of nested dictionaries; empty ones leave nothing."""
+    if not isinstance(config, dict):
+        return {prefix: config}
+    flat = {}
+    for key, value in config.items():
+        flat.update(flatten(value, f"{prefix}.{key}" if prefix else key))
+    return flat
 
 
 def names_config(function):

@@ -20,10 +20,14 @@ def bars_hidden(hidden):
         _hidden.reset(token)
 
 
-def progress_bar(total, title, unit="image"):
-    """Return a tqdm bar that is shown on a terminal only, and leaves nothing there."""
+def progress_bar(total, title, unit="image", done=0):
+    """Return a tqdm bar that is shown on a terminal only, and leaves nothing there.
+
+    done: how many were done before.
+    """
     return tqdm(
         total=total,
+        initial=done,
         desc=title,
         unit=unit,
         leave=False,

@@ -8,6 +8,7 @@ from misc.generate_configs import CONFIGS, config_path, starts_from
 from misc.published import load_experiments
 from misc.reproduction.run_records import RunPlace
 from utils.checkpoint_names import parse_name
+from utils.config import flatten
 
 NUM_SEEDS = 3  # with few annotations
 TEST_SETS = {  # what a data set's experiments are evaluated on, and its number of images
@@ -31,16 +32,6 @@ EXPERIMENTS = load_experiments()
 def published_config(name):
     """Return the content of a published experiment's config."""
     return json.loads((CONFIGS / config_path(name, EXPERIMENTS[name])).read_text())
-
-
-def flatten(config, prefix=""):
-    """Return {"a.b": value} of nested dictionaries; empty ones leave nothing."""
-    if not isinstance(config, dict):
-        return {prefix: config}
-    flat = {}
-    for key, value in config.items():
-        flat.update(flatten(value, f"{prefix}.{key}" if prefix else key))
-    return flat
 
 
 def config_differences(config, reference):

@@ -52,7 +52,8 @@ def leave_files(config, name, given):
     if f"/{name}/" in str(start):
         folder, seed = start.parent, start.parent.name.partition("seed-")[2] or seed
     else:
-        folder = Path(config["trainer"]["save_dir"], "models", name, f"{time.time_ns()}")
+        small = ["mini"] * ("mini_train" in given)
+        folder = Path(config["trainer"]["save_dir"], *small, "models", name, f"{time.time_ns()}")
         folder = folder / f"seed-{seed}" if "seeds" in given else folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps({**config, "seed": int(seed)}))
