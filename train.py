@@ -13,7 +13,7 @@ the step finish, writes a checkpoint and says how to go on.
 import sys
 
 from trainer.dry_run import dry_run
-from trainer.limits import MINI, MINI_FOLDER, NO_LIMITS
+from trainer.limits import MINI, NO_LIMITS
 from trainer.training import train_seeds
 from utils.cli import parse_seeds, program, run
 from utils.config import read_config
@@ -36,7 +36,7 @@ def parse_arguments():
     group.add_argument(
         "--mini_train",
         action="store_true",
-        help="one epoch of two small steps, below <save_dir>/mini: does everything work?",
+        help="one epoch of two small steps: does everything work?",
     )
     group.add_argument(
         "--dry_run",
@@ -53,9 +53,7 @@ def main():
     if len(devices) > 1 and not is_started():
         return launch(len(devices))
     config = read_config(args.config, args.overrides)
-    limits = NO_LIMITS
-    if args.mini_train:
-        config, limits = config.below(MINI_FOLDER), MINI
+    limits = MINI if args.mini_train else NO_LIMITS
     start = dry_run if args.dry_run else train_seeds
     with joined(devices) as (world, device):
         start(config, device, args.resume, args.seeds, limits, world)

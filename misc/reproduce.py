@@ -36,7 +36,6 @@ from misc.reproduction.runner import (  # noqa: E402
 )
 from misc.reproduction.tables import TABLES  # noqa: E402
 from misc.results_table import print_tables  # noqa: E402
-from trainer.limits import MINI_FOLDER  # noqa: E402
 from utils.cli import make_parser, run  # noqa: E402
 from utils.disk import disk_errors, lock  # noqa: E402
 from utils.errors import UserError  # noqa: E402
@@ -115,7 +114,7 @@ def parse_arguments(argv):
 
 def main(argv=None, train=TRAIN):
     args = parse_arguments(argv)
-    save_dir = args.save_dir / MINI_FOLDER if args.mini_train else args.save_dir
+    save_dir = args.save_dir / "mini" if args.mini_train else args.save_dir
     planner = Planner(save_dir, args.overrides, args.mini_train)
     jobs = planner.plan(table_experiments(args.table, args.models))
     print("\n".join(describe(jobs, save_dir, args.devices, args.mini_train)), flush=True)

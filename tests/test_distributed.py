@@ -256,7 +256,7 @@ def test_a_training_that_failed_before_its_first_checkpoint_begins_anew(
     """Though an older run has checkpoints."""
     config = embedding_config()
     assert call_program("train.py", "--config", config, "--mini_train").code == 0
-    (tmp_path / "saved/mini/models/tiny-embedding/2999-01-01_00-00-00").mkdir()
+    (tmp_path / "saved" / "models" / "tiny-embedding" / "2999-01-01_00-00-00").mkdir()
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     done = call_program("train.py", "--config", config, "--mini_train")
     assert (done.code, done.stdout.splitlines()[0]) == (0, "start: from fresh weights")

@@ -284,7 +284,7 @@ def test_overrides_and_mini_train_reach_each_job_below_mini(saved, fake, reprodu
     code, text = reproduce("--table", "matching", "--mini_train", "--set", "batch_size=8")
     (_, given), = fake.journal()
     assert code == 0 and given["mini_train"] and "resume" not in given
-    assert given["set"] == ["batch_size=8", f"trainer.save_dir={saved.root}"]
+    assert given["set"] == ["batch_size=8", f"trainer.save_dir={saved.root / 'mini'}"]
     (checkpoint,) = saved.root.glob(f"mini/models/{EMBEDDING}/*/*.pth")
     assert checkpoint.name == "checkpoint-epoch1.pth"
     assert list(finished.parent.parent.iterdir()) == [finished.parent]

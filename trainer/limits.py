@@ -29,4 +29,3 @@ class Limits:
 
 NO_LIMITS = Limits()
 MINI = Limits(images=8, evaluation_images=4, batch_size=4, epochs=1)  # --mini_train
-MINI_FOLDER = "mini"  # below save_dir: where nothing takes small runs for real ones

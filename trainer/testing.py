@@ -4,7 +4,7 @@ import torch
 
 from trainer import assembly
 from trainer.cases import LandmarkGallery, MatchingGallery, dense_match_figures
-from trainer.limits import MINI, MINI_FOLDER, NO_LIMITS
+from trainer.limits import MINI, NO_LIMITS
 from trainer.results import evaluate, load_for_evaluation, save_results
 from utils.config import names_config
 from utils.device import determinism, select_device
@@ -19,7 +19,6 @@ def evaluate_checkpoint(config, args):
 
     args: what ``utils.cli.evaluation_program`` parses.
     """
-    config = config.below(MINI_FOLDER) if args.mini_train else config
     hidden = config.trainer.verbosity < 1
     with bars_hidden(hidden), determinism(config.experiment.deterministic):
         return _evaluate_checkpoint(config, args)

@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 
@@ -55,16 +55,6 @@ class Config:
         if self.path.name == "config.json" and run is not None:
             return run.parent.name
         return f"{self.path.resolve().parent.name}-{self.path.stem}"
-
-    def below(self, folder):
-        """Return the config with its runs below ``<save_dir>/<folder>``, its cache where it was."""
-        save_dir = Path(self.trainer.save_dir)
-        cache_dir = self.experiment.cache_dir or str(save_dir / "cache")
-        return replace(
-            self,
-            experiment=replace(self.experiment, cache_dir=cache_dir),
-            trainer=replace(self.trainer, save_dir=str(save_dir / folder)),
-        )
 
 
 def read_config(path, overrides=()):

@@ -35,9 +35,7 @@ def say(line):
 
 
 class Runner:
-    """Runs a plan, whose runs lie below ``save_dir``. train: the command of train.py; overrides,
-    mini: as ``Planner`` had them.
-    """
+    """Runs a plan. train: the command of train.py; overrides, mini: as ``Planner`` had them."""
 
     def __init__(self, save_dir, devices=(None,), overrides=(), mini=False, train=TRAIN):
         self.save_dir, self.devices = save_dir, list(devices)
@@ -104,8 +102,7 @@ class Runner:
         if fresh and job.after is not None:
             start = find_state(job.after, self.save_dir).checkpoint
         command = [*self.train, "--config", str(job.config.path)]
-        save_dir = self.save_dir.parent if self.mini else self.save_dir  # MINI_FOLDER is added
-        for override in (*self.overrides, f"trainer.save_dir={save_dir}"):
+        for override in (*self.overrides, f"trainer.save_dir={self.save_dir}"):
             command += ["--set", override]
         command += ["--resume", str(start)] if start else []
         command += ["--seeds", str(job.seed)] if fresh and job.seed is not None else []

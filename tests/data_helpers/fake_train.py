@@ -52,8 +52,7 @@ def leave_files(config, name, given):
     if f"/{name}/" in str(start):
         folder, seed = start.parent, start.parent.name.partition("seed-")[2] or seed
     else:
-        small = ["mini"] * ("mini_train" in given)
-        folder = Path(config["trainer"]["save_dir"], *small, "models", name, f"{time.time_ns()}")
+        folder = Path(config["trainer"]["save_dir"], "models", name, f"{time.time_ns()}")
         folder = folder / f"seed-{seed}" if "seeds" in given else folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps({**config, "seed": int(seed)}))
