@@ -105,6 +105,31 @@ def test_points_from_a_file_and_the_published_protocol(call, models, images, tmp
         [f"{x:.2f}", f"{y:.2f}"] for x, y in expected.tolist()]
 
 
+def test_a_point_outside_the_reference_is_an_error(call, models, images):
+    reference = images / "a.png"  # 40 x 60
+    code, printed, out = call(models[0], images, "--reference", reference,
+                              "--points", "10,20", "300,25")
+    assert (code, printed.err) == (2, f"error: --points, of {reference}: point 300,25: outside the "
+                                      "image, which is 40x60 pixels\n")
+    assert not out.exists()
+
+
+def test_points_in_the_border_are_told_once(call, models, images):
+    def match(name, *points):
+        return call(models[0], images, "--reference", images / name, "--no_pictures",
+                    "--points", *points)
+
+    square = ("nested/deep/c.PNG", "6,30", "8,30", "30.5,53", "30,51")  # 7.5 of 60 pixels are cut
+    code, printed, out = match(*square)
+    told, end = printed.out.splitlines()
+    assert code == 0 and end == f"3 images: {out}"
+    assert told.startswith("--points 6,30 30.5,53: in the border ")
+    assert told.endswith(" (--whole shows it)")
+    assert match(*square, "--whole")[1].out == f"3 images: {out}\n"
+    told, _ = match("a.png", "20,8", "20,30")[1].out.splitlines()  # 40 x 60, cut to a square
+    assert told.startswith("--points 20,8: in the border ") and "--whole" not in told
+
+
 def test_an_embedding_alone_gives_colours(call, models, images):
     code, _, out = call(models[0], images, "--whole")
     assert code == 0 and written(out) == [f"pictures/{name}.png" for name in NAMES]
