@@ -171,6 +171,7 @@ def test_a_broken_image_stops_it_or_is_skipped(call, models, images):
         code, printed, out = call(model, images)
         assert code == 2 and printed.err.strip().startswith(
             f"error: {images / 'broken.png'}: cannot read this image")
+        assert printed.err.endswith(" (--skip_broken leaves such images out)\n")
         assert not (out / "landmarks.csv").exists()
         code, printed, out = call(model, images, "--skip_broken", "--batch_size", "1")
         assert code == 0 and printed.out.count(f"skipped: {images / 'broken.png'}") == 1
@@ -231,3 +232,4 @@ def test_arguments_that_do_not_go_together(call, models, images, capsys):
     assert code == 2 and "--no_pictures" in printed.err
     code, printed, _ = call(models[0], images, "--points", "1,2", "--reference", "absent.jpg")
     assert code == 2 and "absent.jpg: cannot read" in printed.err
+    assert "--skip_broken" not in printed.err  # which would not help
