@@ -129,7 +129,8 @@ def parse_args(argv=None):
         "--protocol",
         choices=PROTOCOLS,
         default="cosine",
-        help="how points are matched (README, 'Two ways to match'; default: %(default)s)",
+        help="how points are matched (docs/method.md, 'Two protocols of matching'; default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--whole", action="store_true", help="show whole images, without the crop of the training"

@@ -1,6 +1,7 @@
 """What all programs share: a help that teaches, two ways to start them, how much they say."""
 
 import argparse
+import re
 import runpy
 import sys
 
@@ -61,6 +62,16 @@ def test_every_option_has_a_meaning_and_tells_its_default(program, parser):
         assert action.help, action.option_strings
         if action.option_strings and action.default not in (None, False, [], argparse.SUPPRESS):
             assert "default" in action.help, action.option_strings
+
+
+def test_pages_and_headings_that_the_help_names_exist(program, parser):
+    text = " ".join(parser.format_help().split())
+    for page, _, title in re.findall(r"((?:docs/)?\w+\.md|README)(, '([^']+)')?", text):
+        path = ROOT / (page if page.endswith(".md") else f"{page}.md")
+        assert path.exists(), page
+        headings = [line.lstrip("#").strip() for line in path.read_text().splitlines()
+                    if line.startswith("#")]
+        assert not title or title in headings, f"{page}: no heading '{title}'"
 
 
 def test_a_file_and_a_module_start_alike(program, monkeypatch, capsys):
