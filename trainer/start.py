@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from utils.checkpoint import continues_run, load_weights, read_checkpoint
 from utils.foreign_checkpoint import backbone_state
-from utils.run import RunFolder, newest_checkpoint
+from utils.run import RunFolder, last_checkpoint, newest_checkpoint
 
 AUTO = "auto"
 
@@ -23,7 +23,8 @@ class Start:
     def read(cls, config, resume):
         """Read ``--resume``, or else the config's ``finetune_from``.
 
-        Only ``--resume`` continues a run; "auto" is the newest of this config, if there is any.
+        Only ``--resume`` continues a run; "auto" is the newest of this config, if there is any. Of
+        a run's folder the last checkpoint is read.
         """
         if resume == AUTO:
             found = newest_checkpoint(config.trainer.save_dir, config.name)
@@ -31,6 +32,7 @@ class Start:
         path = resume or config.experiment.finetune_from
         if path is None:
             return cls()
+        path = last_checkpoint(path)
         checkpoint = read_checkpoint(path)
         return cls(path, checkpoint, resume is not None and continues_run(checkpoint, config.name))
 

@@ -93,14 +93,15 @@ def program(description, resume_help, resume_required=False):
     group.add_argument(
         "--config", required=True, metavar="FILE", help="the experiment, a JSON file"
     )
-    group.add_argument("--resume", metavar="FILE", required=resume_required, help=resume_help)
+    group.add_argument("--resume", metavar="PATH", required=resume_required, help=resume_help)
     add_run_options(parser)
     return parser, group
 
 
 def evaluation_program(description):
     """Return a parser with the arguments that both evaluation programs take."""
-    parser, group = program(description, "the checkpoint to evaluate", resume_required=True)
+    resume_help = "the checkpoint to evaluate, or the folder of a run: its last one"
+    parser, group = program(description, resume_help, resume_required=True)
     group.add_argument(
         "--eval_data", metavar="NAME", help="evaluate on this data set's test split instead"
     )

@@ -113,6 +113,21 @@ def checkpoint_of_run(folder):
     return last.path
 
 
+def last_checkpoint(path):
+    """Return the path of a checkpoint: itself, or of a run's folder its last one, which trainings
+    go on from, and which their own figures are of.
+    """
+    if not Path(path).is_dir():
+        return path
+    last = _last(Path(path).glob("*.pth"))
+    if last is None:
+        raise UserError(
+            f"{path}: holds no checkpoint-epochN.pth; expected a checkpoint, or the folder of a "
+            "run that has one"
+        )
+    return str(last.path)
+
+
 def _last(paths):
     found = [
         FoundCheckpoint(path, *parse_name(path.name)) for path in paths if parse_name(path.name)
