@@ -53,11 +53,13 @@ class Model:
     to what the network sees, is told in ``inference.view``.
 
     backbone: module, images to descriptors; head: module, descriptors to landmarks (B, K, 2),
-    normalised, or None; viewer: ``inference.view.Viewer``.
+    normalised, or None; viewer: ``inference.view.Viewer``; landmark_names: K texts, as the data set
+    of the training called its landmarks, or None.
     """
 
-    def __init__(self, backbone, viewer, head=None, device="cpu"):
+    def __init__(self, backbone, viewer, head=None, device="cpu", landmark_names=None):
         self.device, self.viewer = torch.device(device), viewer
+        self.landmark_names = landmark_names
         self.backbone = backbone.to(self.device).eval()
         self.head = None if head is None else head.to(self.device).eval()
 

@@ -15,8 +15,14 @@ from misc import predict
 from misc.predicting.photos import find_images, read_photo
 from misc.predicting.points import read_points
 from misc.predicting.tasks import ColourTask
-from tests.data_helpers.stand_ins import RampReader, ramp, save_both
-from tests.data_helpers.tiny_runs import write_image
+from tests.data_helpers.stand_ins import (
+    RampReader,
+    ramp,
+    save_both,
+    save_tiny_checkpoint,
+    tiny_networks,
+)
+from tests.data_helpers.tiny_runs import LANDMARKS, write_image, write_landmark_folder
 from utils.cli import run
 from utils.errors import UserError
 from utils.gallery import PrincipalColours
@@ -73,6 +79,42 @@ def test_landmarks_of_a_folder_become_a_data_set(call, models, images, tmp_path)
     assert len(dataset) >= 2  # of three, by the hash of their names
     for path, points in zip(dataset.paths, dataset.landmarks):
         np.testing.assert_allclose(points, model.landmarks(path).numpy(), atol=0.006)
+
+
+@pytest.mark.parametrize("columns", [
+    "x0,y0,x1,y1,x2,y2", "left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y",
+    "Eye X,Eye Y,x_nose,y_nose,X,Y"])
+def test_the_columns_are_those_of_the_training_s_table(
+        train, landmark_config, models, call, images, tmp_path, columns):
+    root = write_landmark_folder(tmp_path / "faces", 8, 4)
+    _, rows = (root / "landmarks.csv").read_text().split("\n", 1)
+    (root / "landmarks.csv").write_text(f"file,split,{columns}\n{rows}")
+    trained = train(landmark_config(root), "--mini_train", "--resume", models[0])
+    code, _, out = call(trained.folder, images, "--no_pictures")
+    assert code == 0 and table(out / "landmarks.csv")[0] == ["file", *columns.split(",")]
+
+
+def test_names_of_other_formats_make_columns_that_can_be_read(call, images, tmp_path):
+    _, network = tiny_networks()
+    names = ["left eye", "y1", "1"]  # COCO's, imglab's or .pts files'
+    path = save_tiny_checkpoint(tmp_path / "a.pth", network, LANDMARKS, landmark_names=names)
+    assert inference.load(path).landmark_names == names
+    code, _, out = call(path, images, "--no_pictures")
+    assert code == 0 and table(out / "landmarks.csv")[0][1:] == [
+        "left eye_x", "left eye_y", "x1", "y1", "1_x", "1_y"]
+    shutil.move(images, tmp_path / "data" / "images")
+    shutil.copy(out / "landmarks.csv", tmp_path / "data")
+    dataset = LandmarkFolder(tmp_path / "data", "train", 32, use_keypoints=True)
+    assert dataset.listing.annotations.names == ["left eye_x", "x1", "1_x"]
+
+
+@pytest.mark.parametrize("names", ["abc", ["a", "b"], [1, 2, 3], ["\ud800", "", "a\nb"], {"a": 1}])
+def test_names_that_are_none_are_numbers(call, images, tmp_path, names):
+    path = save_tiny_checkpoint(tmp_path / "a.pth", tiny_networks()[1], LANDMARKS,
+                                landmark_names=names)
+    code, _, out = call(path, images, "--no_pictures")
+    assert code == 0
+    assert table(out / "landmarks.csv")[0] == ["file", "x0", "y0", "x1", "y1", "x2", "y2"]
 
 
 def test_a_run_as_users_type_it(run_program, models, images, tmp_path):
