@@ -23,8 +23,9 @@ from utils.distributed import is_started, joined, launch, parse_devices
 def parse_arguments():
     parser, group = program(
         __doc__,
-        resume_help="continue this run's checkpoint, or start from the embedding in another; "
-        "auto: continue the newest run of this config, if there is one",
+        resume_help="continue this run's checkpoint, or start from the embedding in another; the "
+        "folder of a run: its last checkpoint; auto: continue the newest run of this config, if "
+        "there is one",
     )
     group.add_argument(
         "--seeds",

@@ -25,20 +25,28 @@ def load(path, device="cpu", config=None, whole=False):
 
     Raises ``UserError``.
     """
-    network, config, _ = read_network(path, config)
+    network, config, names = read_network(path, config)
     viewer = build_viewer(config, whole)
     if config.experiment.is_landmark:
-        return Model(network[0], viewer, network[1:], device)
+        return Model(network[0], viewer, network[1:], device, names)
     return Model(network, viewer, device=device)
 
 
 def read_network(path, config=None):
-    """Return a checkpoint's network in eval mode, its ``Config`` and the checkpoint's path."""
+    """Return a checkpoint's network in eval mode, its ``Config``, and the names of its landmarks,
+    None where the checkpoint does not tell them.
+    """
     path = checkpoint_of_run(path) if Path(path).is_dir() else Path(path)
     checkpoint = read_checkpoint(path)
     config = _config_of(checkpoint, path, config)
     network = names_config(network_with_weights)(config, checkpoint["state_dict"], path)
-    return network.eval(), config, path
+    return network.eval(), config, _landmark_names(checkpoint)
+
+
+def _landmark_names(checkpoint):
+    names = checkpoint.get("landmark_names")
+    is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    return names if is_list else None
 
 
 def _config_of(checkpoint, path, config):

@@ -53,11 +53,13 @@ class Model:
     to what the network sees, is told in ``inference.view``.
 
     backbone: module, images to descriptors; head: module, descriptors to landmarks (B, K, 2),
-    normalised, or None; viewer: ``inference.view.Viewer``.
+    normalised, or None; viewer: ``inference.view.Viewer``; landmark_names: K texts, as the data set
+    of the training called its landmarks, or None.
     """
 
-    def __init__(self, backbone, viewer, head=None, device="cpu"):
+    def __init__(self, backbone, viewer, head=None, device="cpu", landmark_names=None):
         self.device, self.viewer = torch.device(device), viewer
+        self.landmark_names = landmark_names
         self.backbone = backbone.to(self.device).eval()
         self.head = None if head is None else head.to(self.device).eval()
 
@@ -88,11 +90,14 @@ class Model:
 
         protocol: "cosine", descriptors interpolated to every pixel that the network sees, scores
         are cosines; "published", the cells as they are, scores are dot products. A point in the
-        border that is cut off is answered as the nearest one inside.
+        border that is cut off is answered as the nearest one inside; outside the image it raises
+        ``UserError``.
         """
         look_up(protocol, PROTOCOLS, "protocol")
-        points = as_points(points).to(self.device)
-        source, *targets = self._embeddings([a]) + self._embeddings(b, batch_size)
+        points = as_points(points)
+        (source,) = self._embeddings([a])
+        require_inside(points, source.view)
+        points, targets = points.to(self.device), self._embeddings(b, batch_size)
         found = [
             self._match(source, targets[first : first + batch_size], points, protocol)
             for first in range(0, len(targets), batch_size)
@@ -166,3 +171,12 @@ def as_points(points):
     if not points.isfinite().all():
         raise UserError("points: expected finite numbers")
     return points
+
+
+def require_inside(points, view):
+    """Raise ``UserError`` for the first of points (K, 2) that is not in the image of a ``View``."""
+    outside = points[~view.holds(points)].tolist()
+    if outside:
+        x, y = outside[0]
+        width, height = view.image_size
+        raise UserError(f"point {x:g},{y:g}: outside the image, which is {width}x{height} pixels")

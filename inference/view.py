@@ -27,10 +27,11 @@ from data_loader.base_dataset import check_frame
 class View:
     """How one image is seen. Points are float32 (..., 2), (x, y).
 
-    window: (left, top, right, bottom) in the image; S: the side it is resized to; crop: pixels cut
-    from every side of that.
+    image_size: (width, height); window: (left, top, right, bottom) in the image; S: the side it is
+    resized to; crop: pixels cut from every side of that.
     """
 
+    image_size: tuple
     window: tuple
     S: int
     crop: int
@@ -39,6 +40,15 @@ class View:
     def input_size(self):
         """(height, width) of what the network sees."""
         return (self.S - 2 * self.crop,) * 2
+
+    def holds(self, points):
+        """Which points (..., 2) lie in the image, to the edges of its outer pixels: bool (...)."""
+        return within(points, self.image_size)
+
+    def shows(self, points):
+        """Which points (..., 2) of the image the network sees: bool (...)."""
+        height, width = self.input_size
+        return within(self.to_input(points), (width, height))
 
     def to_input(self, points):
         """Pixels of the image to pixels of the network's input, by what is seen there."""
@@ -63,6 +73,11 @@ class View:
         return scale, points.new_tensor([left, top])
 
 
+def within(points, size):
+    """Which points (..., 2) lie in ``size``, (width, height), to the edges of the outer pixels."""
+    return ((points >= -0.5) & (points <= points.new_tensor(size) - 0.5)).all(dim=-1)
+
+
 @dataclass(frozen=True)
 class Seen:
     """What a network sees of an image, uint8 (3, H, W), and where in the image that is."""
@@ -84,7 +99,7 @@ class Viewer:
     def __call__(self, image):
         """Return what is ``Seen`` of an RGB PIL image."""
         S, crop = self.imwidth, self.crop
-        view = View(tuple(self.window(image.size)), S, crop)
+        view = View(image.size, tuple(self.window(image.size)), S, crop)
         pixels = np.array(image.resize((S, S), Image.BILINEAR, box=view.window))
         inner = pixels[crop : S - crop, crop : S - crop]
         return Seen(torch.from_numpy(inner.transpose(2, 0, 1).copy()), view)

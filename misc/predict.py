@@ -14,6 +14,7 @@ pixels of the image as a viewer shows it, the centre of its top-left pixel at 0,
 import csv
 import io
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc
 
 import inference  # noqa: E402
 from inference.matching import PROTOCOLS  # noqa: E402
-from inference.model import BATCH_SIZE  # noqa: E402
+from inference.model import BATCH_SIZE, require_inside  # noqa: E402
 from misc.predicting.photos import PhotoReader, find_images, read_photo  # noqa: E402
 from misc.predicting.points import read_points  # noqa: E402
 from misc.predicting.tasks import ColourTask, LandmarkTask, MatchTask  # noqa: E402
@@ -31,7 +32,7 @@ from utils.checkpoint import write_atomically  # noqa: E402
 from utils.cli import add_device_option, make_parser, positive, run  # noqa: E402
 from utils.device import select_device  # noqa: E402
 from utils.disk import disk_errors  # noqa: E402
-from utils.errors import UserError  # noqa: E402
+from utils.errors import UserError, blamed_on  # noqa: E402
 
 NUM_COLOURED = 64  # images, evenly spread, whose principal components give the colours
 PICTURE_DPI = 300
@@ -41,7 +42,11 @@ def make_task(args, model, paths, reader):
     """Return what is to be predicted."""
     if args.points:
         reference = read_photo(args.reference, args.reference, model, not args.no_pictures)
-        return MatchTask(model, reference, read_points(args.points), args.protocol)
+        points = read_points(args.points)
+        with blamed_on(f"--points, of {args.reference}"):
+            require_inside(points, reference.seen.view)
+        tell_unseen(points, reference.seen.view)
+        return MatchTask(model, reference, points, args.protocol)
     if model.has_landmarks:
         return LandmarkTask(model)
     if args.no_pictures:
@@ -50,6 +55,18 @@ def make_task(args, model, paths, reader):
     some = {name: paths[name] for name in names[:: -(-len(names) // NUM_COLOURED)]}
     photos = [photo for batch in reader.batches(some, args.batch_size) for photo in batch]
     return ColourTask(model, require_some(photos))
+
+
+def tell_unseen(points, view):
+    """Say which points of the reference lie in the border that the network is not shown."""
+    unseen = points[~view.shows(points)]
+    if len(unseen):
+        avoided = replace(view, crop=0).shows(unseen).all()
+        print(
+            f"--points {' '.join(f'{x:g},{y:g}' for x, y in unseen.tolist())}: in the border that "
+            "the network is not shown, answered as the nearest place that it is"
+            f"{' (--whole shows it)' if avoided else ''}"
+        )
 
 
 def require_some(photos):
@@ -112,7 +129,8 @@ def parse_args(argv=None):
         "--protocol",
         choices=PROTOCOLS,
         default="cosine",
-        help="how points are matched (README, 'Two ways to match'; default: %(default)s)",
+        help="how points are matched (docs/method.md, 'Two protocols of matching'; default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--whole", action="store_true", help="show whole images, without the crop of the training"

@@ -1,13 +1,17 @@
 """What all programs share: a help that teaches, two ways to start them, how much they say."""
 
 import argparse
+import os
+import re
 import runpy
+import subprocess
 import sys
 
 import pytest
 
 from tests.data_helpers.command_lines import PROGRAMS, join_lines, parse, split_line
-from tests.data_helpers.tiny_runs import ROOT, run_real_program
+from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT, run_real_program
+from utils.cli import run
 from utils.config import read_config
 
 ARGUMENTS = {  # the least that a program asks for
@@ -63,6 +67,16 @@ def test_every_option_has_a_meaning_and_tells_its_default(program, parser):
             assert "default" in action.help, action.option_strings
 
 
+def test_pages_and_headings_that_the_help_names_exist(program, parser):
+    text = " ".join(parser.format_help().split())
+    for page, _, title in re.findall(r"((?:docs/)?\w+\.md|README)(, '([^']+)')?", text):
+        path = ROOT / (page if page.endswith(".md") else f"{page}.md")
+        assert path.exists(), page
+        headings = [line.lstrip("#").strip() for line in path.read_text().splitlines()
+                    if line.startswith("#")]
+        assert not title or title in headings, f"{page}: no heading '{title}'"
+
+
 def test_a_file_and_a_module_start_alike(program, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", [program, "--help"])
     starts = [(runpy.run_path, str(ROOT / program))]
@@ -110,3 +124,45 @@ def test_a_log_in_a_pipe_has_a_line_for_each_epoch_and_no_bars(trained_embedding
 def test_a_mistake_on_the_command_line_is_exit_code_2():
     done = run_real_program("misc/results_table.py", "--table", "nothing")
     assert done.code == 2 and "invalid choice: 'nothing'" in done.stderr
+
+
+def run_unread(*words, stderr=subprocess.PIPE, **environment):
+    """Run a program whose output nobody reads; returns exit code and what it says on stderr."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = subprocess.Popen([sys.executable, *map(str, words)], cwd=ROOT, stdout=writing,
+                               stderr=writing if stderr is None else stderr,
+                               env={**ENVIRONMENT, **environment}, text=True)
+    os.close(writing)
+    _, told = process.communicate(timeout=300)
+    return process.returncode, told
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_program_whose_output_nobody_reads_ends_quietly(unbuffered):
+    words = "misc/fetch_models.py", "--list"
+    assert run_unread(*words, PYTHONUNBUFFERED=unbuffered) == (141, "")
+    assert run_unread(*words, PYTHONUNBUFFERED=unbuffered, stderr=None) == (141, None)
+
+
+def test_a_help_and_a_mistake_that_nobody_reads():
+    assert run_unread("misc/fetch_models.py", "--help", PYTHONUNBUFFERED="") == (141, "")
+    assert run_unread("misc/report.py", "absent", stderr=None) == (141, None)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_training_goes_on_when_nobody_reads_its_lines(embedding_config, tmp_path, unbuffered):
+    done = run_unread("train.py", "--config", embedding_config(), "--mini_train",
+                      PYTHONUNBUFFERED=unbuffered)
+    assert done == (0, "")
+    (log,) = (tmp_path / "saved").rglob("info.log")
+    assert "Mean Pixel Error (same-identity)" in log.read_text()
+    assert list((tmp_path / "saved").rglob("results.json"))
+
+
+def test_a_pipe_that_breaks_elsewhere_is_no_end_of_the_output():
+    def broken():
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        run(broken)

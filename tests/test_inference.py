@@ -138,11 +138,31 @@ def test_places_of_cells(matcher):
 
 def test_points_in_the_border_are_answered_as_the_nearest_inside(matcher):
     picture = ramp(S, S)
-    outside = [[0, 0], [50, 3], [99, 50], [-20, 130]]
+    border = [[0, 0], [50, 3], [99, 50], [-0.5, 99.5]]
     inside = [[15, 15], [50, 15], [84, 50], [15, 84]]
     for protocol in ("cosine", "published"):
-        answers = [matcher.match(picture, picture, p, protocol)[0] for p in (outside, inside)]
+        answers = [matcher.match(picture, picture, p, protocol)[0] for p in (border, inside)]
         assert torch.equal(*answers)
+
+
+@pytest.mark.parametrize("point, told", [
+    ((300, 25), "300,25"), ((25, 59.75), "25,59.75"), ((-0.6, 0), "-0.6,0"), ((0, -1), "0,-1"),
+    ((79.6, 0), "79.6,0")])
+def test_a_point_outside_the_image_is_refused(matcher, point, told):
+    picture = ramp(80, 60)
+    for a in (picture, matcher.embed(picture)):
+        with pytest.raises(UserError) as caught:
+            matcher.match(a, ramp(400, 400), [[25, 25], point])
+        assert str(caught.value) == f"point {told}: outside the image, which is 80x60 pixels"
+
+
+def test_a_view_knows_what_it_shows():
+    view = View((178, 218), (0, 30, 178, 208), S, CROP)
+    points = torch.tensor([[89.0, 119], [89, 35], [10, 119], [27, 57], [26, 57], [27, 56]])
+    assert view.shows(points).tolist() == [True, False, False, True, False, False]
+    whole = View((178, 218), (0, 30, 178, 208), S, 0)
+    assert whole.shows(points).all() and not whole.shows(torch.tensor([89.0, 29]))
+    assert whole.holds(torch.tensor([89.0, 29]))
 
 
 def test_whole_images_can_be_shown(tmp_path):
@@ -265,7 +285,7 @@ def test_aligned_celeba_is_cut_to_its_square():
     viewer = Viewer(S, CROP, DATASETS["MAFLAligned"].window)
     assert viewer(Image.new("RGB", (178, 218))).view.window == (0, 30, 178, 208)
     assert viewer(Image.new("RGB", (178, 178))).view.window == (0, 0, 178, 178)
-    view = View((0, 30, 178, 208), S, CROP)
+    view = View((178, 218), (0, 30, 178, 208), S, CROP)
     assert view.landmarks_to_image(torch.zeros(2)).tolist() == pytest.approx([26.7, 56.7])
     points = torch.rand(5, 2) * 100
     torch.testing.assert_close(view.to_image(view.to_input(points)), points)

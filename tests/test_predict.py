@@ -15,8 +15,14 @@ from misc import predict
 from misc.predicting.photos import find_images, read_photo
 from misc.predicting.points import read_points
 from misc.predicting.tasks import ColourTask
-from tests.data_helpers.stand_ins import RampReader, ramp, save_both
-from tests.data_helpers.tiny_runs import write_image
+from tests.data_helpers.stand_ins import (
+    RampReader,
+    ramp,
+    save_both,
+    save_tiny_checkpoint,
+    tiny_networks,
+)
+from tests.data_helpers.tiny_runs import LANDMARKS, write_image, write_landmark_folder
 from utils.cli import run
 from utils.errors import UserError
 from utils.gallery import PrincipalColours
@@ -75,6 +81,42 @@ def test_landmarks_of_a_folder_become_a_data_set(call, models, images, tmp_path)
         np.testing.assert_allclose(points, model.landmarks(path).numpy(), atol=0.006)
 
 
+@pytest.mark.parametrize("columns", [
+    "x0,y0,x1,y1,x2,y2", "left_eye_x,left_eye_y,right_eye_x,right_eye_y,nose_x,nose_y",
+    "Eye X,Eye Y,x_nose,y_nose,X,Y"])
+def test_the_columns_are_those_of_the_training_s_table(
+        train, landmark_config, models, call, images, tmp_path, columns):
+    root = write_landmark_folder(tmp_path / "faces", 8, 4)
+    _, rows = (root / "landmarks.csv").read_text().split("\n", 1)
+    (root / "landmarks.csv").write_text(f"file,split,{columns}\n{rows}")
+    trained = train(landmark_config(root), "--mini_train", "--resume", models[0])
+    code, _, out = call(trained.folder, images, "--no_pictures")
+    assert code == 0 and table(out / "landmarks.csv")[0] == ["file", *columns.split(",")]
+
+
+def test_names_of_other_formats_make_columns_that_can_be_read(call, images, tmp_path):
+    _, network = tiny_networks()
+    names = ["left eye", "y1", "1"]  # COCO's, imglab's or .pts files'
+    path = save_tiny_checkpoint(tmp_path / "a.pth", network, LANDMARKS, landmark_names=names)
+    assert inference.load(path).landmark_names == names
+    code, _, out = call(path, images, "--no_pictures")
+    assert code == 0 and table(out / "landmarks.csv")[0][1:] == [
+        "left eye_x", "left eye_y", "x1", "y1", "1_x", "1_y"]
+    shutil.move(images, tmp_path / "data" / "images")
+    shutil.copy(out / "landmarks.csv", tmp_path / "data")
+    dataset = LandmarkFolder(tmp_path / "data", "train", 32, use_keypoints=True)
+    assert dataset.listing.annotations.names == ["left eye_x", "x1", "1_x"]
+
+
+@pytest.mark.parametrize("names", ["abc", ["a", "b"], [1, 2, 3], ["\ud800", "", "a\nb"], {"a": 1}])
+def test_names_that_are_none_are_numbers(call, images, tmp_path, names):
+    path = save_tiny_checkpoint(tmp_path / "a.pth", tiny_networks()[1], LANDMARKS,
+                                landmark_names=names)
+    code, _, out = call(path, images, "--no_pictures")
+    assert code == 0
+    assert table(out / "landmarks.csv")[0] == ["file", "x0", "y0", "x1", "y1", "x2", "y2"]
+
+
 def test_a_run_as_users_type_it(run_program, models, images, tmp_path):
     out = tmp_path / "out"
     finished = run_program("misc/predict.py", models[0], images / "nested", images / "a.png",
@@ -103,6 +145,31 @@ def test_points_from_a_file_and_the_published_protocol(call, models, images, tmp
         images / "nested/b.jpg", images / "a.png", [[10, 20], [30, 40]], "published")
     assert [row[2:4] for row in table(out / "matches.csv")[1:]] == [
         [f"{x:.2f}", f"{y:.2f}"] for x, y in expected.tolist()]
+
+
+def test_a_point_outside_the_reference_is_an_error(call, models, images):
+    reference = images / "a.png"  # 40 x 60
+    code, printed, out = call(models[0], images, "--reference", reference,
+                              "--points", "10,20", "300,25")
+    assert (code, printed.err) == (2, f"error: --points, of {reference}: point 300,25: outside the "
+                                      "image, which is 40x60 pixels\n")
+    assert not out.exists()
+
+
+def test_points_in_the_border_are_told_once(call, models, images):
+    def match(name, *points):
+        return call(models[0], images, "--reference", images / name, "--no_pictures",
+                    "--points", *points)
+
+    square = ("nested/deep/c.PNG", "6,30", "8,30", "30.5,53", "30,51")  # 7.5 of 60 pixels are cut
+    code, printed, out = match(*square)
+    told, end = printed.out.splitlines()
+    assert code == 0 and end == f"3 images: {out}"
+    assert told.startswith("--points 6,30 30.5,53: in the border ")
+    assert told.endswith(" (--whole shows it)")
+    assert match(*square, "--whole")[1].out == f"3 images: {out}\n"
+    told, _ = match("a.png", "20,8", "20,30")[1].out.splitlines()  # 40 x 60, cut to a square
+    assert told.startswith("--points 20,8: in the border ") and "--whole" not in told
 
 
 def test_an_embedding_alone_gives_colours(call, models, images):
@@ -146,6 +213,7 @@ def test_a_broken_image_stops_it_or_is_skipped(call, models, images):
         code, printed, out = call(model, images)
         assert code == 2 and printed.err.strip().startswith(
             f"error: {images / 'broken.png'}: cannot read this image")
+        assert printed.err.endswith(" (--skip_broken leaves such images out)\n")
         assert not (out / "landmarks.csv").exists()
         code, printed, out = call(model, images, "--skip_broken", "--batch_size", "1")
         assert code == 0 and printed.out.count(f"skipped: {images / 'broken.png'}") == 1
@@ -206,3 +274,4 @@ def test_arguments_that_do_not_go_together(call, models, images, capsys):
     assert code == 2 and "--no_pictures" in printed.err
     code, printed, _ = call(models[0], images, "--points", "1,2", "--reference", "absent.jpg")
     assert code == 2 and "absent.jpg: cannot read" in printed.err
+    assert "--skip_broken" not in printed.err  # which would not help

@@ -189,6 +189,34 @@ def test_a_finished_training_is_only_evaluated_again(train, trained_embedding, t
     assert (folder / "checkpoint-epoch3.pth").read_bytes() == before
 
 
+def test_a_folder_of_a_run_stands_for_its_last_checkpoint(
+        call_program, trained_embedding, landmark_config, tmp_path):
+    folder = tmp_path / "downloads"
+    shutil.copytree(trained_embedding.folder, folder)
+    (folder / "checkpoint-epoch3.pth").unlink()  # model_best.pth is of epoch 3
+    last = folder / "checkpoint-epoch2.pth"
+    for config, begins in (
+            (trained_embedding.config, f"start: continuing {last} after epoch 2\n"),
+            (landmark_config(), f"start: backbone weights of {last} (epoch 2); ")):
+        done = call_program("train.py", "--config", config, "--resume", folder, "--dry_run")
+        assert (done.code, done.stderr) == (0, "") and done.stdout.startswith(begins)
+    for program in ("test.py", "test_matching.py"):
+        done = call_program(program, "--config", trained_embedding.config, "--resume", folder,
+                            "--set", f"trainer.save_dir={tmp_path}", "--mini_train",
+                            "--output", tmp_path / "out.json")
+        assert (done.code, done.stderr) == (0, "")
+        assert json.loads((tmp_path / "out.json").read_text())["checkpoint"] == str(last)
+
+
+@pytest.mark.parametrize("program", ["train.py", "test.py", "test_matching.py"])
+def test_a_folder_without_checkpoints_cannot_be_resumed(
+        call_program, trained_embedding, tmp_path, program):
+    (tmp_path / "seed-0").mkdir()
+    done = call_program(program, "--config", trained_embedding.config, "--resume", tmp_path)
+    assert done.code == 2 and done.stderr.startswith(
+        f"error: {tmp_path}: holds no checkpoint-epochN.pth; expected a checkpoint, or the folder ")
+
+
 def test_a_longer_training_is_a_continued_one(train, embedding_config):
     config = embedding_config()
     straight = train(config, "--set", "trainer.epochs=2")

@@ -1,6 +1,7 @@
 """A signal ends a training with a checkpoint in the middle of an epoch, from which it goes on."""
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -119,10 +120,13 @@ def test_auto_continues_the_newest_run_or_begins(train, embedding_config, signal
 def test_auto_takes_no_small_run_for_a_real_one(train, embedding_config, tmp_path):
     config, save_dir = embedding_config(), ("--set", f"trainer.save_dir={tmp_path / 'auto'}")
     small = train(config, *save_dir, "--mini_train")
-    assert small.folder.parent == tmp_path / "auto" / "mini" / "models" / "tiny-embedding"
     real = train(config, *save_dir, "--resume", "auto")
-    assert real.folder.parent == tmp_path / "auto" / "models" / "tiny-embedding"
     assert real.finished.stdout.startswith("start: from fresh weights, nothing to continue below ")
+    for options, folder in ((["--mini_train"], small.folder), ([], real.folder)):
+        assert train(config, *save_dir, *options, "--resume", "auto").folder == folder
+    partial = [json.loads((run.folder / "results.json").read_text())["partial"]
+               for run in (small, real)]
+    assert partial == [["--mini_train: a few steps, a handful of images"], []]
 
 
 def test_a_finished_training_is_not_told_as_a_training(train, trained_embedding):

@@ -11,6 +11,8 @@ from PIL import Image
 from utils.errors import ConfigError
 from utils.gallery import (
     dense_figure,
+    embedding_figure,
+    fitting,
     landmarks_figure,
     match_figure,
     overview_figure,
@@ -314,6 +316,39 @@ def test_landmarks_are_drawn_on_each_image(images):
         np.testing.assert_allclose(axes.collections[0].get_offsets(), truth[b])
         np.testing.assert_allclose(axes.collections[1].get_offsets(), predicted[b])
         assert axes.get_title() == ["one", "two"][b]
+
+
+def title_box(figure, axes, where):
+    """Return left, right of the title that was drawn, in shares of the figure's width."""
+    rendered(figure)
+    title = {"left": axes._left_title, "center": axes.title}[where]
+    box = title.get_window_extent()
+    return box.x0 / figure.bbox.width, box.x1 / figure.bbox.width
+
+
+@pytest.mark.parametrize("name", [
+    "rip 2/day0/portrait (42).jpe", "W" * 90 + ".png", "holiday/$5/$x_{1}.png", "i" * 300,
+    r"5 $\frac$.png", "not UTF-8: \udcff\n.jpg" * 9])
+@pytest.mark.parametrize("size", [(12, 16), (40, 10), (10, 40)])
+def test_the_title_of_a_picture_fits_in_it(name, size):
+    image = torch.zeros(1, 3, *size, dtype=torch.uint8)
+    points = torch.ones(1, 2, 2)
+    cells = torch.stack(torch.meshgrid(torch.arange(4.0), torch.arange(4.0), indexing="xy"), -1)
+    for figure, where in (
+            (landmarks_figure(image, points, [None], [name]), "center"),
+            (match_figure(image, image, points, points, [None], [name]), "left"),
+            (embedding_figure(image[0], torch.zeros(3, 4, 4), cells, name), "left")):
+        left, right = title_box(figure, figure.axes[0], where)
+        assert 0 <= left < right <= 1
+
+
+def test_a_long_text_loses_its_middle():
+    assert fitting("rip 2/portrait.jpe", 108, 8) == "rip 2/portrait.jpe"
+    short = fitting("rip 2/day0/portrait (42) of somebody.jpe", 108, 8)
+    head, tail = short.split("…")
+    assert "rip 2/day0/portrait (42) of somebody.jpe".startswith(head) and tail.endswith(".jpe")
+    assert len(tail) <= len(head) <= len(tail) + 1
+    assert fitting("abc", 0, 8) == "…" and fitting("", 0, 8) == ""
 
 
 def test_dense_matches_are_shown_in_three_rows(images):

@@ -27,7 +27,7 @@ TRIAL_IMAGES = 64  # at least, for training, and for the evaluation
 @names_config
 def dry_run(config, device, resume=None, seeds=None, limits=NO_LIMITS, world=World()):
     """Print what ``train_seeds`` with the same arguments would do, and what it may cost."""
-    start = read_start(config, resume, seeds)
+    start = read_start(config, resume, seeds, limits)
     folder = world.agreed(start.folder(config))
     # A cache would decode every image, or write to the disk.
     uncached = replace(config, experiment=replace(config.experiment, cache="off"))

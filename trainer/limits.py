@@ -13,6 +13,7 @@ class Limits:
     evaluation_images: int | None = None
     batch_size: int | None = None
     epochs: int | None = None
+    notes: tuple = ()  # for logs and results
 
     def cut(self, dataset):
         """Return the first images of a data set."""
@@ -28,4 +29,10 @@ class Limits:
 
 
 NO_LIMITS = Limits()
-MINI = Limits(images=8, evaluation_images=4, batch_size=4, epochs=1)  # --mini_train
+MINI = Limits(
+    images=8,
+    evaluation_images=4,
+    batch_size=4,
+    epochs=1,
+    notes=("--mini_train: a few steps, a handful of images",),
+)

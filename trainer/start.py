@@ -8,7 +8,7 @@ from utils.checkpoint import continues_run, load_weights, read_checkpoint
 from utils.config import flatten
 from utils.errors import shown
 from utils.foreign_checkpoint import backbone_state
-from utils.run import RunFolder, newest_checkpoint
+from utils.run import RunFolder, last_checkpoint, last_checkpoints
 
 AUTO = "auto"
 
@@ -25,19 +25,21 @@ class Start:
     sought: str | None = None  # where "auto" found nothing to continue
 
     @classmethod
-    def read(cls, config, resume):
+    def read(cls, config, resume, small=False):
         """Read ``--resume``, or else the config's ``finetune_from``.
 
-        Only ``--resume`` continues a run; "auto" is the newest of this config, if there is any.
+        Only ``--resume`` continues a run; "auto" is the newest of this config, if there is any, of
+        the small ones (--mini_train) or of the others. Of a run's folder the last checkpoint is
+        read.
         """
         sought = None
         if resume == AUTO:
-            found = newest_checkpoint(config.trainer.save_dir, config.name)
-            resume = found and str(found.path)
-            sought = None if found else str(Path(config.trainer.save_dir) / "models" / config.name)
+            resume = _newest(config, small)
+            sought = None if resume else str(Path(config.trainer.save_dir) / "models" / config.name)
         path = resume or config.experiment.finetune_from
         if path is None:
             return cls(sought=sought)
+        path = last_checkpoint(path)
         checkpoint = read_checkpoint(path)
         return cls(path, checkpoint, resume is not None and continues_run(checkpoint, config.name))
 
@@ -93,3 +95,11 @@ class Start:
 
 def _told(flat, key):
     return shown(flat[key], json.dumps) if key in flat else "not set"
+
+
+def _newest(config, small):
+    """Return the path of the last checkpoint of a config's newest run, small or not; or None."""
+    for found in last_checkpoints(config.trainer.save_dir, config.name):
+        if bool(read_checkpoint(found.path).get("mini_train")) == small:
+            return str(found.path)
+    return None

@@ -10,7 +10,7 @@ from utils.config import names_config
 from utils.device import determinism, select_device
 from utils.errors import UserError
 from utils.progress import bars_hidden
-from utils.run import Run, RunFolder
+from utils.run import Run, RunFolder, last_checkpoint
 
 
 @names_config
@@ -28,22 +28,24 @@ def _evaluate_checkpoint(config, args):
     experiment, device = config.experiment, select_device(args.device)
     if args.dense_match and experiment.is_landmark:
         raise UserError(f"--dense_match: takes an embedding, {config.path} fits landmarks")
+    checkpoint = last_checkpoint(args.resume)
     dataset = assembly.evaluation_dataset(experiment, args.eval_data)
     torch.manual_seed(experiment.seed)
-    model = load_for_evaluation(config, args.resume, dataset, device)
+    model = load_for_evaluation(config, checkpoint, dataset, device)
     identity = {"run_name": config.name, "seed": experiment.seed, "config": config.raw}
     run = Run(RunFolder.new(config.trainer.save_dir, config.name), config.trainer, identity, device)
+    limits = MINI if args.mini_train else NO_LIMITS
+    run.partial += limits.notes
     run.note_dataset(dataset)
     where = f"{type(dataset).__name__}, split '{dataset.split}'"
-    with run.open([f"evaluating {args.resume} on {where}"], events=False):
-        results = _evaluate(model, experiment, dataset, run, args)
-        save_results(results, run, dataset, args.resume, config, args.output)
+    with run.open([f"evaluating {checkpoint} on {where}"], events=False):
+        results = _evaluate(model, experiment, dataset, run, limits, args)
+        save_results(results, run, dataset, checkpoint, config, args.output)
     return results.figures
 
 
-def _evaluate(model, experiment, dataset, run, args):
+def _evaluate(model, experiment, dataset, run, limits, args):
     """Evaluate, and write the pictures that ``--vis`` and ``--dense_match`` ask for."""
-    limits = MINI if args.mini_train else NO_LIMITS
     gallery = LandmarkGallery() if experiment.is_landmark else MatchingGallery()
     watch = gallery if args.vis else None
     results = evaluate(model, experiment, dataset, run.device, limits, watch)

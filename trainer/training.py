@@ -11,7 +11,7 @@ import torch
 from base.base_trainer import BaseTrainer
 from data_loader.base_dataset import KeypointDataset
 from trainer import assembly
-from trainer.limits import NO_LIMITS
+from trainer.limits import MINI, NO_LIMITS
 from trainer.make_trainer import make_trainer
 from trainer.results import evaluate, save_results
 from trainer.start import Start
@@ -33,7 +33,7 @@ def train_seeds(config, device, resume=None, seeds=None, limits=NO_LIMITS, world
     """
     if was_restarted() and seeds is None:
         resume = world.agreed(_last_checkpoint(config) or resume)
-    start = read_start(config, resume, seeds)
+    start = read_start(config, resume, seeds, limits)
     folder = world.agreed(start.folder(config))
     if seeds is None:
         return [train(config, folder, start.seed(config), device, start, limits, world)]
@@ -47,9 +47,9 @@ def train_seeds(config, device, resume=None, seeds=None, limits=NO_LIMITS, world
     return figures
 
 
-def read_start(config, resume, seeds):
+def read_start(config, resume, seeds, limits):
     """Return where a training, or one for each of several seeds, begins."""
-    start = Start.read(config, resume)
+    start = Start.read(config, resume, small=limits is MINI)
     if start.continued and seeds is not None:
         raise UserError(
             f"--seeds: {resume} is a checkpoint of this run; "
@@ -92,11 +92,16 @@ def prepare(config, folder, seed, device, start, limits=NO_LIMITS, world=World()
         "run_name": config.name,
         "seed": seed,
         "arch": experiment.arch["type"],
+        "mini_train": limits is MINI,
         "config": {**config.raw, "seed": seed},
     }
     run = Run(folder, options, identity, device, world)
+    run.partial += limits.notes
     # Before the training, for what is wrong with it should show at once.
     test_set = _evaluation_dataset(experiment, run)
+    names = _landmark_names(test_set)
+    if experiment.is_landmark and names:
+        run.identity["landmark_names"] = names
     if options.precision == "bfloat16" and not computes_bfloat16(device):
         run.remarks.append(f"trainer.precision: {device} only emulates bfloat16, float32 is faster")
     torch.manual_seed(seed)
@@ -145,6 +150,12 @@ def _evaluation_dataset(experiment, run):
         return None
     run.note_dataset(test_set)
     return test_set
+
+
+def _landmark_names(dataset):
+    """Return what the user's own list calls the landmarks; None of other data sets."""
+    listing = getattr(dataset, "listing", None)
+    return listing and listing.annotations.names
 
 
 def _fit(trainer):

@@ -3,23 +3,42 @@
 import argparse
 import sys
 
+from utils.closed_pipe import is_closed_pipe, silence
 from utils.errors import UserError, one_line
 from utils.shortages import shortages_told
 from utils.stopping import Stopped
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+EXIT_CLOSED_PIPE = 141  # 128 + SIGPIPE
 EXIT_CODES = """\
 exit code: 0 all is done; 2 a mistake in arguments, config or files, told in one line; 130 ended by
-Ctrl-C, 143 by SIGTERM (a training writes a checkpoint first, and tells how to go on)"""
+Ctrl-C, 143 by SIGTERM (a training writes a checkpoint first, and tells how to go on); 141 nobody
+read the output to its end"""
 
 
 def run(main):
     """Call ``main()`` and return the exit code.
 
     0, or what ``main`` returns; 2 for a ``UserError`` (told in one line), and where memory ran out;
-    128 and the signal's number where one ended it: 130 for Ctrl-C, 143 for SIGTERM.
+    128 and the signal's number where one ended it: 130 for Ctrl-C, 143 for SIGTERM; 141, without a
+    word, where nobody reads the output any more (``| head``).
     """
+    try:
+        try:
+            return _run(main)
+        finally:  # argparse leaves with SystemExit
+            sys.stdout.flush()
+    except BrokenPipeError:
+        closed = [stream for stream in (sys.stdout, sys.stderr) if is_closed_pipe(stream)]
+        if not closed:
+            raise  # another pipe
+        for stream in closed:
+            silence(stream)  # the interpreter flushes once more at its end
+        return EXIT_CLOSED_PIPE
+
+
+def _run(main):
     try:
         with shortages_told():
             return main() or 0
@@ -93,14 +112,15 @@ def program(description, resume_help, resume_required=False):
     group.add_argument(
         "--config", required=True, metavar="FILE", help="the experiment, a JSON file"
     )
-    group.add_argument("--resume", metavar="FILE", required=resume_required, help=resume_help)
+    group.add_argument("--resume", metavar="PATH", required=resume_required, help=resume_help)
     add_run_options(parser)
     return parser, group
 
 
 def evaluation_program(description):
     """Return a parser with the arguments that both evaluation programs take."""
-    parser, group = program(description, "the checkpoint to evaluate", resume_required=True)
+    resume_help = "the checkpoint to evaluate, or the folder of a run: its last one"
+    parser, group = program(description, resume_help, resume_required=True)
     group.add_argument(
         "--eval_data", metavar="NAME", help="evaluate on this data set's test split instead"
     )

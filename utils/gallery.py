@@ -1,13 +1,18 @@
 """Pictures of what a trained model finds: matches, colours of the embedding, landmarks."""
 
+from bisect import bisect_right
+
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.patches import ConnectionPatch
+from matplotlib.textpath import text_to_path
 
 from utils.visualization import as_pixels, draw_landmarks, landmark_colours
 
 ROW_INCHES = 1.5
+TITLE_POINTS = 8
 MATCH_COLUMNS = 4  # pairs in a row
 
 
@@ -55,7 +60,7 @@ def match_figure(sources, targets, points, matched, truth, titles):
     for m, (left, right) in enumerate(grid[: len(sources)]):
         _show(left, sources[m])
         _show(right, targets[m])
-        left.set_title(titles[m], fontsize=8, loc="left")
+        _title_left(left, titles[m])
         draw_landmarks(left, points[m])
         draw_landmarks(right, matched[m], truth[m])
         _join(figure, left, right, points[m], matched[m])
@@ -82,7 +87,7 @@ def landmarks_figure(images, predicted, truth, titles):
         figure.subplots(1, len(images), squeeze=False)[0], images, predicted, truth, titles
     ):
         _show(axes, image)
-        axes.set_title(title, fontsize=8)
+        _title(axes, title, ROW_INCHES)
         draw_landmarks(axes, dots, crosses)
     return figure
 
@@ -94,7 +99,7 @@ def embedding_figure(image, colours, places, title):
     figure = Figure(figsize=(2 * ROW_INCHES, ROW_INCHES), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     _show(left, image)
-    left.set_title(title, fontsize=8, loc="left")
+    _title_left(left, title)
     _show(right, colours)
     first, last = places[0, 0], places[-1, -1]
     half = (last - first) / (2 * torch.tensor(colours.shape[:0:-1]) - 2)  # of a cell
@@ -142,7 +147,7 @@ def overview_figure(images, maps, query, matched, predicted, truth):
             s=26,
             edgecolors="white",
             linewidths=0.7,
-            marker="s" if m == 0 else "o"
+            marker="s" if m == 0 else "o",
         )
         draw_landmarks(grid[3, m], predicted[m], truth[m])
     return figure
@@ -156,6 +161,41 @@ def _titled_rows(titles, columns):
     for row, title in zip(grid, titles):
         row[0].set_ylabel(title, rotation=0, ha="right", va="center")
     return figure, grid
+
+
+def _title_left(axes, title):
+    """Write a title above the left one of two images, from its left edge on: of a high and narrow
+    image, that is the middle of its half.
+    """
+    _title(axes, title, 1.5 * ROW_INCHES, loc="left")
+
+
+def _title(axes, text, inches, **where):
+    """Write a title, which may be any file's name, within a width."""
+    text = "".join(c if c.isprintable() else "?" for c in text)  # fonts take no lone surrogates
+    text = fitting(text, 72 * inches, TITLE_POINTS)
+    axes.set_title(text, fontsize=TITLE_POINTS, parse_math=False, **where)
+
+
+def fitting(text, width, size):
+    """Return a text of a font size, shortened in its middle if it is wider than ``width``, both in
+    points.
+    """
+    font = FontProperties(size=size)
+
+    def width_of(kept):
+        return text_to_path.get_text_width_height_descent(shortened(text, kept), font, False)[0]
+
+    if width_of(len(text)) <= width:
+        return text
+    return shortened(text, bisect_right(range(1, len(text) + 1), width, key=width_of))
+
+
+def shortened(text, kept):
+    """Return a text with so many of its characters, the middle ones left out for an ellipsis."""
+    if kept >= len(text):
+        return text
+    return f"{text[:kept - kept // 2]}…{text[len(text) - kept // 2:]}"
 
 
 def _show(axes, image):

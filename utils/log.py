@@ -4,10 +4,21 @@ import logging
 import sys
 from contextlib import suppress
 
+from utils.closed_pipe import silence
 from utils.disk import disk_errors
 
 LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
+
+
+class Terminal(logging.StreamHandler):
+    """Lines on stdout, as long as somebody reads them; then the run goes on, and info.log tells."""
+
+    def handleError(self, record):
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            silence(self.stream)
+        else:
+            super().handleError(record)
 
 
 class LogFile(logging.FileHandler):
@@ -56,7 +67,7 @@ def open_log(run_folder, verbosity):
         handler.close()
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
-    terminal = logging.StreamHandler(sys.stdout)
+    terminal = Terminal(sys.stdout)
     terminal.setLevel(LEVELS[verbosity])
     path = run_folder.log_dir / "info.log"
     with disk_errors(path):

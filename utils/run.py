@@ -94,7 +94,13 @@ class FoundCheckpoint:
 
 def newest_checkpoint(save_dir, run_name):
     """Return the last checkpoint of the newest run of a name that has any, or None."""
-    return _last((Path(save_dir) / "models" / run_name).glob("*/*.pth"))
+    return next(last_checkpoints(save_dir, run_name), None)
+
+
+def last_checkpoints(save_dir, run_name):
+    """Yield the last checkpoint of each run of a name that has any, the newest run's first."""
+    folders = sorted((Path(save_dir) / "models" / run_name).glob("*"), reverse=True)
+    yield from filter(None, (_last(folder.glob("*.pth")) for folder in folders))
 
 
 def checkpoint_of_run(folder):
@@ -111,6 +117,21 @@ def checkpoint_of_run(folder):
             "checkpoint, or the folder of a run that has one"
         )
     return last.path
+
+
+def last_checkpoint(path):
+    """Return the path of a checkpoint: itself, or of a run's folder its last one, which trainings
+    go on from, and which their own figures are of.
+    """
+    if not Path(path).is_dir():
+        return path
+    last = _last(Path(path).glob("*.pth"))
+    if last is None:
+        raise UserError(
+            f"{path}: holds no checkpoint-epochN.pth; expected a checkpoint, or the folder of a "
+            "run that has one"
+        )
+    return str(last.path)
 
 
 def _last(paths):

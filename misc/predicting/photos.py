@@ -66,7 +66,8 @@ def _files(place, output):
 class PhotoReader:
     """Reads images for a model, in threads.
 
-    skip: whether a broken image is left out, and told once; else it is an error.
+    skip: whether a broken image is left out, and told once; else it is an error, which names the
+    program's option.
     """
 
     def __init__(self, model, drawn, skip):
@@ -87,7 +88,9 @@ class PhotoReader:
             return self.read(path, name)
         except UserError as error:
             if not self.skip:
-                raise
+                raise UserError(
+                    f"{one_line(error)} (--skip_broken leaves such images out)"
+                ) from error
             if path not in self.skipped:
                 self.skipped.add(path)
                 tqdm.write(f"skipped: {one_line(error)}")

@@ -4,8 +4,12 @@ A task takes photos and returns a result for each (``predict``); it draws one (`
 what of it goes into a table (``table``, ``header``, ``rows``).
 """
 
+import re
+from itertools import chain, count
+
 import torch
 
+from data_loader.landmark_formats.landmark_csv import AXIS
 from utils.gallery import (
     PrincipalColours,
     embedding_figure,
@@ -26,7 +30,10 @@ class LandmarkTask:
         return self.model.landmarks([photo.seen for photo in photos], len(photos))
 
     def header(self, landmarks):
-        return ["file", *(f"{axis}{k}" for k in range(len(landmarks)) for axis in "xy")]
+        names = self.model.landmark_names or []
+        if len(names) != len(landmarks):
+            names = [""] * len(landmarks)
+        return ["file", *chain.from_iterable(map(columns, names, count()))]
 
     def rows(self, name, landmarks):
         yield [name, *(f"{value:.2f}" for value in landmarks.flatten().tolist())]
@@ -35,6 +42,20 @@ class LandmarkTask:
         return landmarks_figure(
             [photo.picture], [photo.in_picture(landmarks)], [None], [photo.name]
         )
+
+
+def columns(name, number):
+    """Return the names of the columns of a landmark's x and y: after its own name, where that can
+    be told again when the table is read, else after its number.
+    """
+    told = re.search(AXIS.pattern, name, re.IGNORECASE)
+    if not name or not name.isprintable() or told and told[told.lastindex] in "yY":
+        return f"x{number}", f"y{number}"
+    if told is None:
+        return f"{name}_x", f"{name}_y"
+    first, last = told.span(told.lastindex)
+    y = {"x": "y", "X": "Y"}[name[first:last]]
+    return name, f"{name[:first]}{y}{name[last:]}"
 
 
 class MatchTask:
