@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from pathlib import Path
 
 from data_loader.image_folder import (
     IMAGE_SUFFIXES,
@@ -11,6 +10,7 @@ from data_loader.image_folder import (
     images_folder,
     other_suffixes,
     readable_below,
+    root_folder,
 )
 from data_loader.images import size_as_seen
 from data_loader.landmark_formats import find_annotations, read_annotations
@@ -31,10 +31,11 @@ class FolderListing:
     """
 
     def __init__(self, root, pattern=None, annotation=None):
-        self.root, self.folder = Path(root), images_folder(root)
+        self.root = root_folder(root)
+        self.folder = images_folder(self.root)
         if not self.root.is_dir():
             raise UserError(
-                f"dataset.args.root = {str(root)!r}: no such folder; expected images in it "
+                f"dataset.args.root = {str(self.root)!r}: no such folder; expected images in it "
                 "(docs/own_data.md)"
             )
         files, unreadable = readable_below(self.folder)

@@ -253,6 +253,13 @@ def test_a_single_image_is_told(tmp_path):
             LandmarkFolder(str(tmp_path), split, 20)
 
 
+@pytest.mark.parametrize("read", [read_image, size_as_seen, peculiarities])
+def test_an_empty_file_is_told_as_such(tmp_path, read):
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"a.png: cannot read this image \(the file is empty\)$"):
+        read(tmp_path / "a.png")
+
+
 def test_what_was_found_is_described(tmp_path):
     for number in range(6):
         size = (30, 40) if number == 3 else (50, 48)

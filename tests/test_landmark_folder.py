@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from data_loader.celeba import MAFLAligned
 from data_loader.landmark_folder import LandmarkFolder
 from data_loader.landmark_formats import read_annotations
 from data_loader.loaders import make_loader
@@ -231,6 +232,16 @@ def test_a_missing_root_says_what_is_expected_there(tmp_path):
     message = complaint(tmp_path / "absent")
     assert f"dataset.args.root = '{tmp_path / 'absent'}': no such folder" in message
     assert "docs/own_data.md" in message
+
+
+def test_a_root_may_begin_with_the_home_folder(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    annotate(root, *[f"{name}.jpg,train,1,2,3,4" for name in "abcd"])
+    assert LandmarkFolder("~/faces", "train", IMWIDTH, use_keypoints=True).paths == [
+        root / "images" / f"{name}.jpg" for name in "abcd"]
+    assert f"dataset.args.root = '{tmp_path / 'photos'}': no such folder" in complaint("~/photos")
+    with pytest.raises(UserError, match=f"^{tmp_path}/celeba/.*: no such file"):
+        MAFLAligned("~/celeba", "test", IMWIDTH)
 
 
 def test_a_folder_without_images_names_the_suffixes_and_what_is_there(tmp_path):
