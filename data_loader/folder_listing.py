@@ -115,10 +115,14 @@ class FolderListing:
                 continue  # told where it is read
         looked_at = "" if step == 1 else f" (of {sum(sizes.values())} looked at)"
         smallest, largest = (choose(sizes, key=_area, default=(0, 0)) for choose in (min, max))
+        span = f"sizes {_by(smallest)} to {_by(largest)}"
+        told = span if len(sizes) > 1 else f"all {_by(smallest)}"
+        if all(width == height for width, height in sizes):
+            return f"data: {told} pixels{looked_at}"
         cut = sum(n for size, n in sizes.items() if square_window(size, square) != (0, 0, *size))
         return (
-            f"data: sizes{looked_at} {_by(smallest)} to {_by(largest)} pixels; made square "
-            f"(square = {square}): {sum(sizes.values()) - cut} resized, {cut} cut to their centre"
+            f"data: {told} pixels{looked_at}; made square (square = {square}): "
+            f"{sum(sizes.values()) - cut} resized, {cut} cut to their centre"
         )
 
     def _describe_landmarks(self):

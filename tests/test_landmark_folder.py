@@ -125,8 +125,10 @@ def test_listed_images_that_are_absent_matter_only_where_landmarks_are_used(root
     with pytest.raises(UserError) as error:
         dataset.require_files()
     message = str(error.value)
-    assert f"{root / 'landmarks.csv'}: lists gone.jpg" in message
-    assert str(root / "images" / "gone.jpg") in message
+    assert message == (f"{root / 'landmarks.csv'}, line 3: lists gone.jpg, "
+                       f"but {root / 'images' / 'gone.jpg'} does not exist")
+    with pytest.raises(UserError, match="landmarks.csv, line 3: lists gone.jpg, but "):
+        dataset[1]
 
 
 # ---- items
