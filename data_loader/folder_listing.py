@@ -66,7 +66,8 @@ class FolderListing:
         """Raise ``EmptySplit`` where there are no landmarks at all."""
         if not self.annotations.sources:
             raise EmptySplit(
-                f"{self.root / 'landmarks.csv'}: no such file, nor landmarks in another format"
+                f"no landmarks yet ({self.root / 'landmarks.csv'}, or another format: "
+                "docs/own_data.md)"
             )
 
     def of_split(self, split, annotated):

@@ -255,7 +255,8 @@ def test_a_folder_without_images_names_the_suffixes_and_what_is_there(tmp_path):
 
 
 def test_landmarks_that_are_asked_for_but_absent(root):
-    assert f"{root / 'landmarks.csv'}: no such file" in complaint(root)
+    assert complaint(root) == (
+        f"no landmarks yet ({root / 'landmarks.csv'}, or another format: docs/own_data.md)")
 
 
 @pytest.mark.parametrize("args, words", [
