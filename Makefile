@@ -1,3 +1,4 @@
+# make install: make .venv, with what the programs and the tests need.
 # make demo: learn dense landmarks on generated faces, and show them.    make test: run the tests.
 # make soak: faults injected again and again, 20 minutes; writes the table of docs/reliability.md.
 # make test-oldest: the tests of what depends on torch, with the oldest Python and packages allowed.
@@ -15,13 +16,15 @@ OLDEST_TESTS := $(addprefix tests/test_,$(addsuffix .py,networks loss keypoint_r
 	warper augmentation loaders cache descriptors trainer_parts checkpoint checkpoint_keeper torch_file \
 	foreign_checkpoint run resume stopping nonfinite shortages build config visualization))
 
-.PHONY: demo test test-oldest soak ablation benchmark clean
+.PHONY: install demo test test-oldest soak ablation benchmark clean
 
 $(INSTALLED): $(wildcard requirements/*.txt)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet -r requirements/pip-requirements.txt -r requirements/dev-requirements.txt
 	touch $@
+
+install: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(RUN) misc/demo.py

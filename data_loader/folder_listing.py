@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from pathlib import Path
 
 from data_loader.image_folder import (
     IMAGE_SUFFIXES,
@@ -11,6 +10,7 @@ from data_loader.image_folder import (
     images_folder,
     other_suffixes,
     readable_below,
+    root_folder,
 )
 from data_loader.images import size_as_seen
 from data_loader.landmark_formats import find_annotations, read_annotations
@@ -31,10 +31,11 @@ class FolderListing:
     """
 
     def __init__(self, root, pattern=None, annotation=None):
-        self.root, self.folder = Path(root), images_folder(root)
+        self.root = root_folder(root)
+        self.folder = images_folder(self.root)
         if not self.root.is_dir():
             raise UserError(
-                f"dataset.args.root = {str(root)!r}: no such folder; expected images in it "
+                f"dataset.args.root = {str(self.root)!r}: no such folder; expected images in it "
                 "(docs/own_data.md)"
             )
         files, unreadable = readable_below(self.folder)
@@ -65,7 +66,8 @@ class FolderListing:
         """Raise ``EmptySplit`` where there are no landmarks at all."""
         if not self.annotations.sources:
             raise EmptySplit(
-                f"{self.root / 'landmarks.csv'}: no such file, nor landmarks in another format"
+                f"no landmarks yet ({self.root / 'landmarks.csv'}, or another format: "
+                "docs/own_data.md)"
             )
 
     def of_split(self, split, annotated):
@@ -114,10 +116,14 @@ class FolderListing:
                 continue  # told where it is read
         looked_at = "" if step == 1 else f" (of {sum(sizes.values())} looked at)"
         smallest, largest = (choose(sizes, key=_area, default=(0, 0)) for choose in (min, max))
+        span = f"sizes {_by(smallest)} to {_by(largest)}"
+        told = span if len(sizes) > 1 else f"all {_by(smallest)}"
+        if all(width == height for width, height in sizes):
+            return f"data: {told} pixels{looked_at}"
         cut = sum(n for size, n in sizes.items() if square_window(size, square) != (0, 0, *size))
         return (
-            f"data: sizes{looked_at} {_by(smallest)} to {_by(largest)} pixels; made square "
-            f"(square = {square}): {sum(sizes.values()) - cut} resized, {cut} cut to their centre"
+            f"data: {told} pixels{looked_at}; made square (square = {square}): "
+            f"{sum(sizes.values()) - cut} resized, {cut} cut to their centre"
         )
 
     def _describe_landmarks(self):

@@ -75,6 +75,11 @@ def _place(name):
     return int.from_bytes(digest[:4], "big") / (1 << 32)
 
 
+def root_folder(root):
+    """Return a data set's root as a path, a "~" at its beginning as shells understand it."""
+    return Path(os.path.expanduser(root))
+
+
 def images_folder(root):
     """Return where the images of a data set's root lie: in its folder "images", if it has one."""
     inner = Path(root) / "images"

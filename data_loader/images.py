@@ -1,9 +1,10 @@
 """Image files of all kinds, opened as RGB; what cannot be read is told in a line."""
 
+import os
 import struct
 import warnings
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,15 @@ def opened(path):
             with Image.open(path) as image:
                 yield image
     except IMAGE_ERRORS as error:
-        reason = str(error) or type(error).__name__
-        raise UserError(f"{path}: cannot read this image ({reason})") from error
+        raise UserError(f"{path}: cannot read this image ({_reason(error, path)})") from error
+
+
+def _reason(error, path):
+    """Say why an image file cannot be read; of an empty one Pillow only says that it is none."""
+    with suppress(OSError):
+        if os.path.isfile(path) and os.path.getsize(path) == 0:
+            return "the file is empty"
+    return str(error) or type(error).__name__
 
 
 def upright_rgb(image):

@@ -31,7 +31,7 @@ class LandmarkFolder(ImageFileDataset):
         are nearly square, crop the others.
     """
 
-    per_image = (*ImageFileDataset.per_image, "sizes")
+    per_image = (*ImageFileDataset.per_image, "sizes", "places")
     as_seen = True
 
     def __init__(
@@ -58,7 +58,7 @@ class LandmarkFolder(ImageFileDataset):
         names = self.listing.of_split(split, annotated=use_keypoints)
         self.paths = [self.listing.folder / name for name in names]
         if use_keypoints:
-            self._take_landmarks([self.listing.annotations.table[name] for name in names])
+            self._take_landmarks(names)
             self.eye_indices = self._checked_eyes(eye_indices)
 
     def refuse(self, faults):
@@ -68,18 +68,24 @@ class LandmarkFolder(ImageFileDataset):
             raise UserError(faults[0] + (others if len(faults) > 1 else ""))
 
     def require_files(self):
-        absent = [path for path in self.paths if self.use_keypoints and not os.path.isfile(path)]
+        absent = [index for index in range(len(self)) if self._is_absent(index)]
         if absent:
             others = f" (nor do {len(absent) - 1} more)" if len(absent) > 1 else ""
-            raise UserError(
-                f"{self.listing.annotations.source}: lists {absent[0].name}, "
-                f"but {absent[0]} does not exist{others}"
-            )
+            raise UserError(f"{self._absence(absent[0])}{others}")
+
+    def _is_absent(self, index):
+        return self.use_keypoints and not os.path.isfile(self.paths[index])
+
+    def _absence(self, index):
+        path = self.paths[index]
+        return f"{self.places[index]}: lists {path.name}, but {path} does not exist"
 
     def open(self, index):
         """Open an image; it must have the size that its landmarks were made on, where a list tells
         that.
         """
+        if self._is_absent(index):
+            raise UserError(self._absence(index))
         image = super().open(index)
         told = tuple(self.sizes[index]) if self.use_keypoints else NOT_TOLD
         if told not in (NOT_TOLD, image.size):
@@ -103,7 +109,10 @@ class LandmarkFolder(ImageFileDataset):
     def describe(self):
         return self.listing.describe(self.square)
 
-    def _take_landmarks(self, entries):
+    def _take_landmarks(self, names):
+        annotations = self.listing.annotations
+        entries = [annotations.table[name] for name in names]
+        self.places = [annotations.places[name] for name in names]
         self.landmarks = np.stack([entry.landmarks for entry in entries])
         self.sizes = np.array([entry.size or NOT_TOLD for entry in entries])
         self.num_landmarks = self.landmarks.shape[1]

@@ -3,9 +3,9 @@ protocol.
 """
 
 import os
-from pathlib import Path
 
 from data_loader.base_dataset import ImageFileDataset
+from data_loader.image_folder import root_folder
 from utils.errors import UserError
 
 
@@ -36,7 +36,7 @@ class PublishedDataset(ImageFileDataset):
         allow_partial: bool = False,
     ):
         super().__init__(split, imwidth, crop, use_keypoints, do_augmentations)
-        self.root, self.allow_partial = Path(root), allow_partial
+        self.root, self.allow_partial = root_folder(root), allow_partial
         self._deviations = []
         self.paths, self.landmarks = self.list_samples()
         if not self.paths:

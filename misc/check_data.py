@@ -2,12 +2,15 @@
 
     python misc/check_data.py --config configs/own/smallnet-64d-dve.json
     python misc/check_data.py --config configs/celeba/smallnet-64d-dve.json --split train
+    python misc/check_data.py --config configs/own/smallnet-64d-dve.json --list_splits
 
 Told are images and folders that cannot be read, lines of landmark files that mean nothing, and
 landmarks that are no numbers or lie outside their image. The exit code is 0 if there are none, else
 2. A "note:" tells of what can be read but may surprise, such as a PNG that is named .jpg.
+The last reads no image: it says of each, as a csv, which split it is of.
 """
 
+import csv
 import os
 import sys
 from contextlib import suppress
@@ -21,14 +24,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc
 
 from data_loader import DATASETS, LandmarkFolder  # noqa: E402
 from data_loader.broken_images import examine  # noqa: E402
-from data_loader.images import peculiarities  # noqa: E402
+from data_loader.folder_listing import FolderListing  # noqa: E402
+from data_loader.images import peculiarities, size_as_seen  # noqa: E402
 from trainer import assembly  # noqa: E402
-from utils.build import build, look_up  # noqa: E402
+from utils.build import build, check_arguments, look_up  # noqa: E402
 from utils.cli import add_overrides, make_parser, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.errors import EmptySplit, UserError, one_line  # noqa: E402
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "test", "val")
 
 
 class FaultyFolder(LandmarkFolder):
@@ -38,6 +42,17 @@ class FaultyFolder(LandmarkFolder):
 
     def refuse(self, faults):
         self.faults = faults
+
+    def misplaced(self, index, k):
+        """Say of landmark k of an image, which is not in its square, where its list has it."""
+        path, (x, y) = self.paths[index], self.landmarks[index][k]
+        size = size_as_seen(path)
+        left, top, right, bottom = window = self.window(size, self.square)
+        used = f", of which x = {left} to {right - 1}, y = {top} to {bottom - 1} are used"
+        return (
+            f"{self.places[index]}: landmark {k + 1}, ({x:g}, {y:g}), is outside {path}: "
+            f"{size[0]} x {size[1]} pixels{'' if window == (0, 0, *size) else used}"
+        )
 
 
 class Findings(Dataset):
@@ -56,22 +71,24 @@ class Findings(Dataset):
         index = self.indices[number]
         name = self.files[index] if self.files else f"item {index}"
         try:
-            fault = self._misplaced(self.dataset[index]["keypts"])
+            fault = self._misplaced(index, name)
             notes = ", ".join(peculiarities(name)) if self.files else ""
         except UserError as error:
             return one_line(error), ""
-        return tuple(text and f"{name}: {text}" for text in (fault, notes))
+        return fault, notes and f"{name}: {notes}"
 
-    def _misplaced(self, keypts):
-        """Return which landmark is not in the image, if any."""
+    def _misplaced(self, index, name):
+        """Say which landmark is not in the image, if any."""
         S = self.dataset.imwidth
-        for number, point in enumerate(keypts, 1):
+        for k, point in enumerate(self.dataset[index]["keypts"]):
             if not torch.isfinite(point).all():
-                return f"landmark {number} is no number"
+                return f"{name}: landmark {k + 1} is no number"
             if point.min() < -0.5 or point.max() > S - 0.5:  # the edges of the outer pixels
+                if isinstance(self.dataset, FaultyFolder):
+                    return self.dataset.misplaced(index, k)
                 x, y = point.tolist()
                 where = f"the {S} x {S} square that the image becomes: ({x:.1f}, {y:.1f})"
-                return f"landmark {number} is outside {where}"
+                return f"{name}: landmark {k + 1} is outside {where}"
         return ""
 
 
@@ -81,23 +98,45 @@ def named_files(dataset):
     return files if len(files) == len(dataset) else []
 
 
-def versions(experiment, split):
-    """Yield a split with its landmarks, if there are any, and as plain images, of which there may
+def versions(experiment, split, report):
+    """Return a split with its landmarks, if there are any, and as plain images, of which there may
     be more.
     """
     registry = {**DATASETS, LandmarkFolder.__name__: FaultyFolder}
-    section = assembly.with_landmarks(experiment).dataset
+    section, found = assembly.with_landmarks(experiment).dataset, []
     with suppress(EmptySplit):
-        yield build(section, registry, "dataset", split=split)
+        found.append(build(section, registry, "dataset", split=split))
     args = {**section["args"], "use_keypoints": False}
-    yield build({**section, "args": args}, registry, "dataset", split=split)
+    try:
+        found.append(build({**section, "args": args}, registry, "dataset", split=split))
+    except EmptySplit as error:
+        report.add(one_line(error))
+    return found
 
 
 class Report:
-    """Prints findings, each once: splits may share images."""
+    """Prints findings, each once: splits may share images.
+
+    splits: {split: the files of its versions}, of the splits that it has told of.
+    """
 
     def __init__(self, with_notes):
         self.with_notes, self.faults, self.notes = with_notes, set(), set()
+        self.splits = {}
+
+    def begin(self, split, datasets):
+        """Tell what the data sets of a split are, before the first one, and the faults of their
+        lists; returns the split told before that has the same images, if there is one.
+        """
+        if not self.splits:
+            print("".join(f"{line}\n" for line in datasets[0].describe()), end="")
+        for dataset in datasets:
+            for fault in getattr(dataset, "faults", ()):
+                self.add(fault)
+        files = [named_files(dataset) for dataset in datasets]
+        same = [other for other, theirs in self.splits.items() if any(files) and theirs == files]
+        self.splits[split] = files
+        return same[0] if same else None
 
     def add(self, fault, note=""):
         """Take what is wrong with something, and what is worth knowing; empty for nothing."""
@@ -110,30 +149,48 @@ class Report:
 
 
 def check_split(experiment, split, report, num_workers):
-    """Report on a split; returns how many images it has, and how many have something wrong."""
+    """Report on a split; returns in words how many images it has, and how many have something
+    wrong.
+    """
     seen, total, wrong = set(), 0, 0
-    try:
-        for dataset in versions(experiment, split):
-            for fault in getattr(dataset, "faults", ()):
-                report.add(fault)
-            files = named_files(dataset) or [None] * len(dataset)
-            indices = [i for i, file in enumerate(files) if file is None or file not in seen]
-            for fault, note in examine(Findings(dataset, indices), num_workers):
-                wrong += bool(fault)
-                report.add(fault, note)
-            total += len(indices)
-            if None in files:  # the plain images would be the same ones
-                break
-            seen.update(files)
-    except EmptySplit as error:
-        report.add(one_line(error))
-    return total, wrong
+    datasets = versions(experiment, split, report)
+    same = report.begin(split, datasets) if datasets else None
+    if same:
+        return f"the {same} images"
+    for dataset in datasets:
+        files = named_files(dataset) or [None] * len(dataset)
+        indices = [i for i, file in enumerate(files) if file is None or file not in seen]
+        for fault, note in examine(Findings(dataset, indices), num_workers):
+            wrong += bool(fault)
+            report.add(fault, note)
+        total += len(indices)
+        if None in files:  # the plain images would be the same ones
+            break
+        seen.update(files)
+    return f"{total} images, {wrong} of them with something wrong"
+
+
+def list_splits(section):
+    """Print which split each image of a folder is of, as the first columns of a landmarks.csv."""
+    if section["type"] != LandmarkFolder.__name__:
+        raise UserError(f"--list_splits: {section['type']} is split as it was published")
+    check_arguments(LandmarkFolder, section["args"], "dataset.args", runtime=("split",))
+    names = ("root", "pattern", "annotation")
+    listing = FolderListing(**{n: section["args"][n] for n in names if n in section["args"]})
+    if listing.faults:
+        raise UserError(f"{listing.faults[0]} (without --list_splits all faults are told)")
+    rows = ((name, listing.splits[name]) for name in sorted(listing.images))
+    sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8, byte for byte
+    csv.writer(sys.stdout, lineterminator="\n").writerows([("file", "split"), *rows])
 
 
 def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument("--config", required=True, metavar="FILE", help="whose data to check")
     parser.add_argument("--split", choices=SPLITS, help="only this one (default: all)")
+    parser.add_argument(
+        "--list_splits", action="store_true", help="print file,split of one's own images; no check"
+    )
     parser.add_argument("--no_notes", action="store_true", help="tell only what is wrong")
     parser.add_argument(
         "--num_workers", type=int, default=os.cpu_count(), help="processes (default: %(default)s)"
@@ -144,10 +201,11 @@ def main(argv=None):
         parser.error(f"argument --num_workers: {args.num_workers}, expected at least 0")
     experiment = read_config(args.config, args.overrides).experiment
     look_up(experiment.dataset["type"], DATASETS, "dataset.type")
+    if args.list_splits:
+        return list_splits(experiment.dataset)
     report = Report(with_notes=not args.no_notes)
     for split in [args.split] if args.split else SPLITS:
-        total, wrong = check_split(experiment, split, report, args.num_workers)
-        print(f"{split}: {total} images, {wrong} of them with something wrong")
+        print(f"{split}: {check_split(experiment, split, report, args.num_workers)}")
     return 2 if any(report.faults) else 0
 
 

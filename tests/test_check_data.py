@@ -1,10 +1,20 @@
 """The program that reads all images and lists what is wrong, against folders made wrong."""
 
+import csv
+import os
+
 import pytest
 from PIL import Image
 
+from data_loader.image_folder import assign_splits
+from data_loader.landmark_folder import LandmarkFolder
 from misc.check_data import main
-from tests.data_helpers.tiny_runs import EMBEDDING, write_landmark_folder, write_tiny_config
+from tests.data_helpers.tiny_runs import (
+    EMBEDDING,
+    write_image,
+    write_landmark_folder,
+    write_tiny_config,
+)
 from utils.cli import run
 
 
@@ -26,6 +36,11 @@ def root(tmp_path):
     return write_landmark_folder(tmp_path / "faces", 6, 3)
 
 
+def told(printed):
+    """Return what was printed after the lines on what was found."""
+    return [line for line in printed.out.splitlines() if not line.startswith("data: ")]
+
+
 def set_landmarks(root, number, text):
     """Replace the coordinates of an image in landmarks.csv."""
     path = root / "landmarks.csv"
@@ -39,10 +54,23 @@ def test_good_images_are_counted(check, root):
     code, printed = check(root)
     assert (code, printed.err) == (0, "")
     assert printed.out.splitlines() == [
+        f"data: 9 images below {root / 'images'}: 6 train, 3 test; the test images validate, too "
+        "(as their list says)",
+        "data: all 40 x 48 pixels; made square (square = auto): 9 resized, 0 cut to their centre",
+        f"data: 3 landmarks of 9 images in {root / 'landmarks.csv'}: 6 train, 3 test; "
+        "the test images validate, too",
         "train: 6 images, 0 of them with something wrong",
-        "val: 3 images, 0 of them with something wrong",
         "test: 3 images, 0 of them with something wrong",
+        "val: the test images",
     ]
+
+
+def test_validation_images_of_their_own_are_counted(check, root):
+    path = root / "landmarks.csv"
+    path.write_text(path.read_text().replace("000.jpg,train", "000.jpg,val"))
+    code, printed = check(root)
+    assert code == 0 and [line.split(",")[0] for line in told(printed)] == [
+        "train: 5 images", "test: 3 images", "val: 1 images"]
 
 
 def test_everything_wrong_is_told_in_one_pass(check, root):
@@ -52,13 +80,24 @@ def test_everything_wrong_is_told_in_one_pass(check, root):
     set_landmarks(root, 4, "10,10,39,47,45,20")
     code, printed = check(root, "--split", "train")
     assert code == 2
-    *told, last = printed.out.splitlines()
-    folder = root / "images"
-    assert [line.partition(": ")[0] for line in told] == [
-        str(folder / "001.jpg"), str(folder / "002.jpg"), str(folder / "004.jpg")]
-    assert told[2].endswith(
-        "landmark 3 is outside the 32 x 32 square that the image becomes: (36.0, 13.3)")
-    assert last == "train: 6 images, 3 of them with something wrong"
+    folder, table = root / "images", root / "landmarks.csv"
+    empty, cut, *others = told(printed)
+    assert empty == f"{folder / '001.jpg'}: cannot read this image (the file is empty)"
+    assert cut.startswith(f"{folder / '002.jpg'}: cannot read this image (")
+    assert others == [
+        f"{table}, line 6: landmark 3, (45, 20), is outside {folder / '004.jpg'}: 40 x 48 pixels",
+        "train: 6 images, 3 of them with something wrong",
+    ]
+
+
+def test_a_landmark_outside_the_square_in_the_centre_is_told_as_its_list_has_it(check, root):
+    write_image(root / "images" / "004.jpg", 4, size=(400, 200))
+    set_landmarks(root, 4, "110,10,310.25,150,99.25,0")
+    code, printed = check(root, "--split", "train")
+    assert code == 2 and told(printed)[0] == (
+        f"{root / 'landmarks.csv'}, line 6: landmark 2, (310.25, 150), is outside "
+        f"{root / 'images' / '004.jpg'}: 400 x 200 pixels, of which x = 100 to 299, y = 0 to 199 "
+        "are used")
 
 
 def test_workers_find_the_same(check, root):
@@ -79,7 +118,11 @@ def test_what_two_splits_share_is_told_once(check, root):
     (root / "images" / "008.jpg").write_bytes(b"no image")
     code, printed = check(root)
     assert code == 2 and printed.out.count("008.jpg: cannot read") == 1
-    assert printed.out.count("1 of them with something wrong") == 2  # val is test here
+    assert [line for line in told(printed) if "008.jpg" not in line] == [
+        "train: 6 images, 0 of them with something wrong",
+        "test: 3 images, 1 of them with something wrong",
+        "val: the test images",
+    ]
 
 
 def test_an_unknown_data_set(check, root):
@@ -102,14 +145,15 @@ def test_faulty_lines_and_broken_images_are_told_together(check, root):
     (root / "images" / "001.jpg").write_bytes(b"no image")  # whose line has a fault
     code, printed = check(root, "--split", "train")
     table, images = root / "landmarks.csv", root / "images"
-    assert code == 2 and printed.out.splitlines() == [
+    assert code == 2 and told(printed) == [
         f"{table}, line 3: expected finite coordinates",
         f"{table}, line 4: 6 columns, expected 8 as in the header",
         f"{table}, line 12: 000.jpg is listed twice",
-        *[line for line in printed.out.splitlines() if str(images) in line],
+        *[line for line in told(printed) if "gone.jpg" in line or str(images) in line],
         "train: 7 images, 2 of them with something wrong",
     ]
-    assert f"{images / 'gone.jpg'}: cannot read this image" in printed.out
+    gone = f"{table}, line 11: lists gone.jpg, but {images / 'gone.jpg'} does not exist"
+    assert gone in told(printed)
     assert f"{images / '001.jpg'}: cannot read this image" in printed.out
 
 
@@ -117,7 +161,7 @@ def test_folders_that_cannot_be_read_are_told_with_the_rest(check, root, locked)
     folders = [locked(root / "images" / name) for name in ("a", "b")]
     set_landmarks(root, 1, "10,10,nan,3,20,20")
     code, printed = check(root, "--split", "train")
-    assert code == 2 and printed.out.splitlines() == [
+    assert code == 2 and told(printed) == [
         *(f"{folder}: cannot read this folder (Permission denied)" for folder in folders),
         f"{root / 'landmarks.csv'}, line 3: expected finite coordinates",
         "train: 6 images, 0 of them with something wrong",
@@ -130,14 +174,60 @@ def test_images_that_no_list_names_are_read_besides(check, root):
     (root / "images" / "broken.png").write_bytes(b"no image")
     code, printed = check(root)
     assert code == 2 and printed.out.count("broken.png: cannot read this image") == 1
-    assert sum(int(line.split()[1]) for line in printed.out.splitlines()[1:]
-               if not line.startswith("val")) == 9 + 31
+    train, test, val = told(printed)[1:]
+    assert int(train.split()[1]) + int(test.split()[1]) == 9 + 31
+    assert val == "val: the test images"
 
 
 def test_what_may_surprise_is_a_note(check, root):
     Image.new("RGB", (40, 48)).save(root / "images" / "004.jpg", format="PNG")
     code, printed = check(root)
     note = f"note: {root / 'images' / '004.jpg'}: is a PNG by its content, and read as one"
-    assert code == 0 and printed.out.splitlines()[0] == note
+    assert code == 0 and told(printed)[0] == note
     code, printed = check(root, "--no_notes")
     assert code == 0 and "note" not in printed.out
+
+
+# ---- which image is of which split
+
+
+def test_the_splits_of_a_folder_are_a_csv_that_a_list_of_landmarks_may_begin_with(check, root):
+    for number in range(30):
+        Image.new("RGB", (20, 20)).save(root / "images" / f"more, {number}.png")
+    (root / "images" / "empty.jpg").write_bytes(b"")
+    code, printed = check(root, "--list_splits")
+    header, *rows = csv.reader(printed.out.splitlines())
+    assert (code, printed.err, header) == (0, "", ["file", "split"])
+    found = {split: {str(path.relative_to(root / "images"))
+                     for path in LandmarkFolder(str(root), split, 20).paths}
+             for split in ("train", "test")}
+    assert rows == sorted([name, split] for split, names in found.items() for name in names)
+    (root / "landmarks.csv").write_text("".join(
+        f"{line},{end}\n" for line, end in zip(printed.out.splitlines(), ["x,y"] + 40 * ["1,2"])))
+    again, listed = check(root, "--list_splits")
+    assert (again, listed.out) == (0, printed.out)
+
+
+def test_a_folder_that_no_one_listed_is_split_by_names(check, root):
+    (root / "landmarks.csv").unlink()
+    _, printed = check(root, "--list_splits", "--set", "dataset.args.pattern=00[0-4].jpg")
+    splits = assign_splits([f"00{n}.jpg" for n in range(5)], {})
+    assert printed.out.splitlines() == ["file,split", *map(",".join, sorted(splits.items()))]
+
+
+def test_names_that_are_no_text_are_listed_byte_for_byte(tmp_path, capsysbinary):
+    for name in (b"a\xff.jpg", b"b.jpg"):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"")
+    config = write_tiny_config(tmp_path / "embedding.json", EMBEDDING, tmp_path, tmp_path)
+    assert run(lambda: main(["--config", str(config), "--list_splits"])) == 0
+    names = [line.partition(b",")[0] for line in capsysbinary.readouterr().out.splitlines()]
+    assert names == [b"file", b"a\xff.jpg", b"b.jpg"]
+
+
+def test_splits_that_cannot_be_listed(check, root):
+    set_landmarks(root, 1, "10,10,nan,3,20,20")
+    code, printed = check(root, "--list_splits")
+    assert code == 2 and printed.out == ""
+    assert f"{root / 'landmarks.csv'}, line 3: expected finite coordinates" in printed.err
+    code, printed = check(root, "--list_splits", "--set", "dataset.type=SyntheticFaces")
+    assert code == 2 and "--list_splits: SyntheticFaces is split as it was pub" in printed.err

@@ -253,6 +253,13 @@ def test_a_single_image_is_told(tmp_path):
             LandmarkFolder(str(tmp_path), split, 20)
 
 
+@pytest.mark.parametrize("read", [read_image, size_as_seen, peculiarities])
+def test_an_empty_file_is_told_as_such(tmp_path, read):
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"a.png: cannot read this image \(the file is empty\)$"):
+        read(tmp_path / "a.png")
+
+
 def test_what_was_found_is_described(tmp_path):
     for number in range(6):
         size = (30, 40) if number == 3 else (50, 48)
@@ -268,6 +275,24 @@ def test_what_was_found_is_described(tmp_path):
                      "5 resized, 1 cut to their centre")
     assert points == (f"data: 1 landmarks of 3 images in {tmp_path / 'landmarks.csv'}: "
                       "1 train, 1 val, 1 test")
+
+
+@pytest.mark.parametrize("size, told", [
+    ((50, 50), "data: all 50 x 50 pixels"),
+    ((50, 48), "data: all 50 x 48 pixels; made square (square = auto): "
+               "3 resized, 0 cut to their centre"),
+])
+def test_images_of_one_size_are_described_by_it(tmp_path, size, told):
+    for number in range(3):
+        save(Image.new("RGB", size), tmp_path / f"{number}.png")
+    assert LandmarkFolder(str(tmp_path), "train", 20).describe()[1] == told
+
+
+def test_squares_of_several_sizes_need_no_words_on_squares(tmp_path):
+    for side in (20, 30, 40):
+        save(Image.new("RGB", (side, side)), tmp_path / f"{side}.png")
+    sizes = LandmarkFolder(str(tmp_path), "train", 20).describe()[1]
+    assert sizes == "data: sizes 20 x 20 to 40 x 40 pixels"
 
 
 # ---- broken images, left out
@@ -295,7 +320,8 @@ def test_broken_images_are_left_out_with_their_landmarks(partly_broken):
     kept = [0, 1, 3, 4, 6, 7, 8, 9]
     assert [path.name for path in dataset.paths] == [f"{n}.png" for n in kept]
     assert [fault.partition(": ")[0] for fault in dataset.broken] == [
-        str(partly_broken / name) for name in ("2.png", "5.png", "gone.png")]
+        *(str(partly_broken / name) for name in ("2.png", "5.png")),
+        f"{partly_broken / 'landmarks.csv'}, line 12"]
     for index, number in enumerate(kept):
         item = dataset[index]
         assert item["index"] == index and (item["image"][0] == number).all()

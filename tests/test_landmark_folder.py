@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from data_loader.celeba import MAFLAligned
 from data_loader.landmark_folder import LandmarkFolder
 from data_loader.landmark_formats import read_annotations
 from data_loader.loaders import make_loader
@@ -124,8 +125,10 @@ def test_listed_images_that_are_absent_matter_only_where_landmarks_are_used(root
     with pytest.raises(UserError) as error:
         dataset.require_files()
     message = str(error.value)
-    assert f"{root / 'landmarks.csv'}: lists gone.jpg" in message
-    assert str(root / "images" / "gone.jpg") in message
+    assert message == (f"{root / 'landmarks.csv'}, line 3: lists gone.jpg, "
+                       f"but {root / 'images' / 'gone.jpg'} does not exist")
+    with pytest.raises(UserError, match="landmarks.csv, line 3: lists gone.jpg, but "):
+        dataset[1]
 
 
 # ---- items
@@ -233,6 +236,16 @@ def test_a_missing_root_says_what_is_expected_there(tmp_path):
     assert "docs/own_data.md" in message
 
 
+def test_a_root_may_begin_with_the_home_folder(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    annotate(root, *[f"{name}.jpg,train,1,2,3,4" for name in "abcd"])
+    assert LandmarkFolder("~/faces", "train", IMWIDTH, use_keypoints=True).paths == [
+        root / "images" / f"{name}.jpg" for name in "abcd"]
+    assert f"dataset.args.root = '{tmp_path / 'photos'}': no such folder" in complaint("~/photos")
+    with pytest.raises(UserError, match=f"^{tmp_path}/celeba/.*: no such file"):
+        MAFLAligned("~/celeba", "test", IMWIDTH)
+
+
 def test_a_folder_without_images_names_the_suffixes_and_what_is_there(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.gif").write_bytes(b"")
@@ -242,7 +255,8 @@ def test_a_folder_without_images_names_the_suffixes_and_what_is_there(tmp_path):
 
 
 def test_landmarks_that_are_asked_for_but_absent(root):
-    assert f"{root / 'landmarks.csv'}: no such file" in complaint(root)
+    assert complaint(root) == (
+        f"no landmarks yet ({root / 'landmarks.csv'}, or another format: docs/own_data.md)")
 
 
 @pytest.mark.parametrize("args, words", [

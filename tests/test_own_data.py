@@ -12,6 +12,7 @@ from tests.data_helpers.documents import PLACEHOLDER, commands
 from tests.data_helpers.landmark_lists import WRITERS, write_images
 from tests.data_helpers.tiny_runs import ROOT, write_image, write_landmark_folder
 from utils.checkpoint import read_checkpoint
+from utils.config import read_config
 
 PAGE = ROOT / "docs" / "own_data.md"
 SMALL = ("--set", "dataset.args.imwidth=60", "--set", "dataset.args.crop=10")
@@ -55,6 +56,11 @@ def mark_splits(path, split):
     word for command in COMMANDS for word in command if word.startswith("configs/")])
 def test_the_configs_that_the_page_names_exist(word):
     assert (ROOT / word).is_file()
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/own*/*.json")), ids=str)
+def test_a_killed_training_loses_ten_epochs_at_most(path):
+    assert read_config(path).trainer.save_period <= 10
 
 
 # ---- broken images in training
@@ -122,4 +128,4 @@ def test_fewer_images_than_a_batch_are_told_or_repeated(call_program, embedding_
     done = call_program("train.py", "--config", config, "--mini_train", "--set",
                         "min_epoch_images=8")
     assert done.code == 0, done.stderr
-    assert "nothing to evaluate with: " in done.stdout
+    assert "nothing will be measured: " in done.stdout

@@ -100,7 +100,7 @@ def test_its_checkpoints_tell_their_epoch_and_hold_plain_data(trained_embedding)
 
 def test_its_log_reads_as_the_published_ones(trained_embedding):
     log = trained_embedding.log
-    line = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - \S+ - (INFO|DEBUG) - .+"
+    line = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - \S+ - (INFO|DEBUG|WARNING) - .+"
     assert all(re.fullmatch(line, text) for text in log.splitlines())
     assert first_line(trained_embedding) == "start: from fresh weights"
     assert values_in(log, "epoch") == [1, 2, 3]
@@ -127,13 +127,40 @@ def test_a_milestone_lowers_the_rate_of_the_epoch_after_it(trained_embedding):
     assert values_in(trained_embedding.log, "lr") == [0.001, 0.0001, 0.0001]
 
 
+@pytest.mark.parametrize("milestones, epochs, told", [
+    ([1, 2], 3, None), ([2, 3], 3, "3"), ([7, 9], 1, "7, 9"),
+])
+def test_milestones_that_are_never_reached_are_a_warning(
+        train, embedding_config, milestones, epochs, told):
+    trained = train(embedding_config(), "--mini_train", "--set", f"trainer.epochs={epochs}",
+                    "--set", f"lr_scheduler.args.milestones={milestones}")
+    warned = [line for line in trained.log.splitlines() if " - WARNING - lr_scheduler" in line]
+    expected = f"nothing happens at {told}, since the training ends after epoch {epochs} "
+    assert [line.partition("milestones: ")[2] for line in warned] == (
+        [] if told is None else [expected + "(trainer.epochs)"])
+    assert all(line.partition(" - WARNING - ")[2] in trained.finished.stdout for line in warned)
+
+
 def test_the_results_say_what_they_are_results_of(trained_embedding):
     results = results_of(trained_embedding.folder)
     assert results["same_identity_px"] > 0 and results["different_identity_px"] > 0
-    told = {name: results[name] for name in ("dataset", "split", "num_images", "seed")}
-    assert told == {"dataset": "LandmarkFolder", "split": "test", "num_images": 8, "seed": 0}
+    told = {name: results[name] for name in ("dataset", "split", "num_images", "num_pairs", "seed")}
+    assert told == {"dataset": "LandmarkFolder", "split": "test", "num_images": 8, "num_pairs": 4,
+                    "seed": 0}
     assert results["checkpoint"] == str(trained_embedding.checkpoint(3))
     assert results["config"] == str(trained_embedding.config)
+
+
+@pytest.mark.parametrize("num_test", [19, 20])
+def test_figures_of_few_images_come_with_a_warning(
+        call_program, embedding_config, trained_embedding, tmp_path, num_test):
+    config = embedding_config(write_landmark_folder(tmp_path / "faces", 2, num_test))
+    done = call_program("test_matching.py", "--config", config, "--resume",
+                        trained_embedding.checkpoint(3))
+    pairs = num_test // 2
+    assert done.code == 0 and f"measured on {2 * pairs} images in {pairs} pairs of" in done.stdout
+    told = "the test split has 19 annotated images: figures of fewer than 20 say little"
+    assert (told in done.stdout) == (num_test == 19)
 
 
 def test_matching_repeats_the_training_s_figures(run_program, trained_embedding, tmp_path):
@@ -306,7 +333,7 @@ def test_a_folder_without_landmarks_trains_without_an_evaluation(
         number = len(names_in(root / "images"))
         write_image(root / "images" / f"{number:03d}.jpg", number)
     trained = train(embedding_config(root=root), "--mini_train")
-    assert "nothing to evaluate with" in trained.log
+    assert f"INFO - nothing will be measured: no landmarks yet ({root}/landmarks.csv" in trained.log
     assert names_in(trained.folder) == ["checkpoint-epoch1.pth", "config.json", "model_best.pth"]
 
 
@@ -505,7 +532,7 @@ def test_a_landmark_config_for_a_folder_without_landmarks(
     write_image(tmp_path / "faces" / "a.jpg", 0)
     done = call_program("train.py", "--config", landmark_config(root=tmp_path / "faces"),
                         "--resume", trained_embedding.checkpoint(3))
-    assert_one_clear_line(done, f"{tmp_path / 'faces' / 'landmarks.csv'}: no such file")
+    assert_one_clear_line(done, f"no landmarks yet ({tmp_path / 'faces' / 'landmarks.csv'}, or")
 
 
 def test_a_regressor_is_no_embedding_and_an_embedding_no_regressor(
@@ -543,7 +570,7 @@ def test_an_evaluation_without_landmarks(
     done = call_program("test_matching.py", "--config", config,
                         "--resume", trained_embedding.checkpoint(3))
     table = tmp_path / "faces" / "landmarks.csv"
-    assert_one_clear_line(done, f"{config}: {table}: no such file, nor landmarks in another format")
+    assert_one_clear_line(done, f"{config}: no landmarks yet ({table}, or another format")
 
 
 def test_matching_takes_two_images(call_program, embedding_config, trained_embedding, tmp_path):

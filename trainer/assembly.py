@@ -195,6 +195,19 @@ def build_scheduler(experiment, optimizer):
     return build(experiment.lr_scheduler, SCHEDULERS, "lr_scheduler", optimizer=optimizer)
 
 
+def unreached_milestones(experiment):
+    """Return a line on those milestones of a schedule that lower the rate of no epoch; none where
+    there are none.
+    """
+    epochs = experiment.trainer.get("epochs", math.inf)
+    section = experiment.lr_scheduler or {"args": {}}
+    late = [n for n in section["args"].get("milestones", ()) if n >= epochs]
+    told = f"lr_scheduler.args.milestones: nothing happens at {', '.join(map(str, late))}"
+    return (
+        [f"{told}, since the training ends after epoch {epochs} (trainer.epochs)"] if late else []
+    )
+
+
 def _rehearse(experiment):
     """Raise ``ConfigError`` where a schedule would fail in a later epoch, or give a rate that is
     none: better now than after days.

@@ -58,7 +58,7 @@ def _make_embedding_trainer(experiment, run, start, limits):
     return EmbeddingTrainer(
         backbone,
         optimizer,
-        assembly.build_scheduler(experiment, optimizer),
+        _scheduler(experiment, optimizer, run),
         batches.loader(_repeat(batches.cached(train_set), experiment), training=True),
         run,
         warper=warper,
@@ -86,7 +86,7 @@ def _make_landmark_trainer(experiment, run, start, limits):
     return LandmarkTrainer(
         model,
         optimizer,
-        assembly.build_scheduler(experiment, optimizer),
+        _scheduler(experiment, optimizer, run),
         source,
         run,
         val_source=val_source,
@@ -116,6 +116,13 @@ def _descriptor_sources(train_set, val_set, frozen, experiment, run, limits):
             DescriptorExtractor(frozen, crop, device, seed, val_warper),
         ),
     )
+
+
+def _scheduler(experiment, optimizer, run):
+    """Return the schedule; the run's log will tell of steps that it never takes."""
+    scheduler = assembly.build_scheduler(experiment, optimizer)
+    run.warnings += assembly.unreached_milestones(experiment)
+    return scheduler
 
 
 def _repeat(dataset, experiment):

@@ -19,11 +19,14 @@ LOG_NAMES = {
 }
 
 
+FEW = 20  # images: figures of fewer change much with the images that were chosen
+
+
 @dataclass(frozen=True)
 class Results:
     """Figures, {name: value}, over ``num_images`` images.
 
-    ``remarks`` say how they are normalised.
+    ``remarks`` say how they are normalised, and of how many pairs they are.
     """
 
     figures: dict
@@ -74,7 +77,8 @@ def evaluate(model, experiment, dataset, device, limits=NO_LIMITS, watch=None):
     options = limits.evaluation_images, experiment.num_workers, watch
     if not experiment.is_landmark:
         figures, num_images = evaluate_matching(model, dataset, device, *options)
-        return Results(figures, num_images, {"unit": "pixels of a 70x70 image"})
+        pairs = num_images // 2  # the published protocol takes images two by two
+        return Results(figures, num_images, {"unit": "pixels of a 70x70 image", "num_pairs": pairs})
     figures, num_images = evaluate_landmarks(model, dataset, device, *options)
     return Results(
         figures, num_images, {"normalised_by": f"distance of landmarks {list(dataset.eye_indices)}"}
@@ -85,6 +89,12 @@ def save_results(results, run, dataset, checkpoint, config, output=None):
     """Log the figures and write results.json into the run's folder, and to ``output``."""
     for name, value in results.figures.items():
         run.logger.info(f"{LOG_NAMES[name]}: {value:.4f}")
+    run.logger.info(f"measured on {_counts(results)} of {type(dataset).__name__}")
+    if len(dataset) < FEW:
+        run.logger.warning(
+            f"the test split has {len(dataset)} annotated images: figures of fewer than {FEW} say "
+            "little, others could give quite different ones"
+        )
     content = {
         **results.figures,
         **results.remarks,
@@ -100,3 +110,8 @@ def save_results(results, run, dataset, checkpoint, config, output=None):
     for path in filter(None, (run.folder.model_dir / "results.json", output)):
         write_json(path, content)
     run.logger.info(f"figures: {run.folder.model_dir / 'results.json'}")
+
+
+def _counts(results):
+    pairs = results.remarks.get("num_pairs")
+    return f"{results.num_images} images" + (f" in {pairs} pairs" if pairs else "")

@@ -146,7 +146,7 @@ def _evaluation_dataset(experiment, run):
     except EmptySplit as error:
         if experiment.is_landmark:
             raise
-        run.remarks.append(f"nothing to evaluate with: {error}")
+        run.remarks.append(f"nothing will be measured: {error}")
         return None
     run.note_dataset(test_set)
     return test_set

@@ -154,6 +154,7 @@ class Run:
         self.world = world
         self.partial = []  # how the data sets differ from the published ones, or from the whole
         self.remarks = []  # what the data sets are, for the log
+        self.warnings = []  # what is hardly meant, for the log
         self.logger = self.writer = None
 
     def note_dataset(self, dataset):
@@ -181,6 +182,8 @@ class Run:
             self.logger.info(line)
         for line in self.remarks:
             self.logger.info(line)
+        for line in self.warnings:
+            self.logger.warning(line)
         for note in self.partial:
             self.logger.warning(
                 f"partial data, figures do not compare with those of the whole: {note}"

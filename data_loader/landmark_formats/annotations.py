@@ -19,16 +19,17 @@ class Entry(NamedTuple):
 class Annotations:
     """The landmarks of a folder's images; readers fill it.
 
-    table: {image, relative to the folder: Entry}, in the order of the files; names: of the K
-    landmarks; sources: the files read; faults: what is wrong with them, a text each that begins
-    with file and line; a faulty entry is not in the table; notes: what was chosen, for the log.
+    table: {image, relative to the folder: Entry}, in the order of the files; places: {image: file
+    and line of its entry}; names: of the K landmarks; sources: the files read; faults: what is
+    wrong with them, a text each that begins with file and line; a faulty entry is not in the table;
+    notes: what was chosen, for the log.
     """
 
     splits = ("train", "val", "test")
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self.table, self.faults, self.notes = {}, [], []
+        self.table, self.places, self.faults, self.notes = {}, {}, [], []
         self.names, self.sources = None, []
         self._labelled = Counter()  # landmark -> images that have it, where some lack one
 
@@ -63,7 +64,7 @@ class Annotations:
         elif points is not None and len(points) != len(self.names):
             self.fault(where, f"{len(points)} landmarks, expected {len(self.names)}")
         else:
-            self.table[name] = entry
+            self.table[name], self.places[name] = entry, where
 
     def add_labelled(self, name, points, split, size, where):
         """Take those landmarks of an image that are labelled, {name: (x, y)}.
