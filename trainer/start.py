@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from utils.checkpoint import continues_run, load_weights, read_checkpoint
 from utils.foreign_checkpoint import backbone_state
 from utils.run import RunFolder, last_checkpoint, newest_checkpoint
+from utils.wording import counted
 
 AUTO = "auto"
 
@@ -46,7 +47,7 @@ class Start:
                 f"start: backbone weights of {path} (epoch {epoch}); training begins at epoch 1"
             ]
         step = self.checkpoint.get("step")
-        where = f"epoch {epoch}" + (f" and {step} steps" if step else "")
+        where = f"epoch {epoch}" + (f" and {counted(step, 'step')}" if step else "")
         lines = [f"start: continuing {path} after {where}"]
         changed = self._changed_keys(config)
         if changed:
