@@ -4,7 +4,7 @@
 
     model = inference.load("saved/models/<run>/<time>")       # or a checkpoint, a published one too
     embedding = model.embed("a.jpg")                           # .descriptors (C, h, w), .places()
-    points, scores = model.match("a.jpg", "b.jpg", [[120, 85]])
+    points, scores = model.match("a.jpg", "b.jpg", [[120, 85]])    # (1, 2), (1,)
     model = inference.load("<landmark checkpoint>.pth")
     landmarks = model.landmarks("a.jpg")                       # (K, 2)
 

@@ -63,6 +63,19 @@ class Model:
         self.backbone = backbone.to(self.device).eval()
         self.head = None if head is None else head.to(self.device).eval()
 
+    def __repr__(self):
+        network = getattr(self.backbone, "wrapped_module", self.backbone)
+        S, crop = self.viewer.imwidth, self.viewer.crop
+        side = S - 2 * crop
+        parts = [
+            type(network).__name__,
+            *_attribute(network, "num_output_channels", "{}-d descriptors"),
+            f"input {side}x{side}, of {S}x{S} with crop {crop}",
+            *_attribute(self.head, "num_annotated_points", "{} landmarks"),
+            f"on {self.device}",
+        ]
+        return f"Model({', '.join(parts)})"
+
     @property
     def has_landmarks(self):
         """Whether ``landmarks`` can be asked for."""
@@ -151,6 +164,14 @@ class Model:
                 seen = list(pool.map(self.see, listed[first : first + batch_size]))
                 pixels = torch.stack([s.pixels for s in seen]).to(self.device)
                 yield normalise(pixels), [s.view for s in seen]
+
+
+def _attribute(network, name, form):
+    """Yield a number that a network, or a part of it, tells of itself, in words."""
+    for part in network.modules() if network is not None else ():
+        if hasattr(part, name):
+            yield form.format(getattr(part, name))
+            return
 
 
 def is_one_image(images):

@@ -21,6 +21,7 @@ from utils.cli import make_parser, run  # noqa: E402
 from utils.disk import disk_errors, measure, require_space, sha1_of, size_text  # noqa: E402
 from utils.download import Network, fetch  # noqa: E402
 from utils.errors import UserError  # noqa: E402
+from utils.wording import counted  # noqa: E402
 
 MIB, GIB = 2 ** 20, 2 ** 30
 UNPACKED_RATIO = 1.25  # photographs hardly compress; each file wastes a part of its last disk block
@@ -82,7 +83,7 @@ def fetch_dataset(
         if purge:
             archive.unlink(missing_ok=True)
     files, size = found
-    print(f"{dataset.name}: {files} files, {size_text(size)} in {target}")
+    print(f"{dataset.name}: {counted(files, 'file')}, {size_text(size)} in {target}")
 
 
 def _fetch_and_unpack(dataset, root_url, archive, target, network):

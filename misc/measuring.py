@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from utils.wording import counted
+
 
 def measure_in_process(script, *arguments):
     """Run a script in a fresh Python, so that the peak memory is its own; returns what it printed,
@@ -22,7 +24,7 @@ def machine(device):
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:
-        name = f"{_processor()}, {torch.get_num_threads()} threads"
+        name = f"{_processor()}, {counted(torch.get_num_threads(), 'thread')}"
     return f"{name}, torch {torch.__version__}"
 
 

@@ -33,6 +33,7 @@ from utils.cli import add_device_option, make_parser, positive, run  # noqa: E40
 from utils.device import select_device  # noqa: E402
 from utils.disk import disk_errors  # noqa: E402
 from utils.errors import UserError, blamed_on  # noqa: E402
+from utils.wording import counted  # noqa: E402
 
 NUM_COLOURED = 64  # images, evenly spread, whose principal components give the colours
 PICTURE_DPI = 300
@@ -159,7 +160,7 @@ def main(argv=None):
     reader = PhotoReader(model, drawn=not args.no_pictures, skip=args.skip_broken)
     predict(make_task(args, model, paths, reader), reader, paths, args)
     told = f", {len(reader.skipped)} skipped" if reader.skipped else ""
-    print(f"{len(paths) - len(reader.skipped)} images{told}: {args.output}")
+    print(f"{counted(len(paths) - len(reader.skipped), 'image')}{told}: {args.output}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from utils.device import select_device  # noqa: E402
 from utils.disk import size_text  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.progress import progress_bar  # noqa: E402
+from utils.wording import counted  # noqa: E402
 
 
 def parse(argv):
@@ -67,7 +68,7 @@ def main(argv=None):
     made = f"Evaluated on {datetime.now():%d %B %Y}: {machine(device)}{changes}."
     page = render(runs, made).encode()
     write_atomically(path, lambda file: file.write(page))
-    print(f"{path}: {len(runs)} run{'s' * (len(runs) > 1)}, {size_text(len(page))}")
+    print(f"{path}: {counted(len(runs), 'run')}, {size_text(len(page))}")
 
 
 if __name__ == "__main__":

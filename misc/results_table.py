@@ -20,6 +20,7 @@ from misc.reproduction.tables import TABLES  # noqa: E402
 from utils.cli import make_parser, run  # noqa: E402
 from utils.disk import write_atomically  # noqa: E402
 from utils.errors import UserError  # noqa: E402
+from utils.wording import counted  # noqa: E402
 
 
 def print_tables(names, store):
@@ -39,7 +40,8 @@ def fill_readme(path, names, store, all_required):
         raise UserError(f"{path}: no line '<!-- table: {absent[0]} -->'")
     if filled != text:
         write_atomically(path.resolve(), lambda file: file.write(filled.encode()))
-    print(f"{path}: {len(names) - len(absent)} tables, {'changed' if filled != text else 'as is'}")
+    filled_in = counted(len(names) - len(absent), "table")
+    print(f"{path}: {filled_in}, {'changed' if filled != text else 'as is'}")
 
 
 def main(argv=None):

@@ -112,7 +112,7 @@ def test_a_training_that_goes_on_has_less_to_do(plan_of, trained_embedding):
     config = trained_embedding.config
     text = plan_of(config, "--resume", trained_embedding.checkpoint(2))
     assert text.startswith(f"start: continuing {trained_embedding.checkpoint(2)} after epoch 2")
-    assert told(text, "together").endswith(", 1 epochs")
+    assert told(text, "together").endswith(", 1 epoch")
     assert f"  {trained_embedding.folder}: " in text
     text = plan_of(config, "--resume", trained_embedding.checkpoint(3))
     assert told(text, "together").endswith(", 0 epochs")
@@ -134,7 +134,7 @@ def test_a_mini_training_is_told_as_one(plan_of, embedding_config):
     text = plan_of(embedding_config(batch_size=8), "--mini_train")
     assert told(text, "train") == "8 images" and told(text, "test").startswith("4 images")
     assert "an epoch: 2 steps of 4" in text
-    assert told(text, "together").endswith(", 1 epochs")
+    assert told(text, "together").endswith(", 1 epoch")
 
 
 def test_what_is_wrong_is_told_as_in_a_training(call_program, embedding_config):

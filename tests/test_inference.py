@@ -1,6 +1,9 @@
 """The Python API: answers in the pixels of the image as given, whatever its size, mode and kind."""
 
 import json
+import re
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -25,7 +28,7 @@ from tests.data_helpers.stand_ins import (
     save_tiny_checkpoint,
     tiny_networks,
 )
-from tests.data_helpers.tiny_runs import EMBEDDING, LANDMARKS, ROOT, write_image
+from tests.data_helpers.tiny_runs import EMBEDDING, ENVIRONMENT, LANDMARKS, ROOT, write_image
 from utils.errors import UserError
 
 S, CROP = 100, 15
@@ -366,6 +369,16 @@ def test_an_unknown_protocol_and_an_embedding_asked_for_landmarks(matcher):
         matcher.landmarks(ramp(9, 9))
 
 
+def test_a_model_says_what_it_is(checkpoints, matcher, light_finder):
+    shown = [repr(inference.load(path)) for path in checkpoints]
+    network = "Model(SmallNet, 8-d descriptors, input 24x24, of 32x32 with crop 4, "
+    assert shown == [f"{network}on cpu)", f"{network}3 landmarks, on cpu)"]
+    whole = inference.load(checkpoints[0], whole=True)
+    assert "input 32x32, of 32x32 with crop 0" in str(whole)
+    assert repr(matcher) == "Model(RampReader, input 70x70, of 100x100 with crop 15, on cpu)"
+    assert "Identity" in repr(light_finder)
+
+
 # Loading
 
 def test_a_run_folder_offers_its_best_then_its_last(tmp_path):
@@ -450,3 +463,26 @@ def test_what_cannot_be_loaded(tmp_path):
     kind = {**EMBEDDING, "dataset": {"type": "LandmarkFolder", "args": {"imwidth": 32, "crop": 16}}}
     with pytest.raises(UserError, match="crop = 16, expected"):
         inference.load(save_tiny_checkpoint(tmp_path / "crop.pth", backbone, kind))
+
+
+# The README
+
+def test_the_example_of_the_readme_runs_outside_the_clone(checkpoints, tmp_path):
+    """And gives the shapes that its comments tell."""
+    (code,) = re.findall(r"```python\n(import inference.*?)```", (ROOT / "README.md").read_text(),
+                         re.DOTALL)
+    assert "PYTHONPATH=<clone>" in code and "(2, 2) and (2,)" in code
+    code = code.replace("saved/models/<run>/<time>", str(checkpoints[0])).replace(
+        "<landmark checkpoint>.pth", str(checkpoints[1]))
+    for name in "abc":
+        write_image(tmp_path / f"{name}.jpg", 0, (200, 170))
+    code += """
+assert embedding.descriptors.ndim == 3 and embedding.places().shape[2] == 2
+assert (points.shape, scores.shape) == ((2, 2, 2), (2, 2)) and landmarks.shape == (3, 2)
+one = model.match("a.jpg", "b.jpg", [[120, 85], [164, 83]])
+assert [len(part.shape) for part in one] == [2, 1] and [*map(len, one)] == [2, 2]
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=120,
+                          env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)}, capture_output=True,
+                          text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -207,6 +207,11 @@ def test_large_images_are_drawn_smaller_with_their_points(tmp_path):
     assert photo.in_picture(torch.tensor([-0.5, -0.5])).tolist() == pytest.approx([-0.5, -0.5])
 
 
+def test_one_image_is_one(call, models, images):
+    code, printed, out = call(models[1], images / "a.png", "--no_pictures")
+    assert (code, printed.out) == (0, f"1 image: {out}\n")
+
+
 def test_a_broken_image_stops_it_or_is_skipped(call, models, images):
     (images / "broken.png").write_bytes((images / "a.png").read_bytes()[:99])
     for model in models:

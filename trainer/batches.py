@@ -5,6 +5,7 @@ from pathlib import Path
 from data_loader.cache import CacheFolder, DeviceCache, ItemCache, in_memory
 from data_loader.loaders import make_loader
 from utils.errors import ConfigError
+from utils.wording import counted
 
 VALIDATION_BATCH = 32
 
@@ -37,7 +38,7 @@ class Batches:
         size = self.limits.cut_batch(self.experiment.batch_size if training else VALIDATION_BATCH)
         if training and len(samples) < size:
             raise ConfigError(
-                f"batch_size = {size}, but the training set has {len(samples)} images "
+                f"batch_size = {size}, but the training set has {counted(len(samples), 'image')} "
                 "(min_epoch_images repeats them)"
             )
         if training and size < self.run.world.size:

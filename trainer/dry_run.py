@@ -20,6 +20,7 @@ from utils.device import determinism
 from utils.disk import size_text
 from utils.distributed import World
 from utils.progress import bars_hidden, clock
+from utils.wording import counted
 
 TRIAL_IMAGES = 64  # at least, for training, and for the evaluation
 
@@ -101,16 +102,19 @@ class Plan:
         name = f"{type(dataset).__name__}: images of {dataset.imwidth}x{dataset.imwidth}"
         lines = [f"{name}, cropped to {side}x{side}"]
         lines += [f"  {remark}" for remark in self.prepared.run.remarks]
+        lines += [f"  beware: {warning}" for warning in self.prepared.run.warnings]
         lines += [f"  partial: {note}" for note in self.prepared.run.partial]
-        lines += [f"  {split:6} {number:,} images" for split, number in self.num_images.items()]
+        lines += [
+            f"  {split:6} {counted(number, 'image')}" for split, number in self.num_images.items()
+        ]
         if test_set is not None:
             count = min(len(test_set), self.limits.evaluation_images or len(test_set))
-            lines.append(f"  {'test':6} {count:,} images of {type(test_set).__name__}")
+            lines.append(f"  {'test':6} {counted(count, 'image')} of {type(test_set).__name__}")
         else:
             lines.append("  test   no landmarks: no figures at the end")
         left = self.num_images["train"] - self.steps * self.batch_size
         rest = f", {left} left over" if left else ""
-        return [*lines, f"  an epoch: {self.steps:,} steps of {self.batch_size}{rest}"]
+        return [*lines, f"  an epoch: {counted(self.steps, 'step')} of {self.batch_size}{rest}"]
 
     def network(self):
         model = self.prepared.trainer.model
@@ -150,7 +154,7 @@ class Plan:
             ("descriptors", f"{clock(once)}, once") if once else None,
             ("an epoch", f"{clock(later)}, of which validation {clock(validation)}"),
             ("evaluation", clock(evaluation)),
-            ("together", f"{clock(total)}, {self.epochs_left} epochs{seeds}"),
+            ("together", f"{clock(total)}, {counted(self.epochs_left, 'epoch')}{seeds}"),
         ]
         lines = [f"  {name:12} {text}" for name, text in filter(None, rows)]
         return [f"time, on {self.prepared.run.device}, from {NUM_STEPS} steps:", *lines]
@@ -198,7 +202,7 @@ class Plan:
         last = trainer.last_epoch + self.epochs_left
         several = len(self.seeds) > 1
         folders = [folder.for_seed(seed) for seed in self.seeds] if several else [folder]
-        count = f"{self._num_checkpoints(last)} checkpoints{' each' * several}"
+        count = counted(self._num_checkpoints(last), "checkpoint") + " each" * several
         lines = [f"files: {count}, of about {size_text(size)}"]
         for place in folders:
             names = ["config.json", checkpoint_name(last), BEST]

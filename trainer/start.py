@@ -9,6 +9,7 @@ from utils.config import flatten
 from utils.errors import shown
 from utils.foreign_checkpoint import backbone_state
 from utils.run import RunFolder, last_checkpoint, last_checkpoints
+from utils.wording import counted
 
 AUTO = "auto"
 
@@ -54,7 +55,7 @@ class Start:
                 f"start: backbone weights of {path} (epoch {epoch}); training begins at epoch 1"
             ]
         step = self.checkpoint.get("step")
-        where = f"epoch {epoch}" + (f" and {step} steps" if step else "")
+        where = f"epoch {epoch}" + (f" and {counted(step, 'step')}" if step else "")
         lines = [f"start: continuing {path} after {where}"]
         changed = self._changes(config)
         if changed:

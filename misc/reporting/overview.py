@@ -4,6 +4,7 @@ import json
 
 from misc.reporting.blocks import badge, label, note, section
 from misc.reporting.markup import join, tag
+from utils.wording import counted
 
 UNSET = "not set"
 UNSET_CLASS = {UNSET: "unset"}
@@ -41,7 +42,7 @@ def _facts(run):
     yield "Trained on", experiment and experiment.dataset["type"]
     yield "Began with", origin and f"the backbone of {origin.path}"
     yield "Training", _training(run)
-    yield "Evaluated", run.findings and f"{run.findings.num_images} images of {run.findings.data}"
+    yield "Evaluated", _evaluated(run)
     yield "Checkpoint", run.checkpoint and run.checkpoint.name
     for name, (mean, std) in log.spread.items():
         yield f"{name}, over seeds", f"{mean:.2f} ± {std:.2f}"
@@ -52,10 +53,15 @@ def _network(arch):
     return f"{arch['type']} ({args})" if args else arch["type"]
 
 
+def _evaluated(run):
+    found = run.findings
+    return found and f"{counted(found.num_images, 'image')} of {found.data}"
+
+
 def _training(run):
     if not run.epochs:
         return None
-    parts = [f"{len(run.epochs)} epochs", run.trained, run.place.log.device]
+    parts = [counted(len(run.epochs), "epoch"), run.trained, run.place.log.device]
     return ", ".join(filter(None, parts))
 
 

@@ -8,6 +8,7 @@ from misc.reporting.findings import Findings, examine
 from misc.reproduction.run_records import RunPlace
 from utils.config import RUN_TIMESTAMP, Config, read_config
 from utils.errors import ConfigError, UserError, one_line
+from utils.wording import counted
 
 LAYOUT = "<save_dir>/models/<name>/<time>"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -111,7 +112,7 @@ def _missing_pieces(run):
     if not done:
         yield "training curves: there is no info.log that tells of an epoch"
     elif done < planned and not any(m.startswith(EARLY) for m in run.place.log.messages):
-        yield f"the end of the training: {done} of {planned} epochs are done"
+        yield f"the end of the training: {done} of {counted(planned, 'epoch')} done"
     if not run.place.results:
         yield "results.json: the training was not evaluated at its end"
 

@@ -14,6 +14,7 @@ from misc.published import PROJECT
 from misc.reproduction.estimate import duration
 from misc.reproduction.plan import find_state
 from utils.disk import disk_errors
+from utils.wording import counted
 
 TRAIN = (sys.executable, str(PROJECT / "train.py"))
 PATIENCE = 60  # seconds that a stopped process has to finish a step and write a checkpoint
@@ -158,7 +159,7 @@ def summary(outcomes):
     kinds = [outcome.kind for outcome in outcomes.values()]
     counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
     return "\n".join([
-        f"{len(kinds)} jobs: {', '.join(counts)}",
+        f"{counted(len(kinds), 'job')}: {', '.join(counts)}",
         *(f"  {outcome.kind}: {job.name} ({outcome.reason})"
           for job, outcome in outcomes.items() if outcome.reason),
     ])
