@@ -3,6 +3,8 @@
 Opening, cropping and resizing images, and the fixed shape of an item.
 """
 
+import os
+
 import numpy as np
 import torch
 from PIL import Image
@@ -54,6 +56,10 @@ class KeypointDataset(Dataset):
         image.
         """
         raise NotImplementedError
+
+    def label(self, index):
+        """Return what to call an image, below pictures of it."""
+        return f"image {index}"
 
     def source_files(self):
         """Return the files that the items are made from: a cache is stale where one changes."""
@@ -112,6 +118,10 @@ class ImageFileDataset(KeypointDataset):
                 setattr(self, name, parts[indices])
             elif parts is not None:
                 setattr(self, name, [parts[index] for index in indices])
+
+    def label(self, index):
+        name = os.path.basename(self.paths[index])
+        return os.fsencode(name).decode(errors="replace")  # names may be no text
 
     def source_files(self):
         return self.paths

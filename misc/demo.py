@@ -76,7 +76,7 @@ def draw_overview(backbone, model, dataset, device):
 
 def draw_matches(backbone, dataset, device):
     """Return {name: figure} of matches within and across identities: first, best and worst."""
-    gallery = MatchingGallery()
+    gallery = MatchingGallery(dataset)
     evaluate_matching(backbone, dataset, device, watch=gallery)
     return dict(gallery.figures())
 

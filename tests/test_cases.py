@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from data_loader.base_dataset import ImageFileDataset
 from data_loader.synthetic_faces import SyntheticFaces
 from model.smallnet import SmallNet
 from trainer.cases import (
@@ -48,7 +49,7 @@ def test_errors_of_matches_are_in_pixels_of_the_published_frame():
 
 def test_matching_is_drawn_for_both_identities():
     dataset = SyntheticFaces("test", 40, 4, use_keypoints=True, num_images=6)
-    gallery = MatchingGallery()
+    gallery = MatchingGallery(dataset)
     figures, _ = evaluate_matching(SmallNet(8), dataset, CPU, watch=gallery)
     kinds = itertools.product(("same", "different"), ("first", "best", "worst"))
     drawn = dict(gallery.figures())
@@ -57,18 +58,27 @@ def test_matching_is_drawn_for_both_identities():
         kept = gallery.cases[identity].kept["first"]
         assert kept["errors"].mean().item() == pytest.approx(figures[f"{identity}_identity_px"])
         titles = [axes.get_title(loc="left") for axes in drawn[f"matches-{identity}-first"].axes]
-        assert titles[0] == f"pair 0: {kept['errors'][0]:.1f} px"
+        label = "image 0" if identity == "same" else "image 0, image 1"
+        assert titles[0] == f"{label}: {kept['errors'][0]:.1f} px"
+
+
+class Named(ImageFileDataset):
+    """Images of which only the names are asked for."""
+
+    def __init__(self, names):
+        super().__init__("test", 32)
+        self.paths = [f"/faces/{name}" for name in names]
 
 
 def test_landmarks_are_drawn_in_pixels():
     images = torch.zeros(2, 3, 11, 21, dtype=torch.uint8)
     predicted = torch.tensor([[[-1.0, -1.0], [1.0, 1.0]], [[0.0, 0.0], [-1.0, 1.0]]])
-    gallery = LandmarkGallery()
+    gallery = LandmarkGallery(Named(["a.jpg", "b.png"]))
     gallery(LandmarkPredictions(images, predicted, -predicted, torch.tensor([7.0, 3.0])))
     figures = dict(gallery.figures())
     assert list(figures) == ["landmarks-first", "landmarks-best", "landmarks-worst"]
     left, right = figures["landmarks-best"].axes
-    assert left.get_title() == "image 1: 3.0 %" and right.get_title() == "image 0: 7.0 %"
+    assert left.get_title() == "b.png: 3.0 %" and right.get_title() == "a.jpg: 7.0 %"
     assert left.collections[1].get_offsets().tolist() == [[10, 5], [0, 10]]
     assert right.collections[0].get_offsets().tolist() == [[20, 10], [0, 0]]
 

@@ -171,7 +171,7 @@ def test_galleries_are_as_large_as_the_test_set(whole, name):
 
 def test_predictions_go_from_the_best_to_the_worst(whole):
     captions = [text_of(c) for c in with_id(whole[1], "landmarks").iter("figcaption")]
-    found = [re.fullmatch(r"(\d+) of 8: ([\d.]+) %", caption) for caption in captions]
+    found = [re.fullmatch(r"(\d+) of 8, \S+: ([\d.]+) %", caption) for caption in captions]
     ranks, errors = zip(*((int(m[1]), float(m[2])) for m in found if m))
     assert list(ranks) == list(range(1, 9))
     assert list(errors) == sorted(errors)
@@ -236,7 +236,7 @@ def make_seeds(run_folder):
     (spoil_checkpoint, ["an evaluation: ", "checkpoint-epoch3.pth"], SECTIONS[:3]),
     (take_data_away, ["an evaluation: ", "'not/here': no such folder"], SECTIONS[:3]),
     (lambda r: shutil.rmtree(r.log), ["training curves"], SECTIONS[:6]),
-    (interrupt, ["1 of 3 epochs are done", "results.json"], SECTIONS[:6]),
+    (interrupt, ["1 of 3 epochs done", "results.json"], SECTIONS[:6]),
     (lambda r: r.results.write_text("[]"), ["results.json"], SECTIONS[:6]),
 ], ids=lambda value: getattr(value, "__name__", None))
 def test_what_is_missing_is_said(embedding, tmp_path, capsys, spoil, missing, sections):

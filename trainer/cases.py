@@ -36,9 +36,12 @@ class Cases:
 
 
 class MatchingGallery:
-    """Watches ``evaluate_matching`` and draws pairs of images, in the published protocol."""
+    """Watches ``evaluate_matching`` of a data set, and draws pairs of images, in the published
+    protocol.
+    """
 
-    def __init__(self):
+    def __init__(self, dataset):
+        self.dataset = dataset
         self.cases = {identity: Cases() for identity in IDENTITIES}
 
     def __call__(self, found):
@@ -51,15 +54,23 @@ class MatchingGallery:
         for identity, cases in self.cases.items():
             for kind, case in cases.kept.items():
                 names = ("sources", "targets", "points", "matched", "truth")
+                labels = [pair_label(self.dataset, m, identity) for m in case["numbers"].tolist()]
                 yield f"matches-{identity}-{kind}", match_figure(
-                    *(case[name] for name in names), titles=_titles(case, "pair {}: {:.1f} px")
+                    *(case[name] for name in names), titles=_titles(labels, case["errors"], "px")
                 )
 
 
-class LandmarkGallery:
-    """Watches ``evaluate_landmarks`` and draws landmarks, predicted and true."""
+def pair_label(dataset, number, identity):
+    """Return what to call a pair of images, which may be one image in two views."""
+    first, second = dataset.label(2 * number), dataset.label(2 * number + 1)
+    return first if identity == "same" else f"{first}, {second}"
 
-    def __init__(self):
+
+class LandmarkGallery:
+    """Watches ``evaluate_landmarks`` of a data set, and draws landmarks, predicted and true."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
         self.cases = Cases()
 
     def __call__(self, predictions):
@@ -75,13 +86,14 @@ class LandmarkGallery:
         """Yield (name, figure)."""
         for kind, case in self.cases.kept.items():
             names = ("images", "predicted", "truth")
+            labels = map(self.dataset.label, case["numbers"].tolist())
             yield f"landmarks-{kind}", landmarks_figure(
-                *(case[name] for name in names), titles=_titles(case, "image {}: {:.1f} %")
+                *(case[name] for name in names), titles=_titles(labels, case["errors"], "%")
             )
 
 
-def _titles(case, form):
-    return [form.format(*pair) for pair in zip(case["numbers"].tolist(), case["errors"].tolist())]
+def _titles(labels, errors, unit):
+    return [f"{label}: {error:.1f} {unit}" for label, error in zip(labels, errors.tolist())]
 
 
 def dense_cases(backbone, dataset, device, count=NUM_SHOWN):

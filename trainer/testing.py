@@ -46,7 +46,7 @@ def _evaluate_checkpoint(config, args):
 
 def _evaluate(model, experiment, dataset, run, limits, args):
     """Evaluate, and write the pictures that ``--vis`` and ``--dense_match`` ask for."""
-    gallery = LandmarkGallery() if experiment.is_landmark else MatchingGallery()
+    gallery = (LandmarkGallery if experiment.is_landmark else MatchingGallery)(dataset)
     watch = gallery if args.vis else None
     results = evaluate(model, experiment, dataset, run.device, limits, watch)
     pictures = list(gallery.figures())

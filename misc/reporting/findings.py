@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from data_loader.augmentation import normalise
+from data_loader.base_dataset import KeypointDataset
 from misc.reporting.colours import SharedColours
 from model.describe import describe
 from trainer import assembly
@@ -30,20 +31,21 @@ class Findings:
     """What an evaluation found.
 
     errors: {figure: (N,)}, one for each image or pair; cases: {kind of picture: whatever its
-    drawing takes}, tensors on the CPU; data: what it was evaluated on, in words.
+    drawing takes}, tensors on the CPU; data: what it was evaluated on, in words; dataset: the same.
     """
 
     errors: dict
     num_images: int
     data: str
+    dataset: KeypointDataset
     cases: dict = field(default_factory=dict)
 
 
 class MatchingWatch(MatchingGallery):
     """Keeps the errors of all pairs too, {figure: [(m,), ...]}."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, dataset):
+        super().__init__(dataset)
         self.errors = defaultdict(list)
 
     def __call__(self, found):
@@ -81,7 +83,7 @@ def _test_images(experiment):
 
 
 def _examine_embedding(model, experiment, dataset, device, limits, annotated):
-    colours, watch = SharedColours(), MatchingWatch()
+    colours, watch = SharedColours(), MatchingWatch(dataset)
     seeing = colours.watch(model)
     if annotated:
         num_images = evaluate(model, experiment, dataset, device, limits, watch).num_images
@@ -94,7 +96,7 @@ def _examine_embedding(model, experiment, dataset, device, limits, annotated):
         "colours": _painted(model, dataset, device, colours),
     }
     errors = {name: torch.cat(parts) for name, parts in watch.errors.items()}
-    return Findings(errors, num_images, _words(dataset), cases)
+    return Findings(errors, num_images, _words(dataset), dataset, cases)
 
 
 def _look(model, experiment, dataset, device, limits):
@@ -157,7 +159,7 @@ def _examine_landmarks(model, experiment, dataset, device, limits):
         **{name: to_pixels(points, *size).cpu() for name, points in places.items()},
     }
     figures = {"inter_ocular_error_pct": errors}
-    return Findings(figures, len(errors), _words(dataset), {"landmarks": case})
+    return Findings(figures, len(errors), _words(dataset), dataset, {"landmarks": case})
 
 
 @torch.no_grad()

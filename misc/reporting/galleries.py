@@ -7,6 +7,7 @@ from misc.reporting.blocks import captioned, galleries, note, section
 from misc.reporting.figures import FIGURES, figures_parts
 from misc.reporting.findings import NUM_PAIRS, place_chart
 from misc.reporting.markup import tag
+from trainer.cases import pair_label
 
 KINDS = {"first": "First pairs", "best": "Best pairs", "worst": "Worst pairs"}
 IDENTITIES = {"same": "Same identity", "different": "Different identity"}
@@ -69,10 +70,10 @@ def _pairs(run, identity, kind):
     case = run.findings.cases[f"matches-{identity}"][kind]
     names = ("sources", "targets", "points", "matched", "truth")
     for m in range(min(NUM_PAIRS, len(case["errors"]))):
-        number, error = int(case["numbers"][m]), float(case["errors"][m])
-        alt = f"Pair {number}: landmarks of one image joined to their matches in another"
+        label = pair_label(run.findings.dataset, int(case["numbers"][m]), identity)
+        alt = f"{label}: landmarks of one image joined to their matches in another"
         drawn = pictures.pair(*(case[name][m] for name in names), alt)
-        yield captioned(drawn, f"pair {number}: {error:.1f} px")
+        yield captioned(drawn, f"{label}: {float(case['errors'][m]):.1f} px")
 
 
 def dense_section(runs):
@@ -109,9 +110,10 @@ def colours_section(runs):
 def _colours(run):
     case = run.findings.cases["colours"]
     for n, (image, colours) in enumerate(zip(case["images"], case["colours"])):
-        left = pictures.plain(image, f"Image {n}")
-        right = pictures.cells(colours, f"Descriptors of image {n}")
-        yield captioned(tag("div", left, right, class_="duo"), f"image {n}")
+        label = run.findings.dataset.label(n)
+        left = pictures.plain(image, label)
+        right = pictures.cells(colours, f"Descriptors of {label}")
+        yield captioned(tag("div", left, right, class_="duo"), label)
 
 
 def landmarks_section(runs):
@@ -136,16 +138,17 @@ def _predictions(run):
     case, of = run.findings.cases["landmarks"], run.findings.num_images
     for n in range(len(case["errors"])):
         error, rank = float(case["errors"][n]), int(case["ranks"][n])
-        alt = f"Image {int(case['numbers'][n])}: predicted and true landmarks"
+        label = run.findings.dataset.label(int(case["numbers"][n]))
+        alt = f"{label}: predicted and true landmarks"
         points = case["predicted"][n], case["truth"][n]
         drawn = pictures.landmarks(case["images"][n], *points, alt)
-        yield captioned(drawn, f"{rank} of {of}: {error:.1f} %")
+        yield captioned(drawn, f"{rank} of {of}, {label}: {error:.1f} %")
 
 
 def _virtual(run):
     case = run.findings.cases["landmarks"]
     for n in range(0, len(case["errors"]), 2):
-        number = int(case["numbers"][n])
-        alt = f"Image {number}: virtual keypoints, a colour for each landmark"
+        label = run.findings.dataset.label(int(case["numbers"][n]))
+        alt = f"{label}: virtual keypoints, a colour for each landmark"
         drawn = pictures.virtual_keypoints(case["images"][n], case["virtual"][n], alt)
-        yield captioned(drawn, f"image {number}")
+        yield captioned(drawn, label)
