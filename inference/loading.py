@@ -1,5 +1,6 @@
 """From a checkpoint, or the folder of a run, to a ``Model``."""
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def read_network(path, config=None):
     """Return a checkpoint's network in eval mode, its ``Config``, and the names of its landmarks,
     None where the checkpoint does not tell them.
     """
-    path = checkpoint_of_run(path) if Path(path).is_dir() else Path(path)
+    path = checkpoint_of_run(path) if os.path.isdir(path) else Path(path)
     checkpoint = read_checkpoint(path)
     config = _config_of(checkpoint, path, config)
     network = names_config(network_with_weights)(config, checkpoint["state_dict"], path)

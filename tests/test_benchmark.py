@@ -127,7 +127,7 @@ def test_new_figures_stand_beside_those_of_other_subjects(monkeypatch, tmp_path,
     assert after.index(step.SUBJECT.title) < after.index(lists.SUBJECT.title)
     known = json.loads((tmp_path / "benchmarks.json").read_text())
     assert known["step"]["results"].keys() == step.SUBJECT.variants.keys()
-    assert "threads, torch" in known["lists"]["machine"]
+    assert "1 thread, torch" in known["lists"]["machine"]
 
 
 def test_a_process_measures_one_variant(capsys):

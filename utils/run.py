@@ -1,6 +1,7 @@
 """Where a run keeps its files, and its log and events while it runs."""
 
 import json
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -123,7 +124,7 @@ def last_checkpoint(path):
     """Return the path of a checkpoint: itself, or of a run's folder its last one, which trainings
     go on from, and which their own figures are of.
     """
-    if not Path(path).is_dir():
+    if not os.path.isdir(path):
         return path
     last = _last(Path(path).glob("*.pth"))
     if last is None:
