@@ -15,6 +15,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/benchmark.py`
@@ -106,7 +107,9 @@ def main(argv=None):
     if args.variant:
         subject = SUBJECTS[names[0]]
         look_up(args.variant, subject.variants, "--variant")
-        print(json.dumps(subject.measure(args.variant, args.repeats, select_device(args.device))))
+        plain = args.device is None and args.variant in subject.plain
+        device = torch.device("cpu") if plain else select_device(args.device)
+        print(json.dumps(subject.measure(args.variant, args.repeats, device)))
         return
     news = {}
     for name in names:

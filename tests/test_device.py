@@ -1,6 +1,7 @@
 """What a device can do, and what a training says of what it cannot."""
 
 import ctypes
+import os
 import resource
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import sys
 import pytest
 import torch
 
+from utils.allocator import SETTINGS
 from utils.device import computes_bfloat16
 
 FAULTS_OF_LARGE_TENSORS = """
@@ -42,9 +44,22 @@ def test_a_training_says_that_bfloat16_is_emulated(
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
 def test_a_program_on_the_cpu_does_not_fetch_the_memory_of_large_tensors_anew():
-    faults = []
-    for selected in (True, False):
-        program = [sys.executable, "-c", FAULTS_OF_LARGE_TENSORS.format(selected=selected)]
-        faults.append(int(subprocess.run(program, check=True, capture_output=True).stdout))
+    kept, as_it_comes = (
+        faults_of(FAULTS_OF_LARGE_TENSORS.format(selected=selected)) for selected in (True, False))
     pages_of_a_tensor = (1 << 26) // resource.getpagesize()
-    assert faults[0] < pages_of_a_tensor < faults[1]
+    assert kept < pages_of_a_tensor < as_it_comes
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library is not glibc")
+def test_the_environment_has_the_last_word_on_memory():
+    program = FAULTS_OF_LARGE_TENSORS.format(selected=True)
+    faults = faults_of(program, MALLOC_MMAP_MAX_="65536", MALLOC_TRIM_THRESHOLD_="131072")
+    assert faults > (1 << 26) // resource.getpagesize()
+
+
+def faults_of(program, **settings):
+    """Return the number that a program prints, run with settings of glibc in its environment."""
+    environment = {k: v for k, v in os.environ.items() if k not in SETTINGS} | settings
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, check=True, capture_output=True)
+    return int(done.stdout)

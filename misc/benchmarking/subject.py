@@ -20,7 +20,8 @@ HEADER = ["", "best, s", "median, s", "peak memory, GiB", "added, GiB"]
 class Subject:
     """variants: {name: make(device) -> a function to be timed, which may return a number};
     ratios: pairs of variants to compare, the baseline first; count: images, or pairs, of a run;
-    peaks: {variant: another, of whose operations per second it is to reach a share}.
+    peaks: {variant: another, of whose operations per second it is to reach a share}; plain: the
+    variants for which memory is as torch gets it, not kept as by the programs of the project.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Subject:
     note: str = ""
     count: int | None = None
     peaks: dict[str, str] = field(default_factory=dict)
+    plain: tuple = ()
 
     def variants_on(self, device):
         """Return the names of the variants, without those of bfloat16 where it is emulated."""
