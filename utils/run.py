@@ -111,28 +111,23 @@ def checkpoint_of_run(folder):
     best = Path(folder) / "model_best.pth"
     if best.is_file():
         return best
-    last = _last(Path(folder).glob("*.pth"))
-    if last is None:
-        raise UserError(
-            f"{folder}: holds neither model_best.pth nor checkpoint-epochN.pth; expected a "
-            "checkpoint, or the folder of a run that has one"
-        )
-    return last.path
+    return _last_in(folder, "neither model_best.pth nor checkpoint-epochN.pth")
 
 
 def last_checkpoint(path):
     """Return the path of a checkpoint: itself, or of a run's folder its last one, which trainings
     go on from, and which their own figures are of.
     """
-    if not os.path.isdir(path):
-        return path
-    last = _last(Path(path).glob("*.pth"))
+    return str(_last_in(path, "no checkpoint-epochN.pth")) if os.path.isdir(path) else path
+
+
+def _last_in(folder, lack):
+    last = _last(Path(folder).glob("*.pth"))
     if last is None:
         raise UserError(
-            f"{path}: holds no checkpoint-epochN.pth; expected a checkpoint, or the folder of a "
-            "run that has one"
+            f"{folder}: holds {lack}; expected a checkpoint, or the folder of a run that has one"
         )
-    return str(last.path)
+    return last.path
 
 
 def _last(paths):
