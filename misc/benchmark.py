@@ -50,6 +50,7 @@ SUBJECTS = {
     "evaluation": evaluation.SUBJECT,
     "regressor": regressor.SUBJECT,
 }
+NO_GPU = "Nothing here was measured on a GPU, which `--device 0` does; no GPU was at hand."
 
 
 def measure_subject(name, repeats, device_name):
@@ -61,7 +62,12 @@ def measure_subject(name, repeats, device_name):
         variant: measure_in_process(__file__, name, "--variant", variant, *options)
         for variant in tqdm(variants, desc=name, leave=False, disable=None)
     }
-    return {"machine": machine(device), "date": str(date.today()), "results": results}
+    return {
+        "device": device.type,
+        "machine": machine(device),
+        "date": str(date.today()),
+        "results": results,
+    }
 
 
 def describe(name, measured):
@@ -84,7 +90,9 @@ def write_documents(folder, news):
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, known)
     sections = [describe(name, known[name]) for name in SUBJECTS if name in known]
-    text = "\n".join(["# Benchmarks\n", "Written by `misc/benchmark.py`.\n", *sections])
+    on_gpu = any(measured.get("device") == "cuda" for measured in known.values())
+    about = "Written by `misc/benchmark.py`." + ("" if on_gpu else f" {NO_GPU}")
+    text = "\n".join(["# Benchmarks\n", f"{about}\n", *sections])
     write_atomically(path.with_suffix(".md"), lambda file: file.write(text.encode()))
     return path.with_suffix(".md")
 
