@@ -11,10 +11,10 @@ def keep_freed_memory():
     """Let this process keep the memory that it frees, for what it asks for next.
 
     As it comes, glibc gives large tensors back to the system at once; to clear their pages for the
-    next ones takes a sixth of a training step, and more than half of a regressor's. The price is
-    memory: a tenth more in a training, several times as much where many tensors of hundreds of
-    megabytes come and go. With another C library nothing happens, nor where the environment says
-    how glibc is to do it.
+    next ones is a good part of a training step, and most of a regressor's. The price is memory: a
+    sixth more in a training, several times as much where many tensors of hundreds of megabytes
+    come and go. With another C library nothing happens, nor where the environment says how glibc
+    is to do it.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None and not any(name in os.environ for name in SETTINGS):
