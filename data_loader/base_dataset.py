@@ -32,6 +32,7 @@ class KeypointDataset(Dataset):
     splits = ("train", "val", "test")
     eye_indices = (0, 1)  # left, right: landmark errors are divided by their distance
     num_landmarks = 5
+    landmark_names = None  # what the user's own list calls them
     default_root = None  # where the README's commands put the data, of data sets that have files
     partial_note = None  # what differs from the published data set, for logs and results
     broken = ()  # what is wrong with the images that were left out, a text each

@@ -116,6 +116,7 @@ class LandmarkFolder(ImageFileDataset):
         self.landmarks = np.stack([entry.landmarks for entry in entries])
         self.sizes = np.array([entry.size or NOT_TOLD for entry in entries])
         self.num_landmarks = self.landmarks.shape[1]
+        self.landmark_names = annotations.names
 
     def _checked_eyes(self, indices):
         """Return the two landmarks whose distance normalises errors; of one landmark, none."""

@@ -99,9 +99,8 @@ def prepare(config, folder, seed, device, start, limits=NO_LIMITS, world=World()
     run.partial += limits.notes
     # Before the training, for what is wrong with it should show at once.
     test_set = _evaluation_dataset(experiment, run)
-    names = _landmark_names(test_set)
-    if experiment.is_landmark and names:
-        run.identity["landmark_names"] = names
+    if experiment.is_landmark and test_set.landmark_names:
+        run.identity["landmark_names"] = test_set.landmark_names
     if options.precision == "bfloat16" and not computes_bfloat16(device):
         run.remarks.append(f"trainer.precision: {device} only emulates bfloat16, float32 is faster")
     torch.manual_seed(seed)
@@ -150,12 +149,6 @@ def _evaluation_dataset(experiment, run):
         return None
     run.note_dataset(test_set)
     return test_set
-
-
-def _landmark_names(dataset):
-    """Return what the user's own list calls the landmarks; None of other data sets."""
-    listing = getattr(dataset, "listing", None)
-    return listing and listing.annotations.names
 
 
 def _fit(trainer):
