@@ -17,6 +17,7 @@ from utils.disk import WriteError
 from utils.errors import UserError, blamed_on
 from utils.progress import clock, progress_bar
 from utils.stopping import Stopped, StopRequest
+from utils.wording import counted
 
 POSTFIX_EVERY = 20  # steps on a GPU, which reading the loss makes the host wait for
 
@@ -60,9 +61,8 @@ class BaseTrainer:
         with self.stop:
             values = self._run_epochs()
         if self.monitor.exhausted:
-            self.run.logger.info(
-                f"stopped: no better {self.monitor.name} for {self.options.patience} epochs"
-            )
+            patience = counted(self.options.patience, "epoch")
+            self.run.logger.info(f"stopped: no better {self.monitor.name} for {patience}")
         return values
 
     def _run_epochs(self):
@@ -106,7 +106,11 @@ class BaseTrainer:
         number = self.stop.number or signal.SIGTERM  # another process had it
         raise Stopped(number, f"stopped; go on with the same command and --resume {path}")
 
+    def prepare(self):
+        """Do what is done once; the time of no epoch counts it."""
+
     def _run_epoch(self, epoch):
+        self.prepare()
         begin = time.perf_counter()
         loss, num_images = self._train_epoch(epoch)
         seconds = time.perf_counter() - begin

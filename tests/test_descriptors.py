@@ -1,5 +1,6 @@
 """Descriptors of annotated images, computed live or kept."""
 
+import time
 from functools import partial
 
 import pytest
@@ -13,6 +14,9 @@ from data_loader.synthetic_faces import SyntheticFaces
 from model.keypoint_regressor import FrozenBackbone
 from model.smallnet import SmallNet
 from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors, _place
+from trainer.start import Start
+from trainer.training import prepare
+from utils.config import read_config
 from utils.warper import WarperSingle
 
 CPU = torch.device("cpu")
@@ -122,3 +126,20 @@ def test_extraction_crops_normalises_and_moves_landmarks(frozen):
         assert part["target"][n].numpy() == pytest.approx(
             (item["keypts"].numpy() - 4) / 15 * 2 - 1, abs=1e-5)
     assert not part["descriptors"].requires_grad
+
+
+def test_the_time_of_no_epoch_counts_the_descriptors_that_are_kept(
+        landmark_config, trained_embedding, monkeypatch):
+    config = read_config(landmark_config(trainer={"epochs": 2}))
+    start = Start.read(config, trained_embedding.checkpoint(3))
+    trainer = prepare(config, start.folder(config), 0, CPU, start).trainer
+    events = []
+    monkeypatch.setattr(trainer, "_tell_time", lambda epoch, seconds: events.append("told"))
+    clock = time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: events.append("clock") or clock())
+    trainer.model[0].register_forward_hook(lambda *passed: events.append("descriptors"))
+    with trainer.run.open([]):
+        trainer.fit()
+    assert events.index("clock") > max(n for n, event in enumerate(events)
+                                       if event == "descriptors")
+    assert events.count("told") == 2 and events.count("descriptors") >= 2

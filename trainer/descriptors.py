@@ -61,13 +61,16 @@ class LiveDescriptors:
         self.loader, self.extract = loader, extract
         self.batch_sampler = loader.batch_sampler
 
+    def prepare(self):
+        """Nothing is kept."""
+
     def __iter__(self):
         for batch in self.loader:
             yield self.extract(batch, self.batch_sampler.epoch)
 
 
 class CachedDescriptors:
-    """Computes all descriptors once, with the warps of epoch 0, when they are first asked for.
+    """Computes all descriptors once, with the warps of epoch 0.
 
     They are kept on the extractor's device where half of its free memory will do, in ``dtype``.
     """
@@ -77,7 +80,10 @@ class CachedDescriptors:
         self.batch_sampler = loader.batch_sampler
         self.descriptors = self.target = None
 
-    def _fill(self):
+    def prepare(self):
+        """Compute the descriptors, unless they are there; else the first batch has to wait."""
+        if self.descriptors is not None:
+            return
         N = len(self.loader.dataset)
         with progress_bar(N, "descriptors") as bar:
             for batch in in_order(self.loader, EXTRACTION_BATCH):
@@ -94,8 +100,7 @@ class CachedDescriptors:
             kept[part["index"]] = part[news].to(kept)
 
     def __iter__(self):
-        if self.descriptors is None:
-            self._fill()
+        self.prepare()
         for indices in self.batch_sampler:
             yield {
                 "index": torch.tensor(indices),

@@ -26,6 +26,11 @@ class LandmarkTrainer(BaseTrainer):
     def value_names(self):
         return ("loss", "val_loss", *(f"val_{name}" for name in self.metrics))
 
+    def prepare(self):
+        """Compute the descriptors that are kept."""
+        for source in (self.loader, self.val_source):
+            source.prepare()
+
     def train_step(self, batch, epoch):
         """Return the loss of a batch of descriptors."""
         return self.loss(self.gradient.learner(batch["descriptors"]), batch["target"])

@@ -118,10 +118,11 @@ def _fill(trainer):
     """Compute the descriptors that are kept, if any are; returns the seconds of an image."""
     if not isinstance(trainer.loader, CachedDescriptors):
         return 0.0
-    sources, begin = (trainer.loader, trainer.val_source), time.perf_counter()
-    for source in sources:
-        next(iter(source))
-    return (time.perf_counter() - begin) / sum(len(source.loader.dataset) for source in sources)
+    begin = time.perf_counter()
+    trainer.prepare()
+    seconds = time.perf_counter() - begin
+    sources = trainer.loader, trainer.val_source
+    return seconds / sum(len(source.loader.dataset) for source in sources)
 
 
 def _descriptor_bytes(loader):
