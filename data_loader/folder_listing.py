@@ -16,6 +16,7 @@ from data_loader.images import size_as_seen
 from data_loader.landmark_formats import find_annotations, read_annotations
 from data_loader.squares import square_window
 from utils.errors import EmptySplit, UserError
+from utils.wording import counted
 
 DESCRIBED = 1000  # images whose sizes are looked at for the log
 SUGGESTED = 3  # images named to someone who has annotated none of a split
@@ -96,10 +97,11 @@ class FolderListing:
 
     def _describe_images(self):
         total, table = len(self.images), self.annotations.table
+        images = counted(total, "image")
         named = sum(1 for name in self.images if name in table and table[name].split)
         how = f"{named} as their list says, {total - named} by a hash of their names"
         how = {0: "by a hash of their names", total: "as their list says"}.get(named, how)
-        return f"data: {total} images below {self.folder}: {self._counts(self.images)} ({how})"
+        return f"data: {images} below {self.folder}: {self._counts(self.images)} ({how})"
 
     def _counts(self, names):
         counts = Counter(self.splits[name] for name in names)
@@ -132,7 +134,8 @@ class FolderListing:
             return "data: no landmarks"
         notes = "".join(f"; {note}" for note in self.annotations.notes)
         return (
-            f"data: {len(self.annotations.names)} landmarks of {len(names)} images in "
+            f"data: {counted(len(self.annotations.names), 'landmark')} of "
+            f"{counted(len(names), 'image')} in "
             f"{self.annotations.source}: {self._counts(names)}{notes}"
         )
 

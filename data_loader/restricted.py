@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from utils.wording import counted
+
 
 class Copies(Dataset):
     """Images of a data set, some of them several times.
@@ -37,9 +39,8 @@ class RestrictedAnnotations(Copies):
 
     def __init__(self, dataset, num_annotations, seed):
         if num_annotations > len(dataset):
-            raise ValueError(
-                f"restrict_annos = {num_annotations}, but training has {len(dataset)} images"
-            )
+            images = counted(len(dataset), "image")
+            raise ValueError(f"restrict_annos = {num_annotations}, but training has {images}")
         chosen = np.random.RandomState(seed).choice(len(dataset), num_annotations, replace=False)
         super().__init__(dataset, np.tile(chosen, len(dataset) // num_annotations))
 

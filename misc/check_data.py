@@ -31,6 +31,7 @@ from utils.build import build, check_arguments, look_up  # noqa: E402
 from utils.cli import add_overrides, make_parser, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.errors import EmptySplit, UserError, one_line  # noqa: E402
+from utils.wording import counted  # noqa: E402
 
 SPLITS = ("train", "test", "val")
 
@@ -167,7 +168,7 @@ def check_split(experiment, split, report, num_workers):
         if None in files:  # the plain images would be the same ones
             break
         seen.update(files)
-    return f"{total} images, {wrong} of them with something wrong"
+    return f"{counted(total, 'image')}, {wrong} of them with something wrong"
 
 
 def list_splits(section):

@@ -273,7 +273,7 @@ def test_what_was_found_is_described(tmp_path):
                       " (3 as their list says, 3 by a hash of their names)")
     assert sizes == ("data: sizes 30 x 40 to 50 x 48 pixels; made square (square = auto): "
                      "5 resized, 1 cut to their centre")
-    assert points == (f"data: 1 landmarks of 3 images in {tmp_path / 'landmarks.csv'}: "
+    assert points == (f"data: 1 landmark of 3 images in {tmp_path / 'landmarks.csv'}: "
                       "1 train, 1 val, 1 test")
 
 

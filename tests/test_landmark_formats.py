@@ -166,7 +166,7 @@ def test_the_largest_instance_counts_and_crowds_do_not(root):
     write_coco(root, annotations=coco()["annotations"] + others)
     found = read(root)
     assert landmarks(found) == {**POINTS, "deep/b.jpg": [[9, 9]] * 3}
-    assert found.notes == ["2 images show several instances: the largest is taken"]
+    assert found.notes == ["2 images with several instances: the largest is taken"]
 
 
 def test_without_an_area_the_box_and_then_the_points_say_what_is_larger(root):
@@ -230,7 +230,7 @@ def test_the_largest_box_counts_and_ignored_ones_do_not(root):
     tree.write(path)
     found = read(root)
     assert landmarks(found) == {**POINTS, "deep/b.jpg": [[9, 9]] * 3}
-    assert found.notes == ["2 images have several boxes: the largest is taken"]
+    assert found.notes == ["2 images with several boxes: the largest is taken"]
 
 
 def test_parts_are_ordered_by_name_numbers_as_numbers(root):

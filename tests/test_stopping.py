@@ -132,7 +132,7 @@ def test_auto_takes_no_small_run_for_a_real_one(train, embedding_config, tmp_pat
 def test_a_finished_training_is_not_told_as_a_training(train, trained_embedding):
     before = trained_embedding.log.count("trained in ")
     again = train(trained_embedding.config, "--resume", trained_embedding.checkpoint(3))
-    assert "nothing to train: all 3 epochs are done" in again.finished.stdout
+    assert "nothing to train: the last epoch, 3, is done" in again.finished.stdout
     assert again.log.count("trained in ") == before
 
 

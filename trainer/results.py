@@ -9,6 +9,7 @@ from utils.checkpoint import load_weights, read_checkpoint
 from utils.errors import UserError, blamed_on
 from utils.foreign_checkpoint import backbone_state, regressor_state
 from utils.run import write_json
+from utils.wording import counted
 
 LOG_NAMES = {
     "same_identity_px": "Mean Pixel Error (same-identity)",
@@ -114,4 +115,4 @@ def save_results(results, run, dataset, checkpoint, config, output=None):
 
 def _counts(results):
     pairs = results.remarks.get("num_pairs")
-    return f"{results.num_images} images" + (f" in {pairs} pairs" if pairs else "")
+    return counted(results.num_images, "image") + (f" in {counted(pairs, 'pair')}" if pairs else "")

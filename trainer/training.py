@@ -156,7 +156,7 @@ def _fit(trainer):
     logger, parameters = trainer.run.logger, trainer.model.parameters()
     logger.info(f"Trainable parameters: {sum(p.numel() for p in parameters if p.requires_grad)}")
     if trainer.last_epoch >= trainer.options.epochs:
-        logger.info(f"nothing to train: all {trainer.options.epochs} epochs are done")
+        logger.info(f"nothing to train: the last epoch, {trainer.options.epochs}, is done")
         return trainer.fit()
     begin = time.perf_counter()
     values = trainer.fit()

@@ -7,6 +7,7 @@ means not labelled. Of several instances in an image the largest counts, crowds 
 import json
 
 from data_loader.landmark_formats.annotations import Entry
+from utils.wording import counted
 
 MAY_BE_ONE = (b'"annotations"', b'"images"')  # bytes in such a file
 
@@ -30,7 +31,8 @@ def read(path, annotations, split=None):
     for number, image in images.items():
         _add_image(image, largest.get(number), annotations, split, f"{path}, image {number}")
     if crowded:
-        annotations.notes.append(f"{crowded} images show several instances: the largest is taken")
+        those = counted(crowded, "image")
+        annotations.notes.append(f"{those} with several instances: the largest is taken")
 
 
 def _keypoint_names(instances, categories):

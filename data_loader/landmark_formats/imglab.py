@@ -9,6 +9,7 @@ by the names of the parts.
 from xml.etree import ElementTree
 
 from data_loader.landmark_formats.annotations import Entry
+from utils.wording import counted
 
 MAY_BE_ONE = (b"<dataset", b"<image")
 
@@ -40,7 +41,8 @@ def read(path, annotations, split=None):
         several += len(boxes) > 1
         _add_image(image.get("file"), boxes, annotations, split, f"{path}, image {number}")
     if several:
-        annotations.notes.append(f"{several} images have several boxes: the largest is taken")
+        those = counted(several, "image")
+        annotations.notes.append(f"{those} with several boxes: the largest is taken")
 
 
 def _natural(name):
