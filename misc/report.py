@@ -2,7 +2,7 @@
 side by side.
 
     python misc/report.py saved/models/<name>/<time>                 # -> saved/report.html
-    python misc/report.py saved/models/*/* --images 100 --output runs.html
+    python misc/report.py saved/models/<name>/<time> saved/models/<other>/<time> --images 100
     python misc/report.py saved/models/<name>/<time> --set dataset.args.root=data/celeba --device 0
 
 The page is one file and needs no network. A run's last checkpoint is evaluated anew, on the test
