@@ -70,7 +70,7 @@ def test_validation_images_of_their_own_are_counted(check, root):
     path.write_text(path.read_text().replace("000.jpg,train", "000.jpg,val"))
     code, printed = check(root)
     assert code == 0 and [line.split(",")[0] for line in told(printed)] == [
-        "train: 5 images", "test: 3 images", "val: 1 images"]
+        "train: 5 images", "test: 3 images", "val: 1 image"]
 
 
 def test_everything_wrong_is_told_in_one_pass(check, root):
