@@ -1,7 +1,7 @@
 """Fetch a published data set and unpack it to where the configs look for it.
 
     python misc/fetch_datasets.py --dataset celeba
-    python misc/fetch_datasets.py --dataset 300w --root_url /mnt/mirror --purge_tar_file
+    python misc/fetch_datasets.py --dataset 300w --root_url ../mirror --purge_tar_file
 
 The archive comes to ``data/<dataset>.tar.gz`` and is unpacked only if its SHA-1 is the published
 one. A download that was interrupted goes on where it stopped, an archive put there by hand is used,
