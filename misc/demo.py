@@ -56,10 +56,21 @@ def ensure_trained(path, device, overrides, start=None):
     return config, checkpoint.path
 
 
+def most_typical_first(items):
+    """Return data set items with the one first whose landmarks lie nearest to their average.
+
+    The others are matched from it, and a face in profile, or far from the middle, is a poor source.
+    """
+    keypts = torch.stack([item["keypts"] for item in items])
+    distances = (keypts - keypts.mean(dim=0)).norm(dim=-1).mean(dim=-1)
+    typical = int(distances.argmin())
+    return [items[typical], *items[:typical], *items[typical + 1 :]]
+
+
 @torch.no_grad()
 def draw_overview(backbone, model, dataset, device):
     """Return the overview of a few test images."""
-    items = [dataset[index] for index in range(NUM_SHOWN)]
+    items = most_typical_first([dataset[index] for index in range(NUM_SHOWN)])
     inner = slice(dataset.crop, dataset.imwidth - dataset.crop)
     images = torch.stack([item["image"] for item in items])[..., inner, inner].to(device)
     truth = torch.stack([item["keypts"] for item in items]) - dataset.crop

@@ -648,6 +648,14 @@ def test_the_demo_trains_draws_and_tells_and_uses_again_what_is_there(
     assert sorted((tmp_path / "saved").rglob("checkpoint-epoch*.pth")) == checkpoints
 
 
+def test_the_demo_matches_from_the_face_nearest_to_the_average():
+    places = [[0.0, 0.0], [5.0, 4.0], [6.0, 6.0], [9.0, 9.0]]  # on average (5, 4.75)
+    items = [{"keypts": torch.tensor([place, place])} for place in places]
+    first, *others = demo.most_typical_first(items)
+    assert first is items[1]
+    assert [id(item) for item in others] == [id(items[index]) for index in (0, 2, 3)]
+
+
 def test_an_interrupted_demo_goes_on_where_it_was(tiny_demo, capsys, tmp_path, monkeypatch):
     def interrupted(monitor, values, epoch):
         raise KeyboardInterrupt
