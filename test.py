@@ -9,7 +9,7 @@ serves as a config.
 
 import sys
 
-from trainer.testing import evaluate_checkpoint
+from trainer.evaluation.of_checkpoint import evaluate_checkpoint
 from utils.cli import evaluation_program, run
 from utils.config import read_config
 

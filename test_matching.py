@@ -10,7 +10,7 @@ cosine similarity at every pixel.
 
 import sys
 
-from trainer.testing import evaluate_checkpoint
+from trainer.evaluation.of_checkpoint import evaluate_checkpoint
 from utils.cli import evaluation_program, run
 from utils.config import read_config
 from utils.errors import UserError
@@ -19,7 +19,7 @@ from utils.errors import UserError
 def main():
     args = evaluation_program(__doc__).parse_args()
     config = read_config(args.config, args.overrides)
-    if config.experiment.is_landmark:
+    if config.is_landmark:
         raise UserError(
             f"{config.path}: describes a landmark regressor, which test.py evaluates; "
             "test_matching.py takes the config of an embedding"

@@ -13,7 +13,6 @@ the step finish, writes a checkpoint and says how to go on.
 import sys
 
 from trainer.dry_run import dry_run
-from trainer.limits import MINI, NO_LIMITS
 from trainer.training import train_seeds
 from utils.cli import parse_seeds, program, run
 from utils.config import read_config
@@ -54,10 +53,10 @@ def main():
     if len(devices) > 1 and not is_started():
         return launch(len(devices))
     config = read_config(args.config, args.overrides)
-    limits = MINI if args.mini_train else NO_LIMITS
-    start = dry_run if args.dry_run else train_seeds
-    with joined(devices) as (world, device):
-        start(config, device, args.resume, args.seeds, limits, world)
+    if args.mini_train:
+        config = config.mini()
+    with joined(devices) as world:
+        (dry_run if args.dry_run else train_seeds)(config, args.resume, args.seeds, world)
 
 
 if __name__ == "__main__":

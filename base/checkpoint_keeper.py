@@ -91,7 +91,7 @@ class CheckpointKeeper:
     def _remove_superseded(self, epoch):
         places = {parse_name(path.name): path for path in self.folder.glob("*.pth")}
         saved = sorted(place[0] for place in places if place and place <= (epoch, 0))
-        options = self.run.options
+        options = self.run.config.trainer
         wanted = options.keep_last or 0, self.monitor.ranked(saved), options.keep_best or 0
         removable = {places[old, 0].resolve() for old in superseded(saved, *wanted)}
         if not removable:

@@ -1,11 +1,11 @@
-"""The gradient of a batch: summed over parts that fit the memory, averaged over all processes."""
+"""Batches in parts that fit the memory, processes that share them, and compiled networks."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from base.compiling import compile_errors
+from utils.errors import UserError
 from utils.shortages import shortages_told
 
 WHEN_MEMORY_RUNS_OUT = (
@@ -14,52 +14,47 @@ WHEN_MEMORY_RUNS_OUT = (
 )
 
 
-class BatchGradient:
-    """Gives what learns the gradient of whole batches.
-
-    module: what learns; run: the ``Run`` it belongs to; batch_size: of all processes together.
-    ``learner`` is the module as training is to call it: compiled where the config says so, its
-    gradients averaged over processes.
+def prepare_learner(module, options, world):
+    """Return a module as training calls it: compiled if ``trainer.compile`` says so, and with
+    gradients that are averaged over the processes of a world.
     """
-
-    def __init__(self, module, run, batch_size):
-        self.options, self.world, self.device = run.options, run.world, run.device
-        self.share = batch_size / self.world.size  # of a process, on average
-        if self.options.compile:
-            module = torch.compile(module)
-        if self.world.size > 1:
-            devices = [self.device] if self.device.type == "cuda" else None
-            module = DistributedDataParallel(module, device_ids=devices)
-        self.learner = module
-
-    def form(self, batch, mean_loss):
-        """Add the gradient of a batch to the parameters', which are zero before; returns its loss.
-
-        mean_loss: of a dictionary of tensors, as the batch is.
-        """
-        with compile_errors(), shortages_told(WHEN_MEMORY_RUNS_OUT):
-            return self._accumulate(batch, mean_loss)
-
-    def _accumulate(self, batch, mean_loss):
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
-        size = len(batch["index"])
-        parts = _split(batch, min(self.options.accumulation, int(self.share) // 2))
-        for number, part in enumerate(parts, 1):
-            with self._exchanging(number == len(parts)):
-                loss, weight = mean_loss(part), len(part["index"])
-                # By the average share: gradients are averaged over processes, whose shares may
-                # differ by a sample.
-                (loss * (weight / self.share)).backward()
-            total += loss.detach() * (weight / size)
-        return total
-
-    def _exchanging(self, wanted):
-        """The context of a part of a batch, in which processes exchange their gradients or not."""
-        distributed = isinstance(self.learner, DistributedDataParallel)
-        return self.learner.no_sync() if distributed and not wanted else nullcontext()
+    if options.compile:
+        module = torch.compile(module)
+    if world.size > 1:
+        devices = [world.device] if world.device.type == "cuda" else None
+        module = DistributedDataParallel(module, device_ids=devices)
+    return module
 
 
-def _split(batch, count):
-    """Split a batch, a dictionary of tensors, into parts of about the same size."""
+def batch_parts(batch, count):
+    """Split a batch, a dictionary of tensors, into ``count`` parts of about the same size."""
     chunks = {name: tensor.tensor_split(max(1, count)) for name, tensor in batch.items()}
     return [dict(zip(chunks, tensors)) for tensors in zip(*chunks.values())]
+
+
+@contextmanager
+def accumulating(learner, is_last):
+    """While entered, a backward pass adds to the gradients of this process alone, unless the part
+    is the batch's last: then the processes average theirs.
+    """
+    distributed = isinstance(learner, DistributedDataParallel)
+    with learner.no_sync() if distributed and not is_last else nullcontext():
+        yield
+
+
+@contextmanager
+def step_errors():
+    """Turn two failures of a step into one line each: a lack of memory, and a network that torch
+    cannot compile here.
+    """
+    try:
+        with shortages_told(WHEN_MEMORY_RUNS_OUT):
+            yield
+    except RuntimeError as error:
+        if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+            raise
+        cause = str(error).partition("\n\n")[0].replace("\n", " ")  # then come hints for developers
+        raise UserError(
+            f"trainer.compile: torch cannot compile the network here ({cause}); it takes a C++ "
+            "compiler such as g++, on a GPU Triton too: without them, leave trainer.compile out"
+        ) from error

@@ -1,4 +1,4 @@
-"""What to do where a gradient is no number: name it, keep the batch, then halt, skip or go back."""
+"""Handle NaN or infinite gradients: report the batch, then halt, skip the step, or roll back."""
 
 from contextlib import nullcontext
 

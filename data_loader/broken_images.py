@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from data_loader.base_dataset import ImageFileDataset
-from data_loader.loaders import MAX_WORKERS
+from data_loader.batches import MAX_WORKERS
 from utils.distributed import World
 from utils.errors import UserError, one_line
 

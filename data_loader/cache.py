@@ -11,7 +11,7 @@ import PIL
 import torch
 from torch.utils.data import Dataset
 
-from data_loader.loaders import MAX_WORKERS, make_loader
+from data_loader.batches import MAX_WORKERS, make_loader
 from utils.disk import disk_errors, require_space, size_text
 from utils.errors import UserError
 from utils.progress import progress_bar

@@ -7,10 +7,10 @@ from pathlib import Path
 from data_loader import DATASETS
 from inference.model import Model
 from inference.view import Viewer
-from trainer.results import network_with_weights
+from trainer.evaluation.results import network_with_weights
 from utils.build import call, check_arguments, look_up
 from utils.checkpoint import read_checkpoint
-from utils.config import check_config, names_config, read_config
+from utils.config import check_config, errors_of, read_config
 from utils.errors import UserError, blamed_on
 from utils.run import checkpoint_of_run
 
@@ -28,7 +28,7 @@ def load(path, device="cpu", config=None, whole=False):
     """
     network, config, names = read_network(path, config)
     viewer = build_viewer(config, whole)
-    if config.experiment.is_landmark:
+    if config.is_landmark:
         return Model(network[0], viewer, network[1:], device, names)
     return Model(network, viewer, device=device)
 
@@ -40,7 +40,8 @@ def read_network(path, config=None):
     path = checkpoint_of_run(path) if os.path.isdir(path) else Path(path)
     checkpoint = read_checkpoint(path)
     config = _config_of(checkpoint, path, config)
-    network = names_config(network_with_weights)(config, checkpoint["state_dict"], path)
+    with errors_of(config):
+        network = network_with_weights(config, checkpoint["state_dict"], path)
     return network.eval(), config, _landmark_names(checkpoint)
 
 
@@ -65,12 +66,11 @@ def _config_of(checkpoint, path, config):
     )
 
 
-@names_config
 def build_viewer(config, whole=False):
     """Return what shows images to the network of a config as its data set did."""
-    dataset = config.experiment.dataset
-    kind = look_up(dataset["type"], DATASETS, "dataset.type")
-    args = dataset["args"]
-    check_arguments(kind, args, "dataset.args", runtime=("split",))
-    frame = {"imwidth": args["imwidth"], "crop": 0 if whole else args.get("crop", 0)}
-    return call(Viewer, frame, "dataset.args", window=partial(kind.window, **args))
+    with errors_of(config):
+        kind = look_up(config.dataset["type"], DATASETS, "dataset.type")
+        args = config.dataset["args"]
+        check_arguments(kind, args, "dataset.args", runtime=("split",))
+        frame = {"imwidth": args["imwidth"], "crop": 0 if whole else args.get("crop", 0)}
+        return call(Viewer, frame, "dataset.args", window=partial(kind.window, **args))

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from data_loader.augmentation import normalise
-from data_loader.loaders import MAX_WORKERS
+from data_loader.batches import MAX_WORKERS
 from inference.images import as_rgb
 from inference.matching import PROTOCOLS, match_maps
 from inference.view import Seen, View

@@ -13,12 +13,13 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from model.matching import pixel_error  # noqa: E402
-from trainer import assembly  # noqa: E402
-from trainer.evaluation import evaluation_pairs  # noqa: E402
+from trainer.datasets import evaluation_dataset  # noqa: E402
+from trainer.evaluation.measures import evaluation_pairs  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402
 from utils.cli import add_run_options, make_parser, parse_seeds, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.device import select_device  # noqa: E402
+from utils.distributed import World  # noqa: E402
 from utils.run import write_json  # noqa: E402
 
 CONFIGS = {
@@ -30,9 +31,9 @@ FIGURES = ("same_identity_px", "different_identity_px")
 
 def unmoved_error(config, device):
     """Return the errors of taking each landmark to be where it was in the first image."""
-    dataset = assembly.evaluation_dataset(config.experiment)
+    dataset = evaluation_dataset(config)
     errors = {figure: [] for figure in FIGURES}
-    for pair in evaluation_pairs(dataset, device, num_workers=config.experiment.num_workers):
+    for pair in evaluation_pairs(dataset, device, num_workers=config.num_workers):
         truths = (pair.keypts_second[0::2], pair.keypts_second[1::2])  # same, different identity
         for figure, truth in zip(FIGURES, truths):
             error = pixel_error(pair.keypts_first[0::2], truth, pair.first.shape[-1])
@@ -78,7 +79,7 @@ def main():
     args = parser.parse_args()
     device = select_device(args.device)
     results = {
-        name: train_seeds(read_config(path, args.overrides), device, seeds=args.seeds)
+        name: train_seeds(read_config(path, args.overrides), None, args.seeds, World(device=device))
         for name, path in CONFIGS.items()
     }
     unmoved = unmoved_error(read_config(CONFIGS["with DVE"], args.overrides), device)

@@ -26,7 +26,7 @@ from data_loader import DATASETS, LandmarkFolder  # noqa: E402
 from data_loader.broken_images import examine  # noqa: E402
 from data_loader.folder_listing import FolderListing  # noqa: E402
 from data_loader.images import peculiarities, size_as_seen  # noqa: E402
-from trainer import assembly  # noqa: E402
+from trainer.datasets import with_landmarks  # noqa: E402
 from utils.build import build, check_arguments, look_up  # noqa: E402
 from utils.cli import add_overrides, make_parser, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
@@ -99,12 +99,12 @@ def named_files(dataset):
     return files if len(files) == len(dataset) else []
 
 
-def versions(experiment, split, report):
+def versions(config, split, report):
     """Return a split with its landmarks, if there are any, and as plain images, of which there may
     be more.
     """
     registry = {**DATASETS, LandmarkFolder.__name__: FaultyFolder}
-    section, found = assembly.with_landmarks(experiment).dataset, []
+    section, found = with_landmarks(config).dataset, []
     with suppress(EmptySplit):
         found.append(build(section, registry, "dataset", split=split))
     args = {**section["args"], "use_keypoints": False}
@@ -149,12 +149,12 @@ class Report:
         self.notes.add(note)
 
 
-def check_split(experiment, split, report, num_workers):
+def check_split(config, split, report, num_workers):
     """Report on a split; returns in words how many images it has, and how many have something
     wrong.
     """
     seen, total, wrong = set(), 0, 0
-    datasets = versions(experiment, split, report)
+    datasets = versions(config, split, report)
     same = report.begin(split, datasets) if datasets else None
     if same:
         return f"the {same} images"
@@ -200,13 +200,13 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if args.num_workers < 0:
         parser.error(f"argument --num_workers: {args.num_workers}, expected at least 0")
-    experiment = read_config(args.config, args.overrides).experiment
-    look_up(experiment.dataset["type"], DATASETS, "dataset.type")
+    config = read_config(args.config, args.overrides)
+    look_up(config.dataset["type"], DATASETS, "dataset.type")
     if args.list_splits:
-        return list_splits(experiment.dataset)
+        return list_splits(config.dataset)
     report = Report(with_notes=not args.no_notes)
     for split in [args.split] if args.split else SPLITS:
-        print(f"{split}: {check_split(experiment, split, report, args.num_workers)}")
+        print(f"{split}: {check_split(config, split, report, args.num_workers)}")
     return 2 if any(report.faults) else 0
 
 

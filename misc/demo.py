@@ -20,14 +20,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from data_loader.augmentation import normalise  # noqa: E402
 from model.loss import cell_stride  # noqa: E402
 from model.matching import match_landmarks  # noqa: E402
-from trainer import assembly  # noqa: E402
-from trainer.cases import MatchingGallery  # noqa: E402
-from trainer.evaluation import evaluate_matching  # noqa: E402
-from trainer.results import load_for_evaluation  # noqa: E402
+from trainer.datasets import evaluation_dataset  # noqa: E402
+from trainer.evaluation.cases import MatchingGallery  # noqa: E402
+from trainer.evaluation.measures import evaluate_matching  # noqa: E402
+from trainer.evaluation.results import load_for_evaluation  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402
 from utils.cli import add_run_options, make_parser, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.device import select_device  # noqa: E402
+from utils.distributed import World  # noqa: E402
 from utils.gallery import overview_figure  # noqa: E402
 from utils.run import newest_checkpoint  # noqa: E402
 from utils.tps import to_pixels  # noqa: E402
@@ -49,7 +50,8 @@ def ensure_trained(path, device, overrides, start=None):
     config = read_config(path, overrides)
     checkpoint = newest_checkpoint(config.trainer.save_dir, config.name)
     if checkpoint is None or checkpoint.epoch < config.trainer.epochs:
-        train_seeds(config, device, str(checkpoint.path) if checkpoint else start)
+        resume = str(checkpoint.path) if checkpoint else start
+        train_seeds(config, resume, world=World(device=device))
         checkpoint = newest_checkpoint(config.trainer.save_dir, config.name)
     else:
         print(f"using {checkpoint.path}")
@@ -113,7 +115,7 @@ def main():
         LANDMARKS, device, args.overrides, start=str(embedding_path)
     )
 
-    dataset = assembly.evaluation_dataset(landmarks.experiment)
+    dataset = evaluation_dataset(landmarks)
     backbone = load_for_evaluation(embedding, embedding_path, dataset, device)
     model = load_for_evaluation(landmarks, landmark_path, dataset, device)
     folder = Path(embedding.trainer.save_dir) / "demo"

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc
 from data_loader import DATASETS  # noqa: E402
 from misc.measuring import markdown_table  # noqa: E402
 from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS  # noqa: E402
-from trainer.assembly import UNFIT, WARPERS  # noqa: E402
+from trainer.optimisation import UNFIT  # noqa: E402
+from trainer.parts import WARPERS  # noqa: E402
 from utils.cli import make_parser, run  # noqa: E402
 from utils.config import UNREAD_NESTED, UNREAD_TOP_LEVEL  # noqa: E402
 from utils.disk import write_atomically  # noqa: E402

@@ -21,8 +21,9 @@ from model.matching import (  # noqa: E402
     nearest_cells,
     read_cells,
 )
-from trainer import assembly  # noqa: E402
-from trainer.results import load_for_evaluation  # noqa: E402
+from trainer.datasets import evaluation_dataset  # noqa: E402
+from trainer.evaluation.results import load_for_evaluation  # noqa: E402
+from trainer.parts import build_pair_warper  # noqa: E402
 from utils.checkpoint import write_atomically  # noqa: E402
 from utils.cli import add_run_options, make_parser, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
@@ -41,12 +42,12 @@ LINES_EVERY = 5  # pixels, of the lattice that shows a warp
 DPI = 110
 
 
-def make_pairs(experiment, dataset, device):
+def make_pairs(config, dataset, device):
     """Return a ``WarpedPair`` of a few test images, warped as in training."""
     items = [dataset[index] for index in IMAGES]
     images, keypts = (torch.stack([item[name] for item in items]) for name in ("image", "keypts"))
-    warper = assembly.build_pair_warper(experiment, dataset)
-    keys = sample_keys(experiment.seed, 1, torch.tensor(IMAGES))
+    warper = build_pair_warper(config, dataset)
+    keys = sample_keys(config.seed, 1, torch.tensor(IMAGES))
     return warper(images.to(device), keypts.to(device), warper.draw_keyed(keys))
 
 
@@ -175,9 +176,9 @@ def _draw_points(ax, points):
 @torch.no_grad()
 def draw_figures(config, checkpoint, device):
     """Return {name: figure}."""
-    dataset = assembly.evaluation_dataset(config.experiment)
+    dataset = evaluation_dataset(config)
     backbone = load_for_evaluation(config, checkpoint, dataset, device)
-    pair = make_pairs(config.experiment, dataset, device)
+    pair = make_pairs(config, dataset, device)
     maps = [backbone(normalise(view)) for view in (pair.first, pair.second)]
     stride = cell_stride(maps[0].shape[-2:], pair.first.shape[-2:])
     return {

@@ -61,7 +61,7 @@ def exportable(network, config):
 
     In the plain memory format: channels_last would be traced as a condition on the sizes.
     """
-    if config.experiment.is_landmark:
+    if config.is_landmark:
         module = Exportable(network[0].wrapped_module, network[1:])
     else:
         module = Exportable(network)

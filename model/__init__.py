@@ -17,5 +17,6 @@ def _by_name(*objects):
 BACKBONES = _by_name(SmallNet, HourglassNet)
 REGRESSORS = _by_name(IntermediateKeypointPredictor)
 DENSE_LOSSES = _by_name(dense_correlation_loss, dense_correlation_loss_dve)
+EXCHANGING_LOSSES = _by_name(dense_correlation_loss_dve)  # they take ``desc_aux``
 LANDMARK_LOSSES = _by_name(regression_loss)
 METRICS = _by_name(inter_ocular_error)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.utils.data import Subset
 
+from data_loader.batches import make_loader
 from data_loader.cache import CacheFolder, DeviceCache, ItemCache, fingerprint, in_memory
 from data_loader.landmark_folder import LandmarkFolder
-from data_loader.loaders import make_loader
 from data_loader.restricted import RestrictedAnnotations
 from data_loader.synthetic_faces import SyntheticFaces
 from tests.data_helpers.counting_images import CountingImages

@@ -8,14 +8,14 @@ import torch
 from data_loader.base_dataset import ImageFileDataset
 from data_loader.synthetic_faces import SyntheticFaces
 from model.smallnet import SmallNet
-from trainer.cases import (
+from trainer.evaluation.cases import (
     Cases,
     LandmarkGallery,
     MatchingGallery,
     dense_match_figures,
     take_pixels,
 )
-from trainer.evaluation import LandmarkPredictions, Matches, evaluate_matching
+from trainer.evaluation.measures import LandmarkPredictions, Matches, evaluate_matching
 
 CPU = torch.device("cpu")
 ERRORS = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0]

@@ -13,10 +13,12 @@ from torch import nn
 from base.base_trainer import BaseTrainer
 from base.checkpoint_keeper import MOST_FAILURES, superseded
 from base.monitor import Monitor
-from data_loader.loaders import make_loader
+from data_loader.batches import make_loader
 from data_loader.synthetic_faces import SyntheticFaces
 from tests.data_helpers.comparing_runs import names_in
+from tests.data_helpers.tiny_runs import EMBEDDING
 from utils.checkpoint import read_checkpoint
+from utils.config import check_config
 from utils.disk import WriteError, refusal, remove_leftovers, write_atomically
 from utils.errors import ConfigError, UserError
 from utils.events import Events
@@ -34,13 +36,13 @@ class Counting(BaseTrainer):
     def __init__(self, folder, val_losses=(), **options):
         model = nn.Conv2d(1, 1, 1, bias=False)
         nn.init.zeros_(model.weight)
-        options = TrainerOptions(save_dir=str(folder), tensorboardX=False, **options)
-        run = Run(RunFolder(folder, Path("tiny") / STAMP), options,
-                  {"run_name": "tiny", "seed": 0, "config": {}}, CPU)
+        options = {"epochs": 1, "save_dir": str(folder), "tensorboardX": False, **options}
+        run = Run(RunFolder(folder, Path("tiny") / STAMP),
+                  check_config("tiny.json", {**EMBEDDING, "trainer": options}))
         faces = SyntheticFaces("train", imwidth=24, crop=4, num_images=2)
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
         super().__init__(model, model, optimizer, None, make_loader(faces, 2, CPU, training=True),
-                         run)
+                         None, run)
         self.val_losses = val_losses
 
     def train_step(self, batch, epoch):

@@ -103,7 +103,7 @@ def test_quiet_and_verbose_set_the_verbosity(program, embedding_config, capsys):
         _, arguments = parse(program, [*words, option, "--set", "batch_size=3"])
         config = read_config(embedding_config(trainer={"epochs": 3, "verbosity": 1}),
                              arguments.overrides)
-        assert (config.trainer.verbosity, config.experiment.batch_size) == (level, 3)
+        assert (config.trainer.verbosity, config.batch_size) == (level, 3)
     with pytest.raises(SystemExit) as end:
         parse(program, [*words, "--quiet", "--verbose"])
     assert end.value.code == 2

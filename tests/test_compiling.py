@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from base.compiling import compile_errors
+from base.gradient import step_errors
 from base.nonfinite import largest_activation
 from trainer.embedding_trainer import EmbeddingTrainer
 from utils.checkpoint import read_checkpoint
@@ -36,7 +36,7 @@ def test_a_compiled_network_learns_the_same(train, embedding_config, quick_compi
                                       optimizer=PLAIN_STEPS))
     states = [read_checkpoint(run.checkpoint(1))["state_dict"] for run in (compiled, expected)]
     torch.testing.assert_close(*states, rtol=1e-3, atol=1e-5)
-    assert type(steps[-1][0].gradient.learner).__name__ == "OptimizedModule"
+    assert type(steps[-1][0].learner).__name__ == "OptimizedModule"
     assert largest_activation(*steps[-1])[1] > 0  # its layers can still be looked into
 
 
@@ -52,6 +52,6 @@ def test_what_the_compiler_lacks_is_told(train, embedding_config, monkeypatch):
 
 
 def test_other_errors_are_left_alone():
-    with pytest.raises(RuntimeError, match="shapes") as caught, compile_errors():
+    with pytest.raises(RuntimeError, match="shapes") as caught, step_errors():
         torch.zeros(2, 3) @ torch.zeros(2, 3)
     assert not isinstance(caught.value, UserError)

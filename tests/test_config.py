@@ -9,7 +9,8 @@ import torch
 
 from data_loader import DATASETS
 from tests.data_helpers.tiny_runs import EMBEDDING, LANDMARKS, ROOT
-from trainer import assembly
+from trainer import optimisation, parts
+from trainer.datasets import build_dataset
 from utils.build import check_arguments, look_up
 from utils.config import read_config
 from utils.errors import ConfigError
@@ -61,7 +62,7 @@ def built_datasets(experiment):
     check_arguments(cls, experiment.dataset["args"], "dataset.args", runtime=("split",))
     if experiment.dataset["type"] not in ("LandmarkFolder", "SyntheticFaces"):
         return []
-    return [assembly.build_dataset(experiment, split) for split in ("train", "val", "test")]
+    return [build_dataset(experiment, split) for split in ("train", "val", "test")]
 
 
 @cache
@@ -69,15 +70,15 @@ def built_model(sections):
     """Return the network of a config's sections, as JSON; many configs share one."""
     experiment = Experiment(dataset={}, optimizer={}, loss="", trainer={}, **json.loads(sections))
     if not experiment.is_landmark:
-        return assembly.build_backbone(experiment)
+        return parts.build_backbone(experiment)
     num_landmarks = experiment.keypoint_regressor["args"].get("num_annotated_points", 5)
-    return assembly.build_landmark_model(experiment, num_landmarks)
+    return parts.build_landmark_model(experiment, num_landmarks)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_config_builds(path, landmark_folder):
     config = read_config(path)
-    experiment = available(config.experiment, landmark_folder)
+    experiment = available(config, landmark_folder)
     pictures = LANDMARK_PICTURES if experiment.is_landmark else EMBEDDING_PICTURES
     assert {note.split("'")[1] for note in config.notes} <= NOTED_IN_OWN_CONFIGS
     assert set(experiment.visualizations) <= pictures.keys()
@@ -85,15 +86,15 @@ def test_every_config_builds(path, landmark_folder):
     assert all(len(dataset) for dataset in datasets)
     sections = ("arch", "keypoint_regressor", "keypoint_regressor_upsample")
     model = built_model(json.dumps({name: getattr(experiment, name) for name in sections}))
-    optimizer = assembly.build_optimizer(experiment, model)
-    assembly.build_scheduler(experiment, optimizer)
-    assert callable(assembly.build_loss(experiment, torch.device("cpu")))
+    optimizer = optimisation.build_optimizer(experiment, model)
+    optimisation.build_scheduler(experiment, optimizer)
+    assert callable(parts.build_loss(experiment, torch.device("cpu")))
     for dataset in datasets:
-        assembly.build_metrics(experiment, dataset)
+        parts.build_metrics(experiment, dataset)
         if experiment.is_landmark:
-            assembly.build_single_warper(experiment, dataset)
+            parts.build_single_warper(experiment, dataset)
         else:
-            assembly.build_pair_warper(experiment, dataset)
+            parts.build_pair_warper(experiment, dataset)
 
 
 # ---- overrides
@@ -106,11 +107,11 @@ def test_overrides_reach_into_sections_and_take_json(tmp_path):
         "lr_scheduler.args.milestones=[2, 3]", "cache=memory", "batch_size=8", "batch_size=9",
     ])
     assert config.trainer.epochs == 7
-    assert config.experiment.dataset["args"] == {"root": "some/place", "imwidth": 32}
-    assert config.experiment.loss_args == {"normalize_vectors": True}
-    assert config.experiment.lr_scheduler["args"]["milestones"] == [2, 3]
-    assert config.experiment.cache == "memory"
-    assert config.experiment.batch_size == 9
+    assert config.dataset["args"] == {"root": "some/place", "imwidth": 32}
+    assert config.loss_args == {"normalize_vectors": True}
+    assert config.lr_scheduler["args"]["milestones"] == [2, 3]
+    assert config.cache == "memory"
+    assert config.batch_size == 9
     assert config.raw["trainer"]["epochs"] == 7
     assert json.loads(path.read_text()) == VALID
 
@@ -120,14 +121,14 @@ def test_overrides_create_sections_and_remove_values(tmp_path):
     config = read_config(
         path, ["loss_args.pow=0.25", "warper.type=Warper", "warper.args.rotsd=3", "bias_lr=null"]
     )
-    assert config.experiment.loss_args == {"pow": 0.25}
-    assert config.experiment.warper == {"type": "Warper", "args": {"rotsd": 3}}
-    assert config.experiment.bias_lr is None
+    assert config.loss_args == {"pow": 0.25}
+    assert config.warper == {"type": "Warper", "args": {"rotsd": 3}}
+    assert config.bias_lr is None
 
 
 def test_an_override_may_contain_equals_signs(tmp_path):
     config = read_config(write(tmp_path, VALID), ["dataset.args.root=a=b=c"])
-    assert config.experiment.dataset["args"]["root"] == "a=b=c"
+    assert config.dataset["args"]["root"] == "a=b=c"
 
 
 @pytest.mark.parametrize("override, expected", [
@@ -244,7 +245,7 @@ def test_a_published_config_is_taken_as_it_is(tmp_path):
         "n_gpu", "trainer.log_dir", "trainer.early_stop"
     ]
     assert config.trainer.patience == 0  # early_stop never stopped anything
-    assert config.experiment.dataset == raw["dataset"]  # use_hq_ims is read for this data set
+    assert config.dataset == raw["dataset"]  # use_hq_ims is read for this data set
     assert config.raw == raw
 
 
@@ -260,7 +261,7 @@ def test_a_misspelt_published_argument_is_noted(tmp_path, inside_args):
     key = "keypoint_regressor.args.softmaxarg_mul" if inside_args else (
         "keypoint_regressor.softmaxarg_mul")
     assert config.notes == [f"config: '{key}' is accepted but changes nothing"]
-    assert config.experiment.keypoint_regressor["args"] == {
+    assert config.keypoint_regressor["args"] == {
         "num_intermediate_points": 50, "softargmax_mul": 100.0
     }
 
@@ -270,7 +271,7 @@ def test_the_choice_of_celeba_images_is_noted_where_there_is_none(tmp_path):
     raw["dataset"]["type"] = "AFLW"
     config = read_config(write(tmp_path, raw))
     assert "config: 'dataset.args.use_hq_ims' is accepted but changes nothing" in config.notes
-    assert "use_hq_ims" not in config.experiment.dataset["args"]
+    assert "use_hq_ims" not in config.dataset["args"]
 
 
 # ---- names of runs

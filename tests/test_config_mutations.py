@@ -6,23 +6,23 @@ import copy
 import inspect
 import json
 import math
+from dataclasses import replace
 from functools import cache
 
 import pytest
-import torch
 
 from data_loader import DATASETS, synthetic_faces
 from model.smallnet import SmallNet
 from tests.data_helpers.tiny_runs import ROOT
 from trainer import training
-from trainer.limits import Limits
-from trainer.results import Results
+from trainer.evaluation.results import Results
 from utils.build import check_arguments
 from utils.checkpoint import save_checkpoint
 from utils.config import UNREAD_NESTED, UNREAD_TOP_LEVEL, read_config
 from utils.errors import ConfigError, UserError
+from utils.mini_run import Limits
 
-ONE_STEP = Limits(images=2, evaluation_images=2, batch_size=2, epochs=1)
+ONE_STEP = Limits(images=2, evaluation_images=2, batch_size=2)
 KINDS = {
     "embedding": "celeba/smallnet-64d-dve.json",
     "landmarks": "aflw-mtfl-limit-annos-ft-keypoints/10-annos-celeba-smallnet-3d.json",
@@ -120,7 +120,7 @@ def complaint(tmp_path, monkeypatch, one_thread, embedding):
     def take_step(raw):
         path.write_text(json.dumps(raw))
         try:
-            training.train_seeds(read_config(path), torch.device("cpu"), limits=ONE_STEP)
+            training.train_seeds(replace(read_config(path).mini(), limits=ONE_STEP))
         except UserError as error:
             assert "\n" not in str(error) and len(str(error)) < 700
             return str(error)

@@ -7,16 +7,17 @@ import pytest
 import torch
 
 from data_loader.augmentation import normalise
+from data_loader.batches import make_loader
 from data_loader.cache import ItemCache, in_memory
-from data_loader.loaders import make_loader
 from data_loader.restricted import RestrictedAnnotations
 from data_loader.synthetic_faces import SyntheticFaces
 from model.keypoint_regressor import FrozenBackbone
 from model.smallnet import SmallNet
 from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors, _place
-from trainer.start import Start
-from trainer.training import prepare
+from trainer.resume import StartingPoint
+from trainer.training import build_trainer
 from utils.config import read_config
+from utils.run import Run
 from utils.warper import WarperSingle
 
 CPU = torch.device("cpu")
@@ -131,15 +132,16 @@ def test_extraction_crops_normalises_and_moves_landmarks(frozen):
 def test_the_time_of_no_epoch_counts_the_descriptors_that_are_kept(
         landmark_config, trained_embedding, monkeypatch):
     config = read_config(landmark_config(trainer={"epochs": 2}))
-    start = Start.read(config, trained_embedding.checkpoint(3))
-    trainer = prepare(config, start.folder(config), 0, CPU, start).trainer
-    events = []
-    monkeypatch.setattr(trainer, "_tell_time", lambda epoch, seconds: events.append("told"))
+    start = StartingPoint.read(config, trained_embedding.checkpoint(3))
+    trainer = build_trainer(config, start, Run(start.folder(config), config))
+    events, train_epoch = [], trainer.train_epoch
+    monkeypatch.setattr(trainer, "train_epoch",
+                        lambda epoch: events.append("epoch") or train_epoch(epoch))
     clock = time.perf_counter
     monkeypatch.setattr(time, "perf_counter", lambda: events.append("clock") or clock())
     trainer.model[0].register_forward_hook(lambda *passed: events.append("descriptors"))
     with trainer.run.open([]):
         trainer.fit()
-    assert events.index("clock") > max(n for n, event in enumerate(events)
-                                       if event == "descriptors")
-    assert events.count("told") == 2 and events.count("descriptors") >= 2
+    last = max(n for n, event in enumerate(events) if event == "descriptors")
+    assert events[last + 1 : last + 3] == ["clock", "epoch"] and events.index("epoch") == last + 2
+    assert events.count("epoch") == 2 and events.count("descriptors") >= 2

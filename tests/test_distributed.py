@@ -18,13 +18,12 @@ from model import BACKBONES
 from model.hourglass import HourglassNet
 from tests.data_helpers.several_processes import in_processes
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
-from trainer.limits import NO_LIMITS
-from trainer.make_trainer import make_trainer
-from trainer.start import Start
+from trainer.resume import StartingPoint
+from trainer.training import build_trainer
 from utils.checkpoint import read_checkpoint
+from utils.config import check_config
 from utils.distributed import World, parse_devices
 from utils.errors import UserError
-from utils.experiment import Experiment, TrainerOptions
 from utils.run import Run, RunFolder
 
 CPU = torch.device("cpu")
@@ -62,23 +61,21 @@ NETWORKS = {cls.__name__: cls for cls in (DoubleHourglass, SmoothNetwork)}
 def train(world, folder, network, loss, batch_size, accumulation, epochs):
     """Train two steps each epoch; returns losses, the gradient of the last step, weights."""
     torch.manual_seed(0)
-    experiment = Experiment(
-        arch={"type": network, "args": {"num_output_channels": 4}},
-        dataset={"type": "SyntheticFaces",
-                 "args": {"imwidth": 40, "crop": 4, "num_images": 11}},
-        warper={"type": "Warper", "args": {}},
-        optimizer={"type": "SGD", "args": {"lr": 0.002}},
-        loss=loss,
-        loss_args={"normalize_vectors": False},
-        trainer={},
-        batch_size=batch_size,
-    )
-    options = TrainerOptions(epochs=epochs, tensorboardX=False, verbosity=0,
-                             accumulation=accumulation)
-    run = Run(RunFolder(Path(folder), Path("tiny")), options,
-              {"run_name": "tiny", "seed": 0, "config": {}}, CPU, world)
+    config = check_config("tiny.json", {
+        "arch": {"type": network, "args": {"num_output_channels": 4}},
+        "dataset": {"type": "SyntheticFaces",
+                    "args": {"imwidth": 40, "crop": 4, "num_images": 11}},
+        "warper": {"type": "Warper", "args": {}},
+        "optimizer": {"type": "SGD", "args": {"lr": 0.002}},
+        "loss": loss,
+        "loss_args": {"normalize_vectors": False},
+        "trainer": {"epochs": epochs, "tensorboardX": False, "verbosity": 0,
+                    "accumulation": accumulation},
+        "batch_size": batch_size,
+    })
+    run = Run(RunFolder(Path(folder), Path("tiny")), config, world)
     with run.open([]):
-        trainer = make_trainer(experiment, run, Start(), NO_LIMITS)
+        trainer = build_trainer(config, StartingPoint(), run)
         values = trainer.fit()
     learned = list(trainer.model.parameters())
     return values, *(torch.cat([tensor.flatten() for tensor in tensors])

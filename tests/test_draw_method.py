@@ -9,7 +9,7 @@ from PIL import Image
 from misc import draw_method
 from model import SmallNet
 from tests.data_helpers.tiny_runs import EMBEDDING
-from trainer import assembly
+from trainer.datasets import evaluation_dataset
 from utils.checkpoint import save_checkpoint
 from utils.cli import run
 from utils.config import read_config
@@ -53,8 +53,8 @@ def test_without_an_embedding_it_says_where_one_comes_from(config, monkeypatch, 
 
 
 def test_a_point_is_drawn_where_the_warp_takes_it(config):
-    experiment = read_config(config).experiment
-    pair = draw_method.make_pairs(experiment, assembly.evaluation_dataset(experiment), CPU)
+    config = read_config(config)
+    pair = draw_method.make_pairs(config, evaluation_dataset(config), CPU)
     figure = draw_method.draw_pairs(pair)
     columns = 3
     for row in range(len(pair.first)):

@@ -1,21 +1,18 @@
 """--dry_run: it tells what a training then does, writes nothing, and multiplies right."""
 
 import re
-from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from model import HourglassNet, SmallNet
 from tests.data_helpers.tiny_runs import run_real_program
-from trainer.dry_run import Plan
-from trainer.limits import MINI, NO_LIMITS
-from trainer.start import Start
-from trainer.training import prepare
-from trainer.trial import Trial, network_parts
+from trainer.dry_run import file_lines, network_parts, time_lines
+from trainer.optimisation import build_optimizer
 from utils.config import read_config
-
-CPU = torch.device("cpu")
+from utils.run import RunFolder
 
 
 def told(text, name):
@@ -69,10 +66,14 @@ def test_the_numbers_of_a_training_are_those_that_it_then_has(plan_of, train, em
     ({"keep_last": 2, "keep_best": 3, "monitor": "min val_loss"}, 6),
     ({"keep_best": 1, "monitor": "min val_loss"}, 3), ({"keep_last": 20}, 8),
 ])
-def test_it_counts_the_checkpoints_that_stay(plan_with, options, count):
+def test_it_counts_the_checkpoints_that_stay(embedding_config, options, count):
     """Of seven epochs, and the best."""
-    text = plan_with("files", epochs=7, options=options)
-    assert text.startswith(f"files: {count} checkpoints, of about")
+    config = read_config(embedding_config(trainer={"epochs": 7, **options}))
+    network = SmallNet(8)
+    trainer = SimpleNamespace(model=network, optimizer=build_optimizer(config, network),
+                              last_epoch=0, pictures=[])
+    first, *_ = file_lines(config, trainer, None, [RunFolder(Path("saved"), Path("tiny"))])
+    assert first.startswith(f"files: {count} checkpoints, of about")
 
 
 def test_it_shows_the_splits_and_every_shape(plan_of, embedding_config):
@@ -144,37 +145,24 @@ def test_what_is_wrong_is_told_as_in_a_training(call_program, embedding_config):
     assert "batch_size = 64, but the training set has 16 images" in done.stderr
 
 
-@pytest.fixture
-def plan_with(embedding_config, monkeypatch):
-    """Return a function that plans a training of 16 images in steps of 4, and 8 to validate and to
-    test on, from given seconds.
-    """
-    monkeypatch.setattr(Plan, "_evaluation_seconds", lambda plan: 7.0)
-
-    def make(section, limits=NO_LIMITS, seeds=(0,), epochs=3, cache="off", options={}, **seconds):
-        trial = Trial([], {}, 0.0, **{"batch_seconds": 10, "step_seconds": 20, "fill_seconds": 0,
-                                      "validation_seconds": 1, **seconds}, peak_gib=1,
-                      descriptor_bytes=0)
-        trainer = {"epochs": epochs, **options}
-        config = read_config(embedding_config(trainer=trainer))
-        start = Start()
-        prepared = prepare(config, start.folder(config), 0, CPU, start, MINI)
-        config = replace(config, experiment=replace(config.experiment, cache=cache))
-        plan = Plan(config, prepared, limits, list(seeds), trial)
-        return "\n".join(getattr(plan, section)())
-
-    return make
-
-
-@pytest.mark.parametrize("options, epoch, together", [
-    ({}, "02:08", "06:31"),  # 4 x (10 + 20) + 8 x 1; 3 x 128 + 7
-    ({"seeds": (0, 1)}, "02:08", "13:02"),
-    ({"limits": MINI}, "01:08", "01:15"),  # 2 x 30 + 8; once, and 7
-    ({"cache": "memory"}, "01:28", "05:11"),  # 4 x 20 + 8; 128 + 2 x 88 + 7
-    ({"fill_seconds": 2}, "02:08", "07:19"),  # 24 x 2 more
+@pytest.mark.parametrize("changes, epochs, epoch, together", [
+    ({}, 3, "02:08", "06:31"),  # 4 x (10 + 20) + 8 x 1; 3 x 128 + 7
+    ({"num_seeds": 2}, 3, "02:08", "13:02"),
+    ({}, 0, "02:08", "00:07"),
+    ({"cache": "memory"}, 3, "01:28", "05:11"),  # 4 x 20 + 8; 128 + 2 x 88 + 7
+    ({"fill": 2}, 3, "02:08", "07:19"),  # 24 x 2 more
+    ({"num_workers": 3}, 3, "01:28", "04:31"),  # 4 x max(10, 20) + 8; 3 x 88 + 7
 ])
-def test_its_arithmetic(plan_with, options, epoch, together):
-    text = plan_with("time", **options)
+def test_its_arithmetic(embedding_config, changes, epochs, epoch, together):
+    """A step takes 20 s, its batch 10 s; 16 images to train on, 8 to validate, 7 to test, 1 s of
+    each.
+    """
+    config = read_config(embedding_config(cache=changes.get("cache", "off")))
+    seconds = {"batch": 10, "step": 20, "fill": changes.get("fill", 0), "val": 1, "test": 1}
+    sizes = {"train": 16, "val": 8, "test": 7, "steps": 4, "epochs": epochs}
+    trainer = SimpleNamespace(loader=SimpleNamespace(num_workers=changes.get("num_workers", 0)),
+                              world=SimpleNamespace(size=1), device="cpu")
+    text = "\n".join(time_lines(config, trainer, sizes, seconds, changes.get("num_seeds", 1)))
     assert told(text, "an epoch").startswith(f"{epoch}, of which validation 00:08")
     assert told(text, "together").startswith(f"{together}, ")
 

@@ -45,7 +45,7 @@ def traced(checkpoints):
     @cache
     def trace(kind):
         network, config, _ = read_network(checkpoints[kind])
-        module, args = export.exportable(network, config), config.experiment.dataset["args"]
+        module, args = export.exportable(network, config), config.dataset["args"]
         return module, export.trace(module, args["imwidth"] - 2 * args["crop"])
 
     return trace

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
+from data_loader.batches import make_loader
 from data_loader.celeba import MAFLAligned
 from data_loader.landmark_folder import LandmarkFolder
 from data_loader.landmark_formats import read_annotations
-from data_loader.loaders import make_loader
 from tests.data_helpers.tiny_runs import write_image
 from utils.errors import UserError, one_line
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from data_loader.batches import EpochBatches, in_order, make_loader
 from data_loader.cache import ItemCache, in_memory
-from data_loader.loaders import EpochBatches, in_order, make_loader
 from data_loader.restricted import RestrictedAnnotations, repeated
 from tests.data_helpers.counting_images import CountingImages
 

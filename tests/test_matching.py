@@ -30,7 +30,7 @@ from tests.data_helpers.literal_matching import (
     literal_matching,
     literal_pairs,
 )
-from trainer.evaluation import evaluate_matching, evaluation_pairs, match_pairs
+from trainer.evaluation.measures import evaluate_matching, evaluation_pairs, match_pairs
 from utils.tps import lattice, to_pixels
 from utils.warper import Warper
 

@@ -21,7 +21,8 @@ from tests.data_helpers.tiny_runs import (
     write_landmark_folder,
     write_tiny_config,
 )
-from trainer import assembly, evaluation
+from trainer.datasets import evaluation_dataset
+from trainer.evaluation import measures
 from utils.checkpoint import read_checkpoint
 from utils.cli import run
 from utils.config import read_config
@@ -699,10 +700,10 @@ def test_the_ablation_compares_with_and_without_the_exchange(
 
 
 def test_landmarks_that_stay_where_they_were(monkeypatch, embedding_config):
-    still = {name: 0 for name in evaluation.EVALUATION_WARPS}
-    monkeypatch.setattr(evaluation, "EVALUATION_WARPS", still)
+    still = {name: 0 for name in measures.EVALUATION_WARPS}
+    monkeypatch.setattr(measures, "EVALUATION_WARPS", still)
     config = read_config(embedding_config())
-    dataset = assembly.evaluation_dataset(config.experiment)
+    dataset = evaluation_dataset(config)
     points = np.stack([dataset[n]["keypts"].round() for n in range(len(dataset))])
     apart = np.linalg.norm(points[0::2] - points[1::2], axis=-1).mean() * 70 / (32 - 2 * 4)
     unmoved = ablation.unmoved_error(config, torch.device("cpu"))

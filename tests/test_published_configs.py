@@ -19,11 +19,11 @@ from misc.published import load_experiments
 from model import BACKBONES
 from tests.data_helpers.published_trees import write_published_data, write_stand_in
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT, Finished
-from trainer.assembly import evaluation_dataset
-from trainer.limits import MINI
-from trainer.make_trainer import make_trainer
-from trainer.start import Start
+from trainer.datasets import evaluation_dataset
+from trainer.resume import StartingPoint
+from trainer.training import build_trainer
 from utils.config import read_config
+from utils.mini_run import MINI
 from utils.run import Run, RunFolder
 
 PUBLISHED = load_experiments()
@@ -42,7 +42,7 @@ def place(tmp_path_factory):
     for seed, (name, facts) in enumerate(PUBLISHED.items()):
         if facts["task"] != "keypoints":
             torch.manual_seed(seed)
-            arch = read_config(PATHS[name]).experiment.arch
+            arch = read_config(PATHS[name]).arch
             write_stand_in(place, name, facts, BACKBONES[arch["type"]](**arch["args"]))
     yield place
     shutil.rmtree(place)
@@ -51,10 +51,9 @@ def place(tmp_path_factory):
 def trainer_of(config, start):
     """Return what --mini_train would run, but for the number of images."""
     torch.manual_seed(0)
-    identity = {"run_name": config.name, "seed": 0, "config": config.raw}
-    folder = RunFolder.new(config.trainer.save_dir, config.name)
-    run = Run(folder, config.trainer, identity, torch.device("cpu"))
-    return make_trainer(config.experiment, run, start, ONE_BATCH)
+    config = replace(config.mini(), limits=ONE_BATCH)
+    run = Run(RunFolder.new(config.trainer.save_dir, config.name), config)
+    return build_trainer(config, start, run)
 
 
 def take_step(trainer):
@@ -70,7 +69,7 @@ def take_step(trainer):
 def test_a_step_of_training(name, place, monkeypatch):
     monkeypatch.chdir(place)
     config = read_config(PATHS[name], [PARTIAL])
-    start = Start.read(config, resume=None)
+    start = StartingPoint.read(config, resume=None)
     trainer = trainer_of(config, start)
     before = {key: tensor.clone() for key, tensor in trainer.model.state_dict().items()}
     if start.checkpoint is not None:
@@ -80,11 +79,11 @@ def test_a_step_of_training(name, place, monkeypatch):
 
     after = trainer.model.state_dict()
     changed = {key for key in after if not torch.equal(before[key], after[key])}
-    if config.experiment.is_landmark:  # neither weights nor running means of the backbone
+    if config.is_landmark:  # neither weights nor running means of the backbone
         assert changed == {"1.inner_conv.weight", "1.reg_conv.weight"}
     else:
         assert changed >= {key for key, tensor in after.items() if tensor.ndim == 4}
-    assert len(evaluation_dataset(config.experiment)) == 4
+    assert len(evaluation_dataset(config)) == 4
 
 
 def assert_starts_from(checkpoint, state):

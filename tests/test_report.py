@@ -14,9 +14,9 @@ from tests.data_helpers.fabricated_runs import STAMP
 from tests.data_helpers.finished_runs import epoch_lines, finished_embedding, finished_regressor
 from tests.data_helpers.html_pages import read_html, text_of, with_class, with_id
 from tests.data_helpers.tiny_runs import run_real_program
-from trainer import assembly
-from trainer.evaluation import evaluate_landmarks, evaluate_matching
-from trainer.results import load_for_evaluation
+from trainer.datasets import evaluation_dataset
+from trainer.evaluation.measures import evaluate_landmarks, evaluate_matching
+from trainer.evaluation.results import load_for_evaluation
 from utils.cli import run
 from utils.config import read_config
 
@@ -105,7 +105,7 @@ def test_figures_are_those_of_the_evaluation(saved, whole):
     expected = {}
     for finished, evaluate in ((embedding, evaluate_matching), (regressor, evaluate_landmarks)):
         config = read_config(finished.config)
-        dataset = assembly.evaluation_dataset(config.experiment)
+        dataset = evaluation_dataset(config)
         model = load_for_evaluation(config, finished.checkpoint, dataset, CPU)
         expected.update(evaluate(model, dataset, CPU)[0])
     of_embedding, of_regressor = (figures_in(whole[1], letter) for letter in "AB")

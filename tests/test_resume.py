@@ -94,7 +94,7 @@ def test_a_killed_training_ends_where_an_unbroken_one_does(
 @contextmanager
 def interruption_at(step):
     """Let the n-th step of a training fail as Ctrl-C makes it fail."""
-    steps, optimise = iter(range(1, 1000)), BaseTrainer._optimise
+    steps, optimise = iter(range(1, 1000)), BaseTrainer.optimise
 
     def interrupted(trainer, batch, epoch):
         if next(steps) == step:
@@ -102,7 +102,7 @@ def interruption_at(step):
         return optimise(trainer, batch, epoch)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseTrainer, "_optimise", interrupted)
+        patch.setattr(BaseTrainer, "optimise", interrupted)
         yield
 
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-import torch
 
+from tests.data_helpers.tiny_runs import EMBEDDING
+from utils.config import check_config
 from utils.errors import UserError
-from utils.experiment import TrainerOptions
 from utils.run import Run, RunFolder, newest_checkpoint, open_log, write_json
 
 STAMP = "2019-08-08_17-56-24"
@@ -143,9 +143,8 @@ def test_each_run_has_a_log_of_its_own_and_a_resumed_one_goes_on(tmp_path, capsy
 
 
 def open_run(folder, **options):
-    options = TrainerOptions(epochs=1, **options)
-    identity = {"run_name": "tiny", "seed": 0, "config": {"seed": 0}}
-    return Run(folder, options, identity, torch.device("cpu"))
+    raw = {**EMBEDDING, "trainer": {"epochs": 1, **options}}
+    return Run(folder, check_config("tiny.json", raw))
 
 
 def test_an_open_run_has_its_config_and_begins_its_log(folder):

@@ -22,7 +22,7 @@ from utils.stopping import StopRequest
 @pytest.fixture
 def signal_at(monkeypatch):
     """Return a function that lets a signal arrive during the n-th step of a training."""
-    optimise = BaseTrainer._optimise
+    optimise = BaseTrainer.optimise
 
     def arrange(step, *numbers):
         steps = iter(range(1, 1000))
@@ -33,7 +33,7 @@ def signal_at(monkeypatch):
                     os.kill(os.getpid(), number)
             return optimise(trainer, batch, epoch)
 
-        monkeypatch.setattr(BaseTrainer, "_optimise", optimise_and_signal)
+        monkeypatch.setattr(BaseTrainer, "optimise", optimise_and_signal)
 
     yield arrange
 

@@ -14,29 +14,29 @@ from torch.utils.data import DataLoader
 from base.base_trainer import BaseTrainer
 from base.monitor import Monitor
 from base.running_mean import RunningMean
-from data_loader.loaders import make_loader
+from data_loader.batches import make_loader
 from data_loader.synthetic_faces import SyntheticFaces
 from model.loss import regression_loss
 from model.smallnet import SmallNet
-from trainer.assembly import build_landmark_model, build_optimizer, build_scheduler
 from trainer.landmark_trainer import LandmarkTrainer
-from trainer.limits import NO_LIMITS
-from trainer.make_trainer import make_trainer
-from trainer.start import Start
+from trainer.optimisation import build_optimizer, build_scheduler
+from trainer.parts import build_landmark_model
+from trainer.resume import StartingPoint
+from trainer.training import build_trainer
+from utils.config import check_config
 from utils.errors import ConfigError
-from utils.experiment import Experiment, TrainerOptions
 from utils.run import Run, RunFolder
 
 CPU = torch.device("cpu")
-EXPERIMENT = Experiment(
-    arch={"type": "SmallNet", "args": {"num_output_channels": 4}},
-    dataset={"type": "SyntheticFaces", "args": {"imwidth": 24, "crop": 4, "num_images": 7}},
-    optimizer={"type": "Adam", "args": {"lr": 0.01, "weight_decay": 0.1, "amsgrad": True}},
-    loss="dense_correlation_loss",
-    trainer={},
-)
-LANDMARK_EXPERIMENT = replace(
-    EXPERIMENT,
+CONFIG = check_config("tiny.json", {
+    "arch": {"type": "SmallNet", "args": {"num_output_channels": 4}},
+    "dataset": {"type": "SyntheticFaces", "args": {"imwidth": 24, "crop": 4, "num_images": 7}},
+    "optimizer": {"type": "Adam", "args": {"lr": 0.01, "weight_decay": 0.1, "amsgrad": True}},
+    "loss": "dense_correlation_loss",
+    "trainer": {"epochs": 1},
+})
+LANDMARK_CONFIG = replace(
+    CONFIG,
     keypoint_regressor={"type": "IntermediateKeypointPredictor",
                         "args": {"num_intermediate_points": 3, "softargmax_mul": 100}},
     loss="regression_loss",
@@ -48,9 +48,12 @@ def faces(count=7):
     return SyntheticFaces("train", imwidth=24, crop=4, use_keypoints=True, num_images=count)
 
 
-def run_in(folder, **options):
-    return Run(RunFolder(folder, Path("tiny")), TrainerOptions(**options),
-               {"run_name": "tiny", "seed": 0, "config": {}}, CPU)
+def with_options(config, **options):
+    return replace(config, trainer=replace(config.trainer, **options))
+
+
+def run_in(folder, config):
+    return Run(RunFolder(folder, Path("tiny")), config)
 
 
 # Optimisers
@@ -62,7 +65,7 @@ def names_of(model, group):
 
 def test_bias_lr_is_for_the_biases_of_convolutions_alone():
     model = SmallNet(4)
-    optimizer = build_optimizer(replace(EXPERIMENT, bias_lr=1e-5), model)
+    optimizer = build_optimizer(replace(CONFIG, bias_lr=1e-5), model)
     rest, biases = optimizer.param_groups
     convolutions = [f"conv{n}.0" for n in range(1, 6)] + ["conv6"]
     assert names_of(model, biases) == {f"{name}.bias" for name in convolutions}
@@ -75,15 +78,15 @@ def test_bias_lr_is_for_the_biases_of_convolutions_alone():
 
 def test_without_bias_lr_all_learn_at_one_rate():
     model = SmallNet(4)
-    (group,) = build_optimizer(EXPERIMENT, model).param_groups
+    (group,) = build_optimizer(CONFIG, model).param_groups
     assert names_of(model, group) == dict(model.named_parameters()).keys()
     assert group["lr"] == 0.01
 
 
 @pytest.mark.parametrize("bias_lr", [None, 1e-5])
 def test_only_what_learns_is_given_to_the_optimiser(bias_lr):
-    model = build_landmark_model(LANDMARK_EXPERIMENT, 5)
-    optimizer = build_optimizer(replace(LANDMARK_EXPERIMENT, bias_lr=bias_lr), model)
+    model = build_landmark_model(LANDMARK_CONFIG, 5)
+    optimizer = build_optimizer(replace(LANDMARK_CONFIG, bias_lr=bias_lr), model)
     given = set.union(*(names_of(model, group) for group in optimizer.param_groups))
     assert given == {"1.inner_conv.weight", "1.reg_conv.weight"}
 
@@ -91,7 +94,7 @@ def test_only_what_learns_is_given_to_the_optimiser(bias_lr):
 def test_a_bias_moves_at_its_own_rate():
     model = nn.Sequential(nn.Conv2d(1, 1, 1))
     section = {"type": "SGD", "args": {"lr": 0.5}}
-    optimizer = build_optimizer(replace(EXPERIMENT, optimizer=section, bias_lr=0.125), model)
+    optimizer = build_optimizer(replace(CONFIG, optimizer=section, bias_lr=0.125), model)
     weight, bias = (parameter.item() for parameter in model.parameters())
     model(torch.full((1, 1, 1, 1), 3.0)).sum().backward()
     optimizer.step()
@@ -104,8 +107,8 @@ def test_the_fused_optimiser_takes_the_same_steps():
     for more in ({}, {"fused": True}):
         torch.manual_seed(0)
         model = SmallNet(4)
-        section = {"type": "Adam", "args": {**EXPERIMENT.optimizer["args"], **more}}
-        optimizer = build_optimizer(replace(EXPERIMENT, optimizer=section), model)
+        section = {"type": "Adam", "args": {**CONFIG.optimizer["args"], **more}}
+        optimizer = build_optimizer(replace(CONFIG, optimizer=section), model)
         for _ in range(3):
             for parameter in model.parameters():
                 parameter.grad = torch.randn_like(parameter)
@@ -120,12 +123,12 @@ def test_the_fused_optimiser_takes_the_same_steps():
 class Recorder(BaseTrainer):
     """Notes the learning rates of its steps; its validation values are given."""
 
-    def __init__(self, experiment, run, val_losses=()):
-        model = nn.Conv2d(1, 1, 1)
-        optimizer = build_optimizer(experiment, model)
+    def __init__(self, run, val_losses=()):
+        config, model = run.config, nn.Conv2d(1, 1, 1)
+        optimizer = build_optimizer(config, model)
         loader = make_loader(faces(), 3, CPU, training=True)
-        scheduler = build_scheduler(experiment, optimizer)
-        super().__init__(model, model, optimizer, scheduler, loader, run)
+        scheduler = build_scheduler(config, optimizer)
+        super().__init__(model, model, optimizer, scheduler, loader, None, run)
         self.rates, self.val_losses = {}, val_losses
 
     def train_step(self, batch, epoch):
@@ -137,9 +140,9 @@ class Recorder(BaseTrainer):
         return {"val_loss": self.val_losses[epoch - 1]} if self.val_losses else {}
 
 
-def recorded(experiment, folder, val_losses=(), **options):
-    trainer = Recorder(experiment, run_in(folder, tensorboardX=False, verbosity=0, **options),
-                       val_losses)
+def recorded(config, folder, val_losses=(), **options):
+    config = with_options(config, tensorboardX=False, verbosity=0, **options)
+    trainer = Recorder(run_in(folder, config), val_losses)
     with trainer.run.open([], events=False):
         trainer.fit()
     return trainer
@@ -147,8 +150,8 @@ def recorded(experiment, folder, val_losses=(), **options):
 
 def test_a_milestone_lowers_the_rate_from_the_next_epoch_on(tmp_path):
     section = {"type": "MultiStepLR", "args": {"gamma": 0.1, "milestones": [2, 4]}}
-    experiment = replace(EXPERIMENT, lr_scheduler=section, bias_lr=1e-3)
-    rates = recorded(experiment, tmp_path, epochs=6).rates
+    config = replace(CONFIG, lr_scheduler=section, bias_lr=1e-3)
+    rates = recorded(config, tmp_path, epochs=6).rates
     for epoch, factor in ((1, 1), (2, 1), (3, 0.1), (4, 0.1), (5, 0.01), (6, 0.01)):
         assert len(rates[epoch]) == 2  # steps: 7 images, the incomplete third batch dropped
         for step in rates[epoch]:
@@ -156,13 +159,13 @@ def test_a_milestone_lowers_the_rate_from_the_next_epoch_on(tmp_path):
 
 
 def test_without_a_schedule_the_rate_stays(tmp_path):
-    rates = recorded(EXPERIMENT, tmp_path, epochs=3).rates
+    rates = recorded(CONFIG, tmp_path, epochs=3).rates
     assert rates == {epoch: [[0.01]] * 2 for epoch in (1, 2, 3)}
 
 
 def test_training_stops_when_patience_runs_out_and_keeps_the_best(tmp_path):
     values = [5.0, 3, 4, 4, 3, 1, 0]
-    trainer = recorded(EXPERIMENT, tmp_path, values, epochs=7, monitor="min val_loss", patience=3,
+    trainer = recorded(CONFIG, tmp_path, values, epochs=7, monitor="min val_loss", patience=3,
                        save_period=4)
     assert trainer.last_epoch == 5
     files = {path.name for path in trainer.run.folder.model_dir.glob("*.pth")}
@@ -250,10 +253,10 @@ def test_a_batch_in_parts_takes_the_same_step(tmp_path, accumulation, sizes):
         torch.manual_seed(0)
         model = nn.Conv2d(3, 2, 3)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-        run = run_in(tmp_path, epochs=1, accumulation=count)
-        trainer = MeanSquare(model, model, optimizer, None, loader, run)
+        run = run_in(tmp_path, with_options(CONFIG, accumulation=count))
+        trainer = MeanSquare(model, model, optimizer, None, loader, None, run)
         trainer.sizes = []
-        loss = trainer._optimise(batch, 1)
+        loss = trainer.optimise(batch, 1)
         after.append([loss, *model.parameters()])
     assert trainer.sizes == sizes
     for whole, in_parts in zip(*after):
@@ -261,20 +264,20 @@ def test_a_batch_in_parts_takes_the_same_step(tmp_path, accumulation, sizes):
 
 
 def test_more_parts_than_a_batch_has_pairs(tmp_path):
-    run = run_in(tmp_path, epochs=1, accumulation=3)
+    config = with_options(replace(CONFIG, batch_size=4), accumulation=3)
     with pytest.raises(ConfigError, match="trainer.accumulation = 3, expected at most 2: .* of 4"):
-        make_trainer(replace(EXPERIMENT, batch_size=4), run, Start(), NO_LIMITS)
+        build_trainer(config, StartingPoint(), run_in(tmp_path, config))
 
 
 # Fitting landmarks
 
 @pytest.mark.parametrize("cache", ["off", "memory", "disk", "device"])
 def test_few_annotations_with_and_without_a_cache(tmp_path, cache):
-    experiment = replace(LANDMARK_EXPERIMENT, restrict_annos=3, cache=cache)
-    start = Start("embedding.pth", {"state_dict": SmallNet(4).state_dict()})
-    options = {"epochs": 1, "verbosity": 0, "save_dir": str(tmp_path)}
-    with run_in(tmp_path, **options).open([], events=False) as run:
-        trainer = make_trainer(experiment, run, start, NO_LIMITS)
+    config = replace(LANDMARK_CONFIG, restrict_annos=3, cache=cache)
+    start = StartingPoint("embedding.pth", {"state_dict": SmallNet(4).state_dict()})
+    config = with_options(config, verbosity=0, save_dir=str(tmp_path))
+    with run_in(tmp_path, config).open([], events=False) as run:
+        trainer = build_trainer(config, start, run)
     batches = list(trainer.loader)
     assert [len(batch["index"]) for batch in batches] == [2] * 3
 
@@ -285,10 +288,10 @@ def test_bfloat16_is_for_backbones_not_for_the_regressor(tmp_path):
     coarse, target = torch.randn(8, 4, 4, 4), torch.rand(8, 5, 2) - 0.5
     batch = {"descriptors": F.interpolate(coarse, (12, 12), mode="bilinear", align_corners=True),
              "target": target, "index": torch.arange(8)}
-    model, losses = build_landmark_model(LANDMARK_EXPERIMENT, 5), []
+    model, losses = build_landmark_model(LANDMARK_CONFIG, 5), []
     for precision in ("float32", "bfloat16"):
-        run = run_in(tmp_path, epochs=1, precision=precision)
-        trainer = LandmarkTrainer(model, None, None, DataLoader(range(8), 8), run,
-                                  loss=regression_loss, val_source=None, metrics={}, pictures=[])
+        run = run_in(tmp_path, with_options(LANDMARK_CONFIG, precision=precision))
+        trainer = LandmarkTrainer(model, None, None, DataLoader(range(8), 8), None, run,
+                                  loss=regression_loss, metrics={})
         losses.append(trainer.train_step(batch, 1).item())
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)

@@ -8,7 +8,7 @@ import math
 import torch
 
 from data_loader.augmentation import augment, normalise
-from data_loader.loaders import in_order
+from data_loader.batches import in_order
 from model.describe import describe
 from utils.keyed_random import sample_keys
 from utils.progress import progress_bar
@@ -54,39 +54,45 @@ class DescriptorExtractor:
         return images[..., self.crop : H - self.crop, self.crop : W - self.crop], keypts - self.crop
 
 
-class LiveDescriptors:
-    """Computes the descriptors of each batch of a loader anew."""
+class DescriptorLoader:
+    """Batches of descriptors and targets, made from a loader of batches of images."""
 
-    def __init__(self, loader, extract):
-        self.loader, self.extract = loader, extract
-        self.batch_sampler = loader.batch_sampler
+    def __init__(self, images, extract):
+        self.images, self.extract = images, extract
+        self.batch_sampler, self.dataset = images.batch_sampler, images.dataset
+        self.num_workers = images.num_workers
 
     def prepare(self):
-        """Nothing is kept."""
+        """Compute what is kept, before the first batch is taken."""
+
+
+class LiveDescriptors(DescriptorLoader):
+    """Computes the descriptors of each batch anew."""
 
     def __iter__(self):
-        for batch in self.loader:
+        for batch in self.images:
             yield self.extract(batch, self.batch_sampler.epoch)
 
 
-class CachedDescriptors:
+class CachedDescriptors(DescriptorLoader):
     """Computes all descriptors once, with the warps of epoch 0.
 
-    They are kept on the extractor's device where half of its free memory will do, in ``dtype``.
+    They are kept on the extractor's device if they take at most half of its free memory, else on
+    the host, in ``dtype``.
     """
 
-    def __init__(self, loader, extract, dtype):
-        self.loader, self.extract, self.dtype = loader, extract, dtype
-        self.batch_sampler = loader.batch_sampler
+    def __init__(self, images, extract, dtype):
+        super().__init__(images, extract)
+        self.dtype = dtype
         self.descriptors = self.target = None
 
     def prepare(self):
         """Compute the descriptors, unless they are there; else the first batch has to wait."""
         if self.descriptors is not None:
             return
-        N = len(self.loader.dataset)
+        N = len(self.dataset)
         with progress_bar(N, "descriptors") as bar:
-            for batch in in_order(self.loader, EXTRACTION_BATCH):
+            for batch in in_order(self.images, EXTRACTION_BATCH):
                 self._store(self.extract(batch, epoch=0), N)
                 bar.update(len(batch["index"]))
 

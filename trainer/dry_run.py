@@ -1,241 +1,266 @@
-"""What a training would do: everything is built, a few steps are measured, nothing is written."""
+"""``--dry_run``: build a training, measure a few of its steps, and print what it would do and cost.
 
+Nothing is written.
+"""
+
+import inspect
 import time
-from dataclasses import dataclass, replace
-from functools import cached_property
+from contextlib import suppress
+from dataclasses import replace
 
 import torch
+from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from base.checkpoint_keeper import BEST
 from data_loader.cache import num_keypts
-from trainer.descriptors import LiveDescriptors
-from trainer.limits import MINI, NO_LIMITS, Limits
-from trainer.results import evaluate
-from trainer.training import Prepared, prepare, read_start
-from trainer.trial import NUM_STEPS, Trial, try_out, validation_source
+from trainer.datasets import final_test_set
+from trainer.descriptors import CachedDescriptors, LiveDescriptors
+from trainer.evaluation.results import evaluate
+from trainer.resume import StartingPoint
+from trainer.training import build_trainer
 from utils.checkpoint_names import checkpoint_name
-from utils.config import Config, names_config
-from utils.device import determinism
+from utils.config import errors_of
+from utils.device import determinism, peak_memory_gib
 from utils.disk import size_text
 from utils.distributed import World
+from utils.mini_run import MINI, Limits
 from utils.progress import bars_hidden, clock
+from utils.run import Run
 from utils.wording import counted
 
-TRIAL_IMAGES = 64  # at least, for training, and for the evaluation
+NUM_STEPS = 3  # measured; the first is slower, and is not counted
+TRIAL_IMAGES = 64  # for training at least, and for the evaluation
 
 
-@names_config
-def dry_run(config, device, resume=None, seeds=None, limits=NO_LIMITS, world=World()):
+def dry_run(config, resume=None, seeds=None, world=World()):
     """Print what ``train_seeds`` with the same arguments would do, and what it may cost."""
-    start = read_start(config, resume, seeds, limits)
+    start = StartingPoint.read(config, resume, seeds, world)
     folder = world.agreed(start.folder(config))
-    # A cache would decode every image, or write to the disk.
-    uncached = replace(config, experiment=replace(config.experiment, cache="off"))
-    seeds = seeds or [start.seed(config)]
-    some = _trial_limits(config, limits)
+    folders = [folder.for_seed(seed) for seed in seeds] if seeds else [folder]
     hidden = config.trainer.verbosity < 1 or not world.is_main
-    with bars_hidden(hidden), determinism(config.experiment.deterministic):
-        prepared = prepare(uncached, folder, seeds[0], device, start, some, world)
-        plan = Plan(config, prepared, limits, seeds, try_out(prepared.trainer))
-        if world.is_main:
-            sections = [[*start.describe(config), *config.notes], *plan.sections()]
-            print("\n\n".join("\n".join(lines) for lines in sections))
+    with errors_of(config), bars_hidden(hidden), determinism(config.deterministic):
+        limits = config.limits
+        if limits is not MINI:
+            images = max(NUM_STEPS * config.batch_size, TRIAL_IMAGES)
+            limits = Limits(images=images, evaluation_images=TRIAL_IMAGES)
+        # A cache would decode every image, or write to the disk.
+        few = replace(config, cache="off", limits=limits).with_seed(start.seed(config))
+        run = Run(folder, few, world)
+        test_set = final_test_set(few, run)
+        torch.manual_seed(few.seed)
+        trainer = build_trainer(few, start, run)
+        shapes, loss, seconds = measure(trainer, test_set)
+        if not world.is_main:
+            return
+        sizes = sizes_of(config, trainer, test_set)
+        sections = (
+            [*start.describe(config), *config.notes],
+            data_lines(config, trainer, test_set, sizes),
+            network_lines(trainer, shapes),
+            loss_lines(config, trainer, shapes, loss),
+            time_lines(config, trainer, sizes, seconds, len(folders)),
+            memory_lines(config, trainer, sizes),
+            [*file_lines(config, trainer, test_set, folders), "nothing was written"],
+        )
+        print("\n\n".join("\n".join(lines) for lines in sections))
 
 
-def _trial_limits(config, limits):
-    """Return limits such that a trial takes no more images than it measures."""
-    if limits is MINI:
-        return MINI
-    images = max(NUM_STEPS * config.experiment.batch_size, TRIAL_IMAGES)
-    return Limits(images=images, evaluation_images=TRIAL_IMAGES)
+def measure(trainer, test_set):
+    """Take a few steps and evaluate; the trainer's weights are of no use afterwards.
 
-
-@dataclass
-class Plan:
-    """A training, told in sections of lines.
-
-    prepared: the training on a few images that ``trial`` took steps of; config, limits: of the
-    whole.
+    Returns {part of the network, or input of the loss: shape}, the loss of the first step, and
+    seconds: to make a "batch" and to learn from it ("step"); for an image, to compute descriptors
+    that are kept ("fill"), to validate ("val") and to evaluate ("test").
     """
+    shapes, hooks, compute_loss = {}, [], trainer.loss
 
-    config: Config
-    prepared: Prepared
-    limits: Limits
-    seeds: list
-    trial: Trial
+    def note(name, value):
+        shapes.setdefault(name, tuple(value.shape))
 
-    def sections(self):
-        """Return lists of lines: data, network, loss, time, memory, files."""
-        return [self.data(), self.network(), self.loss(), self.time(), self.memory(), self.files()]
+    def noting_loss(*args, **named):
+        for name, value in zip(inspect.signature(compute_loss).parameters, args):
+            note(name, value)
+        return compute_loss(*args, **named)
 
-    @cached_property
-    def splits(self):
-        """The data sets that training and validation take a part of: {name: data set}."""
-        trainer = self.prepared.trainer
-        sources = {"train": trainer.loader, "val": validation_source(trainer)}
-        return {name: _whole(source) for name, source in sources.items()}
+    for name, module in network_parts(trainer.model):
+        hooks.append(module.register_forward_hook(lambda *io, name=name: note(name, io[-1])))
+    trainer.loss = noting_loss
+    fill, _ = timed(trainer.prepare)
+    cached = isinstance(trainer.loader, CachedDescriptors)
+    num_filled = len(trainer.loader.dataset) + len(trainer.val_loader.dataset)
+    batches = endless(trainer.loader)
+    batch, taken = timed(lambda: [next(batches) for _ in range(NUM_STEPS)])
+    trainer.model.train()
+    steps = [timed(lambda: trainer.optimise(batch, epoch)) for epoch, batch in taken]
+    for hook in hooks:
+        hook.remove()
+    val, _ = timed(lambda: trainer.validate(epoch=1))
+    seconds = {
+        "batch": batch / NUM_STEPS,
+        "step": min(seconds for seconds, _ in steps[1:]),
+        "fill": fill / num_filled if cached else 0.0,
+        "val": val / sum(map(len, trainer.val_loader.batch_sampler)),
+        "test": 0.0,
+    }
+    if test_set is not None:
+        config = trainer.run.config
+        test, results = timed(lambda: evaluate(trainer.model, config, test_set, trainer.device))
+        seconds["test"] = test / results.num_images
+    return shapes, steps[0][1], seconds
 
-    @property
-    def num_images(self):
-        """How many images of each split an epoch takes, {name: number}."""
-        most = self.limits.images
-        return {name: min(len(d), most or len(d)) for name, d in self.splits.items()}
 
-    @property
-    def batch_size(self):
-        return self.limits.cut_batch(self.config.experiment.batch_size)
+def timed(function):
+    """Return the seconds that a call takes, and its result, a tensor as a number."""
+    begin = time.perf_counter()
+    result = function()
+    result = result.item() if isinstance(result, torch.Tensor) else result  # waits for the device
+    return time.perf_counter() - begin, result
 
-    @property
-    def steps(self):
-        """Steps of an epoch."""
-        return self.num_images["train"] // self.batch_size
 
-    @property
-    def epochs_left(self):
-        last = self.limits.epochs or self.config.trainer.epochs
-        return max(0, last - self.prepared.trainer.last_epoch)
+def endless(loader):
+    """Yield (epoch, batch), epoch after epoch."""
+    epoch = 0
+    while True:
+        epoch += 1
+        loader.batch_sampler.start(epoch)
+        for batch in loader:
+            yield epoch, batch
 
-    def data(self):
-        dataset, test_set = _innermost(self.splits["train"]), self.prepared.test_set
-        side = dataset.imwidth - 2 * dataset.crop
-        name = f"{type(dataset).__name__}: images of {dataset.imwidth}x{dataset.imwidth}"
-        lines = [f"{name}, cropped to {side}x{side}"]
-        lines += [f"  {remark}" for remark in self.prepared.run.remarks]
-        lines += [f"  beware: {warning}" for warning in self.prepared.run.warnings]
-        lines += [f"  partial: {note}" for note in self.prepared.run.partial]
-        lines += [
-            f"  {split:6} {counted(number, 'image')}" for split, number in self.num_images.items()
-        ]
-        if test_set is not None:
-            count = min(len(test_set), self.limits.evaluation_images or len(test_set))
-            lines.append(f"  {'test':6} {counted(count, 'image')} of {type(test_set).__name__}")
+
+def network_parts(model):
+    """Yield (name, module) of the parts of a network, those of a landmark model's backbone too."""
+    for name, child in model.named_children():
+        inner = getattr(child, "wrapped_module", None)
+        if inner is not None:
+            for part_name, part in network_parts(inner):
+                yield f"{name}.wrapped_module.{part_name}", part
+        elif isinstance(child, nn.ModuleList):
+            yield from ((f"{name}.{number}", part) for number, part in child.named_children())
         else:
-            lines.append("  test   no landmarks: no figures at the end")
-        left = self.num_images["train"] - self.steps * self.batch_size
-        rest = f", {left} left over" if left else ""
-        return [*lines, f"  an epoch: {counted(self.steps, 'step')} of {self.batch_size}{rest}"]
-
-    def network(self):
-        model = self.prepared.trainer.model
-        learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        total = sum(p.numel() for p in model.parameters())
-        table = [("part", "kind", "returns", "parameters")]
-        for layer in self.trial.layers:
-            shape = "not called" if layer.shape is None else _by(layer.shape)
-            table.append((layer.name, layer.kind, shape, f"{layer.parameters:,}"))
-        widths = [max(map(len, column)) for column in zip(*table)]
-        rows = ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
-        return [f"network: {total:,} parameters, of which {learning:,} learn", *rows]
-
-    def loss(self):
-        experiment, trainer = self.prepared.experiment, self.prepared.trainer
-        inputs = [f"  {name:9} {_by(shape)}" for name, shape in self.trial.loss_inputs.items()]
-        rate = trainer.optimizer.param_groups[0]["lr"]
-        scheduler = experiment.lr_scheduler["type"] if experiment.lr_scheduler else "none"
-        return [
-            f"loss: {experiment.loss} = {self.trial.loss:.4g} at the first step",
-            *inputs,
-            f"optimizer: {type(trainer.optimizer).__name__}, rate {rate:g}; schedule: {scheduler}",
-        ]
-
-    def time(self):
-        trial, counts = self.trial, self.num_images
-        validation = counts["val"] * trial.validation_seconds / self.prepared.run.world.size
-        first, later = (self.steps * pace + validation for pace in self._paces())
-        once = sum(counts.values()) * trial.fill_seconds
-        evaluation = self._evaluation_seconds()
-        epochs = first + (self.epochs_left - 1) * later if self.epochs_left else 0
-        total = len(self.seeds) * (epochs + once + evaluation)
-        seeds = f" for each of {len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
-        rows = [
-            ("a batch", f"{trial.batch_seconds:.3g} s"),
-            ("a step", f"{trial.step_seconds:.3g} s"),
-            ("descriptors", f"{clock(once)}, once") if once else None,
-            ("an epoch", f"{clock(later)}, of which validation {clock(validation)}"),
-            ("evaluation", clock(evaluation)),
-            ("together", f"{clock(total)}, {counted(self.epochs_left, 'epoch')}{seeds}"),
-        ]
-        lines = [f"  {name:12} {text}" for name, text in filter(None, rows)]
-        return [f"time, on {self.prepared.run.device}, from {NUM_STEPS} steps:", *lines]
-
-    def _paces(self):
-        """Return the seconds from step to step in the first epoch, and in the others."""
-        batch, step = self.trial.batch_seconds, self.trial.step_seconds
-        loader = self.prepared.trainer.loader
-        live = isinstance(loader, LiveDescriptors)
-        workers = getattr(loader, "loader", loader).num_workers
-        pace = max(batch, step) if workers and not live else batch + step
-        decodes_again = self.config.experiment.cache == "off" or live
-        return pace, pace if decodes_again else step
-
-    def _evaluation_seconds(self):
-        test_set, run = self.prepared.test_set, self.prepared.run
-        if test_set is None:
-            return 0.0
-        begin = time.perf_counter()
-        limits = Limits(evaluation_images=self.limits.evaluation_images or TRIAL_IMAGES)
-        model, experiment = self.prepared.trainer.model, self.prepared.experiment
-        taken = evaluate(model, experiment, test_set, run.device, limits).num_images
-        wanted = self.limits.evaluation_images or len(test_set)
-        return (time.perf_counter() - begin) * min(wanted, len(test_set)) / taken
-
-    def memory(self):
-        lines = [f"memory: {self.trial.peak_gib:.2f} GiB at most in these steps"]
-        images = sum(map(self._decoded_bytes, self.splits.values()))
-        if self.config.experiment.cache != "off":
-            lines.append(f"  images kept ({self.config.experiment.cache}): {size_text(images)}")
-        if self.trial.descriptor_bytes:
-            kept = sum(self.num_images.values()) * self.trial.descriptor_bytes
-            lines.append(f"  descriptors kept: {size_text(kept)}")
-        return lines
-
-    @staticmethod
-    def _decoded_bytes(samples):
-        dataset = _innermost(samples)
-        return len(dataset) * (3 * dataset.imwidth**2 + 8 * num_keypts(dataset))
-
-    def files(self):
-        folder, trainer = self.prepared.run.folder, self.prepared.trainer
-        state = trainer.model.state_dict(), trainer.optimizer.state_dict()
-        size = sum(leaf.nbytes for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor))
-        last = trainer.last_epoch + self.epochs_left
-        several = len(self.seeds) > 1
-        folders = [folder.for_seed(seed) for seed in self.seeds] if several else [folder]
-        count = counted(self._num_checkpoints(last), "checkpoint") + " each" * several
-        lines = [f"files: {count}, of about {size_text(size)}"]
-        for place in folders:
-            names = ["config.json", checkpoint_name(last), BEST]
-            names += ["results.json"] if self.prepared.test_set is not None else []
-            lines.append(f"  {place.model_dir}: {', '.join(names)}")
-            names = ["info.log"] + ["pictures"] * bool(trainer.pictures)
-            names += ["TensorBoard events"] if self.config.trainer.tensorboardX else []
-            lines.append(f"  {place.log_dir}: {', '.join(names)}")
-        return [*lines, "nothing was written"]
-
-    def _num_checkpoints(self, last):
-        """Return how many are there at the end of a training to the epoch ``last``; one is the
-        best.
-        """
-        options, first = self.config.trainer, self.prepared.trainer.last_epoch
-        count = last // options.save_period - first // options.save_period
-        count += last % options.save_period > 0
-        if options.keep_last or options.keep_best:
-            count = min(count, max(options.keep_last or 0, 1) + (options.keep_best or 0))
-        return count + 1
+            yield name, child
 
 
-def _whole(source):
-    """Return the data set that a loader, or a source of descriptors, takes the first images of."""
-    return getattr(source, "loader", source).dataset.dataset
-
-
-def _innermost(samples):
+def innermost(samples):
     """Return the data set that others wrap."""
     while hasattr(samples, "dataset"):
         samples = samples.dataset
     return samples
 
 
-def _by(shape):
+def sizes_of(config, trainer, test_set):
+    """Return {name: number} of the images of each split, and of the steps and the epochs to come.
+
+    The loaders' data sets are the first images of the whole ones, which they hold as ``dataset``.
+    """
+    limits = config.limits
+    wholes = len(trainer.loader.dataset.dataset), len(trainer.val_loader.dataset.dataset)
+    train, val = (min(number, limits.images or number) for number in wholes)
+    test = 0 if test_set is None else min(len(test_set), limits.evaluation_images or len(test_set))
+    batch = min(config.batch_size, limits.batch_size or config.batch_size)
+    epochs = max(0, config.trainer.epochs - trainer.last_epoch)
+    steps = train // batch
+    return dict(train=train, val=val, test=test, batch=batch, steps=steps, epochs=epochs)
+
+
+def data_lines(config, trainer, test_set, sizes):
+    dataset, run = innermost(trainer.loader), trainer.run
+    S, side = dataset.imwidth, dataset.imwidth - 2 * dataset.crop
+    lines = [f"{type(dataset).__name__}: images of {S}x{S}, cropped to {side}x{side}"]
+    lines += [f"  {remark}" for remark in run.remarks]
+    lines += [f"  beware: {warning}" for warning in run.warnings]
+    lines += [f"  partial: {note}" for note in run.partial]
+    lines += [f"  {split:6} {counted(sizes[split], 'image')}" for split in ("train", "val")]
+    if test_set is None:
+        lines.append("  test   no landmarks: no figures at the end")
+    else:
+        lines.append(f"  test   {counted(sizes['test'], 'image')} of {type(test_set).__name__}")
+    left = sizes["train"] % sizes["batch"]
+    rest = f", {left} left over" if left else ""
+    return [*lines, f"  an epoch: {counted(sizes['steps'], 'step')} of {sizes['batch']}{rest}"]
+
+
+def by(shape):
     return " x ".join(map(str, shape)) or "a number"
+
+
+def network_lines(trainer, shapes):
+    sizes = [(p.numel(), p.requires_grad) for p in trainer.model.parameters()]
+    total, learning = sum(n for n, _ in sizes), sum(n for n, learns in sizes if learns)
+    rows = [("part", "kind", "returns", "parameters")]
+    for name, module in network_parts(trainer.model):
+        shape = by(shapes[name]) if name in shapes else "not called"
+        count = sum(p.numel() for p in module.parameters())
+        rows.append((name, type(module).__name__, shape, f"{count:,}"))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    table = ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return [f"network: {total:,} parameters, of which {learning:,} learn", *table]
+
+
+def loss_lines(config, trainer, shapes, loss):
+    parts = dict(network_parts(trainer.model))
+    inputs = [f"  {n:9} {by(s)}" for n, s in shapes.items() if n not in parts]
+    schedule = config.lr_scheduler["type"] if config.lr_scheduler else "none"
+    optimizer, rate = trainer.optimizer, trainer.optimizer.param_groups[0]["lr"]
+    return [
+        f"loss: {config.loss} = {loss:.4g} at the first step",
+        *inputs,
+        f"optimizer: {type(optimizer).__name__}, rate {rate:g}; schedule: {schedule}",
+    ]
+
+
+def time_lines(config, trainer, sizes, seconds, num_seeds):
+    """The first epoch decodes its images; later ones take them from the cache, if there is one."""
+    batch, step = seconds["batch"], seconds["step"]
+    live = isinstance(trainer.loader, LiveDescriptors)
+    pace = max(batch, step) if trainer.loader.num_workers and not live else batch + step
+    later_pace = pace if config.cache == "off" or live else step
+    validation = sizes["val"] * seconds["val"] / trainer.world.size
+    first, later = (sizes["steps"] * s + validation for s in (pace, later_pace))
+    once = (sizes["train"] + sizes["val"]) * seconds["fill"]
+    evaluation = sizes["test"] * seconds["test"]
+    epochs = first + (sizes["epochs"] - 1) * later if sizes["epochs"] else 0
+    total = clock(num_seeds * (epochs + once + evaluation))
+    each = f" for each of {num_seeds} seeds" if num_seeds > 1 else ""
+    rows = [
+        ("a batch", f"{batch:.3g} s"),
+        ("a step", f"{step:.3g} s"),
+        ("descriptors", f"{clock(once)}, once") if once else None,
+        ("an epoch", f"{clock(later)}, of which validation {clock(validation)}"),
+        ("evaluation", clock(evaluation)),
+        ("together", f"{total}, {counted(sizes['epochs'], 'epoch')}{each}"),
+    ]
+    lines = [f"  {name:12} {text}" for name, text in filter(None, rows)]
+    return [f"time, on {trainer.device}, from {NUM_STEPS} steps:", *lines]
+
+
+def memory_lines(config, trainer, sizes):
+    lines = [f"memory: {peak_memory_gib(trainer.device):.2f} GiB at most in these steps"]
+    if config.cache != "off":
+        kept = sum(
+            len(dataset) * (3 * dataset.imwidth**2 + 8 * num_keypts(dataset))
+            for dataset in map(innermost, (trainer.loader, trainer.val_loader))
+        )
+        lines.append(f"  images kept ({config.cache}): {size_text(kept)}")
+    with suppress(AttributeError):  # descriptors that are computed anew
+        size = trainer.loader.descriptors[0].nbytes * (sizes["train"] + sizes["val"])
+        lines.append(f"  descriptors kept: {size_text(size)}")
+    return lines
+
+
+def file_lines(config, trainer, test_set, folders):
+    options, last = config.trainer, max(trainer.last_epoch, config.trainer.epochs)
+    state = trainer.model.state_dict(), trainer.optimizer.state_dict()
+    size = sum(leaf.nbytes for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor))
+    count = -(-last // options.save_period) - trainer.last_epoch // options.save_period
+    if options.keep_last or options.keep_best:
+        count = min(count, max(options.keep_last or 0, 1) + (options.keep_best or 0))
+    each = " each" if len(folders) > 1 else ""
+    lines = [f"files: {count + 1} checkpoints{each}, of about {size_text(size)}"]  # with the best
+    names = ["config.json", checkpoint_name(last), BEST] + ["results.json"] * (test_set is not None)
+    logs = ["info.log"] + ["pictures"] * bool(trainer.pictures)
+    logs += ["TensorBoard events"] * options.tensorboardX
+    for folder in folders:
+        lines.append(f"  {folder.model_dir}: {', '.join(names)}")
+        lines.append(f"  {folder.log_dir}: {', '.join(logs)}")
+    return lines

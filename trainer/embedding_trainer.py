@@ -1,51 +1,82 @@
 """Learning an embedding from warped pairs, without annotation."""
 
-import inspect
-
 import torch
+from torch import nn
 
 from base.base_trainer import BaseTrainer
 from base.running_mean import RunningMean
 from data_loader.augmentation import augment, normalise
+from model import EXCHANGING_LOSSES
+from trainer.loaders import make_loaders
+from trainer.optimisation import build_optimizer, build_scheduler
+from trainer.parts import build_backbone, build_loss, build_pair_warper, checked_pictures
 from utils.distributed import World
-from utils.errors import blamed_on
+from utils.errors import ConfigError, blamed_on
 from utils.keyed_random import sample_keys
 from utils.visualization import embedding_pictures
 
-VALIDATION_EPOCH = 0  # of the keys: the same warps in every validation
-
-
-def exchanges(loss):
-    """Whether a loss describes an image through another one."""
-    return "desc_aux" in inspect.signature(loss).parameters
+VALIDATION_EPOCH = 0  # of the random keys: the same warps in every validation
 
 
 class EmbeddingTrainer(BaseTrainer):
     """Trains a backbone with a dense loss.
 
-    warper: ``Warper``; loss: callable (desc1, desc2, grid); val_loader: batches in order;
-    augmented: whether training images are; warp_val: whether validation images are warped;
-    pictures: names of visualizations.
+    warper: ``Warper``; loss: callable (desc1, desc2, grid); augmented: whether training images are
+    augmented; the rest is what ``BaseTrainer`` takes.
     """
 
     value_names = ("loss", "val_loss")
 
-    def __init__(self, *shared, warper, loss, val_loader, augmented, warp_val, pictures):
-        model, *rest = shared
-        super().__init__(model, model, *rest)
-        self.warper, self.loss, self.val_loader = warper, loss, val_loader
-        self.augmented, self.warp_val, self.pictures = augmented, warp_val, pictures
-        self.exchanges = exchanges(loss)
+    def __init__(self, model, *shared, warper, loss, augmented):
+        super().__init__(model, model, *shared)
+        config = self.run.config
+        self.warper, self.loss, self.augmented = warper, loss, augmented
+        self.seed, self.warp_val = config.seed, config.warp_val
+        self.exchanges = config.loss in EXCHANGING_LOSSES
+        self.pictures = checked_pictures(config)
+
+    @classmethod
+    def from_config(cls, config, train_set, val_set, start, run):
+        """Return the trainer of a config, its backbone's weights as ``start`` says."""
+        warper = build_pair_warper(config, train_set)
+        loss = build_loss(config, run.device)
+        if len(val_set) < 2 and config.loss in EXCHANGING_LOSSES:
+            raise ConfigError(f"{config.loss} takes two images to validate on, found one")
+        backbone = build_backbone(config).to(run.device)
+        if config.trainer.sync_batchnorm and run.world.size > 1 and run.device.type == "cuda":
+            backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
+        start.fill_backbone(backbone)
+        optimizer = build_optimizer(config, backbone)
+        return cls(
+            backbone,
+            optimizer,
+            build_scheduler(config, optimizer),
+            *make_loaders(config, train_set, val_set, run),
+            run,
+            warper=warper,
+            loss=loss,
+            augmented=train_set.do_augmentations,
+        )
 
     def train_step(self, batch, epoch):
         """Return the loss of a batch of warped, augmented pairs."""
-        keys = sample_keys(self.run.identity["seed"], epoch, batch["index"])
+        keys = sample_keys(self.seed, epoch, batch["index"])
         pair = self._warp(batch, self.warper.draw_keyed(keys))
-        views = enumerate((pair.first, pair.second))
-        inputs = [
-            augment(view, keys, n) if self.augmented else normalise(view) for n, view in views
+        views = [
+            augment(view, keys, number) if self.augmented else normalise(view)
+            for number, view in enumerate((pair.first, pair.second))
         ]
-        return self._pair_loss(self.gradient.learner, inputs, pair, self.world)
+        return self._pair_loss(self.learner, views, pair, self.world)
+
+    def _pair_loss(self, network, views, pair, world):
+        """Return the loss of pairs that are this process's share of a batch of a world."""
+        images = torch.cat(views).contiguous(memory_format=torch.channels_last)
+        with self.autocast():
+            desc1, desc2 = network(images).chunk(2)
+        shared = world.size > 1 and self.exchanges
+        auxiliary = {"desc_aux": world.next_samples(desc1)} if shared else {}
+        with blamed_on("batch_size, dataset.args"):
+            return self.loss(desc1, desc2, pair.grid, **auxiliary)
 
     @torch.no_grad()
     def validate(self, epoch):
@@ -54,12 +85,9 @@ class EmbeddingTrainer(BaseTrainer):
         mean = RunningMean()
         for batch in self.val_loader:
             pair = self._warp(batch, self._validation_draws(batch["index"]))
-            mean.add(
-                self._pair_loss(
-                    self.model, [normalise(pair.first), normalise(pair.second)], pair, World()
-                ),
-                len(batch["index"]),
-            )
+            views = [normalise(pair.first), normalise(pair.second)]
+            loss = self._pair_loss(self.model, views, pair, World(device=self.device))
+            mean.add(loss, len(batch["index"]))
         return {"val_loss": mean.over(self.world, self.device).value}
 
     @torch.no_grad()
@@ -77,22 +105,10 @@ class EmbeddingTrainer(BaseTrainer):
     def _validation_draws(self, indices):
         if not self.warp_val:
             return self.warper.draw_identity(len(indices))
-        return self.warper.draw_keyed(
-            sample_keys(self.run.identity["seed"], VALIDATION_EPOCH, indices)
-        )
+        return self.warper.draw_keyed(sample_keys(self.seed, VALIDATION_EPOCH, indices))
 
     def _warp(self, batch, draws):
         image, keypts = (
             batch[name].to(self.device, non_blocking=True) for name in ("image", "keypts")
         )
         return self.warper(image, keypts, draws)
-
-    def _pair_loss(self, network, views, pair, world):
-        """Return the loss of pairs that are this process's share of a batch of a world."""
-        images = torch.cat(views).contiguous(memory_format=torch.channels_last)
-        with self.autocast():
-            first, second = network(images).chunk(2)
-        shared = world.size > 1 and self.exchanges
-        auxiliary = {"desc_aux": world.next_samples(first)} if shared else {}
-        with blamed_on("batch_size, dataset.args"):
-            return self.loss(first, second, pair.grid, **auxiliary)

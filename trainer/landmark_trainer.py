@@ -1,46 +1,88 @@
 """Fitting a landmark regressor on a frozen embedding."""
 
+from functools import partial
+
 import torch
 
 from base.base_trainer import BaseTrainer
 from base.running_mean import RunningMean
+from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors
+from trainer.loaders import make_loaders
+from trainer.optimisation import build_optimizer, build_scheduler
+from trainer.parts import (
+    build_landmark_model,
+    build_loss,
+    build_metrics,
+    build_single_warper,
+    checked_pictures,
+)
+from utils.errors import ConfigError
 from utils.visualization import landmark_pictures
 
 
 class LandmarkTrainer(BaseTrainer):
     """Trains the last module of a ``landmark_model``; the others stay as they are.
 
-    loader, val_source: batches of descriptors and targets (``trainer.descriptors``); loss: callable
-    (predicted, target);
-    metrics: {name: callable (predicted, target) -> (B,)}; pictures: names of visualizations.
+    loader, val_loader: batches of descriptors and targets (``trainer.descriptors``); loss: callable
+    (predicted, target); metrics: {name: callable (predicted, target) -> (B,)}; the rest is what
+    ``BaseTrainer`` takes.
     """
 
-    def __init__(self, *shared, loss, val_source, metrics, pictures):
-        model, *rest = shared
-        super().__init__(model, model[-1], *rest)
-        self.regressor = model[-1]
-        self.loss, self.val_source, self.metrics = loss, val_source, metrics
-        self.pictures = pictures
+    def __init__(self, model, *shared, loss, metrics):
+        super().__init__(model, model[-1], *shared)
+        self.regressor, self.loss, self.metrics = model[-1], loss, metrics
+        self.pictures = checked_pictures(self.run.config)
 
     @property
     def value_names(self):
         return ("loss", "val_loss", *(f"val_{name}" for name in self.metrics))
 
+    @classmethod
+    def from_config(cls, config, train_set, val_set, start, run):
+        """Return the trainer of a config, its backbone's weights as ``start`` says."""
+        if start.checkpoint is None:
+            raise ConfigError(
+                "a landmark config needs an embedding: give --resume <embedding>.pth, or "
+                "finetune_from"
+            )
+        model = build_landmark_model(config, train_set.num_landmarks).to(run.device)
+        if not start.continued:
+            start.fill_backbone(model[0].wrapped_module)
+        optimizer = build_optimizer(config, model)
+        warper = build_single_warper(config, train_set)
+        extract = partial(DescriptorExtractor, model[:-1], train_set.crop, run.device, config.seed)
+        extractors = (
+            extract(warper, train_set.do_augmentations),
+            extract(warper if config.warp_val else None),
+        )
+        kind = LiveDescriptors
+        if config.cache_descriptors:
+            kind = partial(CachedDescriptors, dtype=getattr(torch, config.descriptor_precision))
+        return cls(
+            model,
+            optimizer,
+            build_scheduler(config, optimizer),
+            *map(kind, make_loaders(config, train_set, val_set, run), extractors),
+            run,
+            loss=build_loss(config, run.device),
+            metrics=build_metrics(config, train_set),
+        )
+
     def prepare(self):
         """Compute the descriptors that are kept."""
-        for source in (self.loader, self.val_source):
-            source.prepare()
+        for loader in (self.loader, self.val_loader):
+            loader.prepare()
 
     def train_step(self, batch, epoch):
         """Return the loss of a batch of descriptors."""
-        return self.loss(self.gradient.learner(batch["descriptors"]), batch["target"])
+        return self.loss(self.learner(batch["descriptors"]), batch["target"])
 
     @torch.no_grad()
     def validate(self, epoch):
         """Return ``val_loss`` and ``val_<metric>`` for each metric."""
         self.model.eval()
         means = {"loss": RunningMean(), **{name: RunningMean() for name in self.metrics}}
-        for batch in self.val_source:
+        for batch in self.val_loader:
             predicted, weight = self.regressor(batch["descriptors"]), len(batch["index"])
             means["loss"].add(self.loss(predicted, batch["target"]), weight)
             for name, metric in self.metrics.items():
@@ -51,13 +93,13 @@ class LandmarkTrainer(BaseTrainer):
 
     @torch.no_grad()
     def draw_pictures(self, epoch):
-        """Return pictures of landmarks, predicted and true, and virtual keypoints of a few
-        validation images.
+        """Return pictures of landmarks, predicted and true, and of the virtual keypoints, of the
+        first validation images.
         """
         if not self.pictures:
             return []
         self.model.eval()
-        part = self.val_source.extract(next(iter(self.val_source.loader)), epoch=0)
+        part = self.val_loader.extract(next(iter(self.val_loader.images)), epoch=0)
         predicted = self.regressor(part["descriptors"])
         virtual = self.regressor.virtual_keypoints(part["descriptors"])
         return landmark_pictures(self.pictures, part["images"], predicted, part["target"], virtual)

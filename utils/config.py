@@ -3,13 +3,14 @@
 import copy
 import json
 import re
-from dataclasses import dataclass
-from functools import wraps
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from utils.build import call, expected_one_of
 from utils.errors import ConfigError, shown
 from utils.experiment import Experiment, TrainerOptions
+from utils.mini_run import MINI, NO_LIMITS, Limits
 
 # Keys of published configs that nothing ever read: accepted, and said so in the log.
 UNREAD_TOP_LEVEL = ("n_gpu", "fold_corr", "profile", "vis", "disable_workers", "name")
@@ -26,17 +27,29 @@ RUN_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d|\d{4}_\d{6}")
 
 
 @dataclass
-class Config:
-    """A config that was read and checked.
+class Config(Experiment):
+    """The checked keys of a config, where they came from, and how much of a training is to run.
 
-    ``experiment``, the ``trainer`` options, and where it came from.
+    It is built once, before anything else, and holds all that a training is told.
+
+    trainer: the section ``trainer``, checked; path: the config's file; raw: its content with the
+    overrides applied, which a run saves as config.json; notes: keys that are accepted although
+    nothing reads them, for the log; limits: what ``--mini_train`` sets.
     """
 
-    path: Path
-    raw: dict  # with the overrides applied; what config.json of a run holds
-    experiment: Experiment
     trainer: TrainerOptions
-    notes: list  # what was accepted although nothing reads it, for the log
+    path: Path = field(kw_only=True)
+    raw: dict = field(kw_only=True)
+    notes: list = field(kw_only=True)
+    limits: Limits = field(default=NO_LIMITS, kw_only=True)
+
+    def with_seed(self, seed):
+        """Return the config of one seed."""
+        return replace(self, seed=seed, raw={**self.raw, "seed": seed})
+
+    def mini(self):
+        """Return the config of ``--mini_train``: one epoch of a few small steps."""
+        return replace(self, trainer=replace(self.trainer, epochs=1), limits=MINI)
 
     @property
     def name(self):
@@ -82,17 +95,13 @@ def flatten(config, prefix=""):
     return flat
 
 
-def names_config(function):
-    """Decorate a function of (config, ...): its ``ConfigError``s begin with the config's path."""
-
-    @wraps(function)
-    def named(config, *args, **more):
-        try:
-            return function(config, *args, **more)
-        except ConfigError as error:
-            raise ConfigError(f"{config.path}: {error}") from error
-
-    return named
+@contextmanager
+def errors_of(config):
+    """While entered, a ``ConfigError`` begins with the config's path."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{config.path}: {error}") from error
 
 
 def check_config(path, raw):
@@ -101,10 +110,10 @@ def check_config(path, raw):
     for name in ("arch", "dataset", "optimizer", "warper", "lr_scheduler", "keypoint_regressor"):
         if known.get(name) is not None:
             known[name] = _section(known[name], name)
-    experiment = call(Experiment, known, "config")
-    trainer = call(TrainerOptions, experiment.trainer, "trainer")
+    keys = vars(call(Experiment, known, "config"))
+    trainer = call(TrainerOptions, keys["trainer"], "trainer")
     _check_values(raw)
-    return Config(Path(path), raw, experiment, trainer, notes)
+    return Config(**{**keys, "trainer": trainer}, path=Path(path), raw=raw, notes=notes)
 
 
 def _check_values(value, keys=()):

@@ -17,12 +17,14 @@ from utils.errors import UserError
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a training, and which of them this is; a training on its own is a world of
-    one.
+    """The processes of a training, which of them this is, and the device that it computes on.
+
+    A training in one process is a world of one.
     """
 
     rank: int = 0
     size: int = 1
+    device: torch.device = torch.device("cpu")
 
     @property
     def is_main(self):
@@ -111,10 +113,10 @@ def was_restarted():
 
 @contextmanager
 def joined(device_names):
-    """Join the other processes, if there are any; yields ``World`` and device of this one."""
+    """Join the other processes, if there are any; yields the ``World`` as this one sees it."""
     if not is_started():
         (name,) = device_names
-        yield World(), select_device(name)
+        yield World(device=select_device(name))
         return
     local_rank = int(os.environ["LOCAL_RANK"])
     if device_names == [None]:
@@ -127,7 +129,7 @@ def joined(device_names):
     device = select_device(device_names[local_rank])
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield World(dist.get_rank(), dist.get_world_size()), device
+        yield World(dist.get_rank(), dist.get_world_size(), device)
     finally:
         dist.destroy_process_group()
 

@@ -15,6 +15,7 @@ from utils.distributed import World
 from utils.errors import UserError, shown
 from utils.events import Events
 from utils.log import open_log, silent_log
+from utils.mini_run import MINI
 
 PICTURE_DPI = 120
 
@@ -138,19 +139,25 @@ def _last(paths):
 
 
 class Run:
-    """One training or evaluation: its folder, its options, what its checkpoints say of it, and,
-    while open, its log.
+    """One training or evaluation: its config, its folder and, while it is open, its log and events.
 
-    options: ``TrainerOptions``; identity: plain data, with at least ``run_name``, ``seed`` and
-    ``config``; world: the processes that share it, of which the main one writes and talks.
+    Of the processes of a world, the main one writes the files and the log.
+
+    identity: plain data that every checkpoint of the run holds.
     """
 
-    def __init__(self, folder, options, identity, device, world=World()):
-        self.folder, self.options, self.identity, self.device = folder, options, identity, device
-        self.world = world
-        self.partial = []  # how the data sets differ from the published ones, or from the whole
+    def __init__(self, folder, config, world=World()):
+        self.folder, self.config, self.world, self.device = folder, config, world, world.device
+        self.identity = {
+            "run_name": config.name,
+            "seed": config.seed,
+            "arch": config.arch["type"],
+            "mini_train": config.limits is MINI,
+            "config": config.raw,
+        }
+        self.partial = list(config.limits.notes)  # how the data differ from the published, or whole
         self.remarks = []  # what the data sets are, for the log
-        self.warnings = []  # what is hardly meant, for the log
+        self.warnings = []  # what is probably a mistake, for the log
         self.logger = self.writer = None
 
     def note_dataset(self, dataset):
@@ -172,8 +179,8 @@ class Run:
             self.logger = silent_log()
             yield self
             return
-        self.folder.create(self.identity["config"])
-        self.logger = open_log(self.folder, self.options.verbosity)
+        self.folder.create(self.config.raw)
+        self.logger = open_log(self.folder, self.config.trainer.verbosity)
         for line in first_lines:
             self.logger.info(line)
         for line in self.remarks:
@@ -184,7 +191,7 @@ class Run:
             self.logger.warning(
                 f"partial data, figures do not compare with those of the whole: {note}"
             )
-        if events and self.options.tensorboardX:
+        if events and self.config.trainer.tensorboardX:
             self.writer = Events(self.folder.log_dir, self.logger)
         try:
             yield self

@@ -37,7 +37,7 @@ def setting(meaning, default=MISSING, valid=None, factory=MISSING):
 def require_valid(options):
     """Raise ``ValueError`` for the first field of a dataclass whose value is out of its range."""
     for key in fields(options):
-        value, valid = getattr(options, key.name), key.metadata["valid"]
+        value, valid = getattr(options, key.name), key.metadata.get("valid")
         absent = value is None and key.default is None
         if valid is not None and not absent and not valid.holds(value):
             raise ValueError(f"{key.name} = {shown(value)}, expected {valid.expected}")

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from data_loader import LandmarkFolder
+from data_loader.batches import make_loader
 from data_loader.cache import CacheFolder, DeviceCache, ItemCache, in_memory
-from data_loader.loaders import make_loader
 from misc.benchmarking.subject import Subject
 
 NUM_IMAGES, BATCH, WIDTH = 1024, 32, 100

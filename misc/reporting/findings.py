@@ -1,7 +1,7 @@
 """What a report shows of a trained network: its errors on single images, and pictures."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -10,13 +10,13 @@ from data_loader.augmentation import normalise
 from data_loader.base_dataset import KeypointDataset
 from misc.reporting.colours import SharedColours
 from model.describe import describe
-from trainer import assembly
-from trainer.cases import MatchingGallery, dense_cases, take_pixels
-from trainer.evaluation import describe_pairs, evaluation_pairs
-from trainer.limits import Limits
-from trainer.results import evaluate, load_for_evaluation
-from utils.config import names_config
+from trainer.datasets import build_dataset, evaluation_dataset
+from trainer.evaluation.cases import MatchingGallery, dense_cases, take_pixels
+from trainer.evaluation.measures import describe_pairs, evaluation_pairs
+from trainer.evaluation.results import evaluate, load_for_evaluation
+from utils.config import errors_of
 from utils.errors import EmptySplit, UserError
+from utils.mini_run import Limits
 from utils.tps import to_pixels
 
 NUM_PAIRS = 6
@@ -54,41 +54,42 @@ class MatchingWatch(MatchingGallery):
             self.errors[name].append(matches.errors.mean(dim=1).cpu())
 
 
-@names_config
 def examine(config, checkpoint, device, max_images=None):
     """Evaluate a checkpoint of a config; raises ``UserError`` where that cannot be done."""
-    experiment = config.experiment
-    dataset, annotated = _test_images(experiment)
-    model = load_for_evaluation(config, checkpoint, dataset, device)
-    job = model, experiment, dataset, device, Limits(evaluation_images=max_images)
-    if experiment.is_landmark:
-        found = _examine_landmarks(*job)
-    elif len(dataset) < 2:
-        raise UserError("dataset: pairs take two images, but split 'test' has only one")
-    else:
-        found = _examine_embedding(*job, annotated)
-    if not all(errors.isfinite().all() for errors in found.errors.values()):
-        raise UserError(f"{checkpoint}: its errors are no numbers")
-    return found
+    config = replace(config, limits=Limits(evaluation_images=max_images))
+    with errors_of(config):
+        dataset, annotated = _test_images(config)
+        model = load_for_evaluation(config, checkpoint, dataset, device)
+        if config.is_landmark:
+            found = _examine_landmarks(model, config, dataset, device)
+        elif len(dataset) < 2:
+            raise UserError("dataset: pairs take two images, but split 'test' has only one")
+        else:
+            found = _examine_embedding(model, config, dataset, device, annotated)
+        if not all(errors.isfinite().all() for errors in found.errors.values()):
+            raise UserError(f"{checkpoint}: its errors are no numbers")
+        return found
 
 
-def _test_images(experiment):
+def _test_images(config):
     """Return the test split, and whether it has landmarks; a regressor's must."""
     try:
-        return assembly.evaluation_dataset(experiment), True
+        return evaluation_dataset(config), True
     except EmptySplit:
-        if experiment.is_landmark:
+        if config.is_landmark:
             raise
-        return assembly.build_dataset(experiment, "test"), False
+        return build_dataset(config, "test"), False
 
 
-def _examine_embedding(model, experiment, dataset, device, limits, annotated):
+def _examine_embedding(model, config, dataset, device, annotated):
     colours, watch = SharedColours(), MatchingWatch(dataset)
     seeing = colours.watch(model)
     if annotated:
-        num_images = evaluate(model, experiment, dataset, device, limits, watch).num_images
-    else:
-        num_images = _look(model, experiment, dataset, device, limits)
+        num_images = evaluate(model, config, dataset, device, watch).num_images
+    else:  # describe images that have no landmarks
+        options = config.limits.evaluation_images, config.num_workers
+        pairs = evaluation_pairs(dataset, device, *options)
+        num_images = sum(len(describe_pairs(model, pair)[0]) * 2 for pair in pairs)
     seeing.remove()
     cases = {
         **{f"matches-{name}": cases.kept for name, cases in watch.cases.items() if cases.kept},
@@ -97,15 +98,6 @@ def _examine_embedding(model, experiment, dataset, device, limits, annotated):
     }
     errors = {name: torch.cat(parts) for name, parts in watch.errors.items()}
     return Findings(errors, num_images, _words(dataset), dataset, cases)
-
-
-def _look(model, experiment, dataset, device, limits):
-    """Describe images that have no landmarks; returns their number."""
-    options = limits.evaluation_images, experiment.num_workers
-    return sum(
-        len(describe_pairs(model, pair)[0]) * 2
-        for pair in evaluation_pairs(dataset, device, *options)
-    )
 
 
 def _dense(model, dataset, device):
@@ -138,9 +130,9 @@ def _painted(model, dataset, device, colours):
     return {"images": images.cpu(), "colours": painted.cpu()}
 
 
-def _examine_landmarks(model, experiment, dataset, device, limits):
+def _examine_landmarks(model, config, dataset, device):
     seen = []
-    evaluate(model, experiment, dataset, device, limits, seen.append)
+    evaluate(model, config, dataset, device, seen.append)
     errors = torch.cat([part.errors for part in seen]).cpu()
     ranks = torch.linspace(0, len(errors) - 1, min(NUM_RANKED, len(errors))).round().long()
     shown = errors.argsort(stable=True)[ranks]

@@ -7,7 +7,7 @@ from misc.reporting.blocks import captioned, galleries, note, section
 from misc.reporting.figures import FIGURES, figures_parts
 from misc.reporting.findings import NUM_PAIRS, place_chart
 from misc.reporting.markup import tag
-from trainer.cases import pair_label
+from trainer.evaluation.cases import pair_label
 
 KINDS = {"first": "First pairs", "best": "Best pairs", "worst": "Worst pairs"}
 IDENTITIES = {"same": "Same identity", "different": "Different identity"}

@@ -32,14 +32,13 @@ def _card(run):
 
 def _facts(run):
     log, config = run.place.log, run.config
-    experiment = config.experiment if config else None
     kinds = {None: None, False: "embedding", True: "landmark regressor"}
     origin = log.origin
     yield "Kind", kinds[run.is_landmark]
     yield "Run", "/".join(run.place.relative.parts[1:])
-    yield "Network", experiment and _network(experiment.arch)
-    yield "Loss", experiment and experiment.loss
-    yield "Trained on", experiment and experiment.dataset["type"]
+    yield "Network", config and _network(config.arch)
+    yield "Loss", config and config.loss
+    yield "Trained on", config and config.dataset["type"]
     yield "Began with", origin and f"the backbone of {origin.path}"
     yield "Training", _training(run)
     yield "Evaluated", _evaluated(run)

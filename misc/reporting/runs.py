@@ -45,7 +45,7 @@ class ReportedRun:
     def is_landmark(self):
         """Whether it fits landmarks; None if that is not known."""
         if self.config is not None:
-            return self.config.experiment.is_landmark
+            return self.config.is_landmark
         return None
 
     @property

@@ -6,7 +6,7 @@ import torch
 
 from tests.data_helpers.fabricated_runs import STAMP, log_text
 from tests.data_helpers.tiny_runs import EMBEDDING, LANDMARKS, NUM_LANDMARKS, write_tiny_config
-from trainer import assembly
+from trainer.parts import build_backbone, build_landmark_model
 from utils.checkpoint import save_checkpoint
 from utils.config import read_config
 
@@ -33,9 +33,9 @@ class FinishedRun:
 
     def _write_checkpoint(self, seed):
         torch.manual_seed(seed)
-        experiment = read_config(self.config).experiment
-        model = (assembly.build_landmark_model(experiment, NUM_LANDMARKS)
-                 if experiment.is_landmark else assembly.build_backbone(experiment))
+        config = read_config(self.config)
+        model = (build_landmark_model(config, NUM_LANDMARKS) if config.is_landmark
+                 else build_backbone(config))
         save_checkpoint(self.checkpoint, {"state_dict": model.state_dict(), "epoch": 3})
 
     def write_log(self, *messages):

@@ -26,6 +26,15 @@ class EpochBatches:
         self.epoch = 0
         self.skipped = 0  # batches at the beginning that were taken before
 
+    def start(self, epoch, skipped=0):
+        """Set the epoch that comes next, and how many of its batches were taken before.
+
+        Returns the number of batches that are left, and of the samples in them.
+        """
+        self.epoch, self.skipped = epoch, skipped
+        batches = list(self)
+        return len(batches), sum(map(len, batches))
+
     def __iter__(self):
         order = torch.arange(self.num_samples)
         if self.training:

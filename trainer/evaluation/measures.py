@@ -8,7 +8,7 @@ from torch.utils.data import Subset
 
 from base.running_mean import RunningMean
 from data_loader.augmentation import normalise
-from data_loader.loaders import make_loader
+from data_loader.batches import make_loader
 from model.describe import describe
 from model.loss import cell_stride
 from model.matching import cosine_at_pixels, match_landmarks, pixel_error

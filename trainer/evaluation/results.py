@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from trainer import assembly
-from trainer.evaluation import evaluate_landmarks, evaluate_matching
-from trainer.limits import NO_LIMITS
+from trainer.evaluation.measures import evaluate_landmarks, evaluate_matching
+from trainer.parts import build_backbone, build_landmark_model
 from utils.checkpoint import load_weights, read_checkpoint
 from utils.errors import UserError, blamed_on
 from utils.foreign_checkpoint import backbone_state, regressor_state
@@ -52,31 +51,31 @@ def network_with_weights(config, state, path, num_landmarks=None):
     with blamed_on(path):
         backbone, regressor = backbone_state(state), regressor_state(state)
     is_landmark = regressor is not None
-    if is_landmark != config.experiment.is_landmark:
+    if is_landmark != config.is_landmark:
         kinds = {True: "a landmark regressor", False: "an embedding"}
         raise UserError(
             f"{path}: holds {kinds[is_landmark]}, "
             f"but {config.path} describes {kinds[not is_landmark]}"
         )
     if not is_landmark:
-        model = assembly.build_backbone(config.experiment)
+        model = build_backbone(config)
         load_weights(model, backbone, path)
         return model
     if num_landmarks is None:
         num_landmarks = regressor["reg_conv.weight"].shape[:1].numel() // 2  # an x and a y of each
-    model = assembly.build_landmark_model(config.experiment, num_landmarks)
+    model = build_landmark_model(config, num_landmarks)
     load_weights(model[0].wrapped_module, backbone, path)
     load_weights(model[-1], regressor, path)
     return model
 
 
-def evaluate(model, experiment, dataset, device, limits=NO_LIMITS, watch=None):
+def evaluate(model, config, dataset, device, watch=None):
     """Evaluate what the config trains: matching for an embedding, landmarks for a regressor.
 
-    watch: None, or called with what is found in each batch (``trainer.cases`` draws it).
+    watch: None, or called with what is found in each batch (``trainer.evaluation.cases`` draws it).
     """
-    options = limits.evaluation_images, experiment.num_workers, watch
-    if not experiment.is_landmark:
+    options = config.limits.evaluation_images, config.num_workers, watch
+    if not config.is_landmark:
         figures, num_images = evaluate_matching(model, dataset, device, *options)
         pairs = num_images // 2  # the published protocol takes images two by two
         return Results(figures, num_images, {"unit": "pixels of a 70x70 image", "num_pairs": pairs})
@@ -86,8 +85,9 @@ def evaluate(model, experiment, dataset, device, limits=NO_LIMITS, watch=None):
     )
 
 
-def save_results(results, run, dataset, checkpoint, config, output=None):
+def save_results(results, run, dataset, checkpoint, output=None):
     """Log the figures and write results.json into the run's folder, and to ``output``."""
+    config = run.config
     for name, value in results.figures.items():
         run.logger.info(f"{LOG_NAMES[name]}: {value:.4f}")
     run.logger.info(f"measured on {_counts(results)} of {type(dataset).__name__}")
@@ -106,7 +106,7 @@ def save_results(results, run, dataset, checkpoint, config, output=None):
         "checkpoint": str(checkpoint),
         "config": str(config.path),
         "run_name": config.name,
-        "seed": run.identity["seed"],
+        "seed": config.seed,
     }
     for path in filter(None, (run.folder.model_dir / "results.json", output)):
         write_json(path, content)

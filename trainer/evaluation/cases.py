@@ -1,9 +1,9 @@
-"""What an evaluation looks like: its first, best and worst cases, and dense matches."""
+"""Keep and draw the first, best and worst cases of an evaluation, and its dense matches."""
 
 import torch
 
 from model.matching import cosine_at_pixels, dense_matches
-from trainer.evaluation import describe_pairs, evaluation_pairs
+from trainer.evaluation.measures import describe_pairs, evaluation_pairs
 from utils.gallery import dense_figure, landmarks_figure, match_figure
 from utils.tps import to_pixels
 

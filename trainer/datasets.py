@@ -1,0 +1,86 @@
+"""Training, validation and test sets, built from a config's sections."""
+
+import inspect
+from dataclasses import replace
+
+from data_loader import DATASETS
+from data_loader.broken_images import leave_out_broken
+from utils.build import build, check_arguments, look_up
+from utils.distributed import World
+from utils.errors import ConfigError, EmptySplit
+
+
+def build_dataset(config, split, world=World()):
+    """Return the config's data set; world: the processes that all build it now."""
+    dataset = build(config.dataset, DATASETS, "dataset", split=split)
+    if config.on_broken_image == "skip":
+        leave_out_broken(dataset, world)
+    else:
+        dataset.require_files()
+    return dataset
+
+
+def training_datasets(config, run):
+    """Return the training and the validation set; the run notes what they are."""
+    if config.is_landmark:
+        config = with_landmarks(config)
+    train_set, val_set = (build_dataset(config, split, run.world) for split in ("train", "val"))
+    run.note_dataset(val_set)
+    run.note_dataset(train_set)
+    return train_set, val_set
+
+
+def final_test_set(config, run):
+    """Return the images that a training is evaluated on at its end, and note what they are; None
+    for an embedding whose test images have too few landmarks.
+    """
+    try:
+        test_set = evaluation_dataset(config, world=run.world)
+    except EmptySplit as error:
+        if config.is_landmark:
+            raise
+        run.remarks.append(f"nothing will be measured: {error}")
+        return None
+    run.note_dataset(test_set)
+    if config.is_landmark and test_set.landmark_names:
+        run.identity["landmark_names"] = test_set.landmark_names
+    return test_set
+
+
+def with_landmarks(config):
+    """Return the config with its data set's landmarks asked for."""
+    args = {**config.dataset["args"], "use_keypoints": True}
+    return replace(config, dataset={**config.dataset, "args": args})
+
+
+def evaluation_dataset(config, name=None, world=World()):
+    """Return the annotated test split that a config is evaluated on.
+
+    Raises ``EmptySplit`` if it has too few landmarks. name: another data set than the one the
+    config implies; imwidth and crop stay the config's, and so does the root, if both are of one
+    family, else it is the other's default.
+    """
+    own = look_up(config.dataset["type"], DATASETS, "dataset.type")
+    check_arguments(own, config.dataset["args"], "dataset.args", runtime=("split",))
+    args = with_landmarks(config).dataset["args"]
+    other = look_up(name or own.evaluated_on or own.__name__, DATASETS, "--eval_data")
+    if other is not own:
+        args = _arguments_for(other, own, args)
+        check_arguments(other, args, "--eval_data: dataset.args", runtime=("split",))
+    section = {"type": other.__name__, "args": args}
+    dataset = build_dataset(replace(config, dataset=section), "test", world)
+    if not config.is_landmark and len(dataset) < 2:
+        raise EmptySplit("dataset: matching takes two images, but split 'test' has only one")
+    if config.is_landmark and not dataset.eye_indices:
+        raise ConfigError("dataset: landmark errors are divided by the distance of two, found one")
+    return dataset
+
+
+def _arguments_for(other, own, args):
+    """Return the arguments of one data set as far as they mean something to another."""
+    taken = {name: args[name] for name in inspect.signature(other).parameters if name in args}
+    if other.default_root != own.default_root or "root" not in args:
+        taken.pop("root", None)
+        if other.default_root is not None:
+            taken["root"] = other.default_root
+    return taken

@@ -1,0 +1,94 @@
+"""Networks, warpers, losses and metrics, built from a config's sections."""
+
+import inspect
+from functools import partial
+
+import torch
+
+from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
+from model.keypoint_regressor import landmark_model
+from model.loss import check_implementation
+from utils.build import build, check_arguments, look_up
+from utils.errors import ConfigError, blamed_on
+from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES
+from utils.warper import Warper, WarperSingle
+
+WARPERS = {cls.__name__: cls for cls in (Warper, WarperSingle)}
+
+
+def build_backbone(config):
+    """Return the config's network, with fresh weights."""
+    return build(config.arch, BACKBONES, "arch").to(memory_format=torch.channels_last)
+
+
+def build_landmark_model(config, num_landmarks):
+    """Return the config's backbone, frozen, and its regressor, both with fresh weights."""
+    backbone = build_backbone(config)
+    facts = {
+        "descriptor_dimension": backbone.num_output_channels,
+        "num_annotated_points": num_landmarks,
+    }
+    section = config.keypoint_regressor
+    for name, value in facts.items():
+        if section["args"].get(name, value) != value:
+            raise ConfigError(
+                f"keypoint_regressor.args.{name} = {section['args'][name]}, "
+                f"but network and data set give {value}"
+            )
+    section = {"type": section["type"], "args": {**facts, **section["args"]}}
+    regressor = build(section, REGRESSORS, "keypoint_regressor")
+    return landmark_model(backbone, regressor, config.keypoint_regressor_upsample)
+
+
+def build_pair_warper(config, dataset):
+    """Return the warper that makes training pairs."""
+    if config.warper is None or config.warper["type"] == WarperSingle.__name__:
+        raise ConfigError("warper: learning an embedding takes pairs, expected type 'Warper'")
+    return _build_warper(config, dataset)
+
+
+def build_single_warper(config, dataset):
+    """Return the warper that augments annotated images, or None.
+
+    Pairs are of no use to a regressor.
+    """
+    if config.warper is None or config.warper["type"] == Warper.__name__:
+        return None
+    return _build_warper(config, dataset)
+
+
+def _build_warper(config, dataset):
+    S = dataset.imwidth
+    return build(config.warper, WARPERS, "warper", H=S, W=S, crop=dataset.crop)
+
+
+def build_loss(config, device):
+    """Return the config's loss with its arguments bound; what is left are the tensors."""
+    registry = LANDMARK_LOSSES if config.is_landmark else DENSE_LOSSES
+    function = look_up(config.loss, registry, "loss")
+    tensors = [
+        p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty
+    ]
+    check_arguments(function, config.loss_args, "loss_args", runtime=[*tensors, "desc_aux"])
+    for name, value in config.loss_args.items():
+        if type(value) in (int, float) and value <= 0:
+            raise ConfigError(f"loss_args.{name} = {value}, expected a positive number")
+    with blamed_on("loss_args.implementation"):
+        check_implementation(config.loss_args.get("implementation", "auto"), device)
+    return partial(function, **config.loss_args)
+
+
+def build_metrics(config, dataset):
+    """Return {name: callable (predicted, target) -> (B,)}."""
+    return {
+        name: partial(look_up(name, METRICS, "metrics"), eye_indices=dataset.eye_indices)
+        for name in config.metrics
+    }
+
+
+def checked_pictures(config):
+    """Return the names of the config's pictures, once they are known to be valid."""
+    registry = LANDMARK_PICTURES if config.is_landmark else EMBEDDING_PICTURES
+    for name in config.visualizations:
+        look_up(name, registry, "visualizations")
+    return config.visualizations
