@@ -14,7 +14,7 @@ from data_loader.batches import MAX_WORKERS
 from inference.images import as_rgb
 from inference.matching import PROTOCOLS, match_maps
 from inference.view import Seen, View
-from model.describe import describe
+from model.compute_descriptors import compute_descriptors
 from model.loss import cell_stride
 from utils.build import look_up
 from utils.errors import UserError, blamed_on, one_line
@@ -91,7 +91,7 @@ class Model:
         embeddings = [
             Embedding(descriptors, view)
             for inputs, views in self._batches(images, batch_size)
-            for descriptors, view in zip(describe(self.backbone, inputs).contiguous(), views)
+            for descriptors, view in zip(self._maps(inputs).contiguous(), views)
         ]
         return embeddings[0] if is_one_image(images) else embeddings
 
@@ -135,7 +135,10 @@ class Model:
         return found[0] if is_one_image(images) else torch.stack(found)
 
     def _input_landmarks(self, inputs):
-        return to_pixels(self.head(describe(self.backbone, inputs)), *inputs.shape[-2:]).cpu()
+        return to_pixels(self.head(self._maps(inputs)), *inputs.shape[-2:]).cpu()
+
+    def _maps(self, inputs):
+        return compute_descriptors(self.backbone, inputs)
 
     def _embeddings(self, images, batch_size=BATCH_SIZE):
         """Return a list; what is an ``Embedding`` already stays."""

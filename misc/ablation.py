@@ -12,7 +12,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from model.matching import pixel_error  # noqa: E402
+from model.metric import pixel_error  # noqa: E402
 from trainer.datasets import evaluation_dataset  # noqa: E402
 from trainer.evaluation.measures import evaluation_pairs  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402

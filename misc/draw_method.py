@@ -55,7 +55,7 @@ def draw_pairs(pair):
     """Return a figure of pairs: x, x' and where the warp g takes a lattice and the landmarks."""
     figure, grid = _axes(len(pair.first), 3)
     H, W = pair.first.shape[-2:]
-    places = to_pixels(pair.grid, H, W).cpu()  # g, in pixels of the second view
+    places = to_pixels(pair.grid_1to2, H, W).cpu()  # g, in pixels of the second view
     for row, (axes, auxiliary) in enumerate(zip(grid, pair.first.roll(-1, dims=0))):
         views = pair.first[row], pair.second[row], auxiliary
         for ax, view, title in zip(axes, views, ("x", "x'", "xa: x of the next pair")):
@@ -80,7 +80,7 @@ def draw_exchange(pair, maps, stride):
     size = maps[0].shape[-2:]
     rebuilt = (first @ auxiliary.mT).softmax(dim=-1) @ auxiliary  # the exchange
     H, W = pair.first.shape[-2:]
-    places = to_pixels(pair.grid[0], H, W).cpu()
+    places = to_pixels(pair.grid_1to2[0], H, W).cpu()
     figure, grid = _axes(len(SHOWN_LANDMARKS), 4)
     for axes, landmark in zip(grid, SHOWN_LANDMARKS):
         cell = nearest_cells(pair.keypts_first[:1, landmark : landmark + 1], stride, size)[0, 0]

@@ -40,7 +40,7 @@ class ChunkedExpectedDistance(torch.autograd.Function):
         buffers = [a.new_empty(num_samples, num_rows, P) for _ in (a, *others)]
         for part, rows in _chunks(B, P, num_samples, num_rows):
             query = a[part, rows]
-            total += _expected_distance(
+            total += _chunk_distance(
                 query,
                 *(other[part] for other in others),
                 cost=partial(distances, warped[part, rows], shape, stride, pow),
@@ -59,7 +59,7 @@ class ChunkedExpectedDistance(torch.autograd.Function):
         return *grads, *[None] * (7 - len(grads))
 
 
-def _expected_distance(query, other, auxiliary=None, *, cost, grads, buffers):
+def _chunk_distance(query, other, auxiliary=None, *, cost, grads, buffers):
     """Return the sum over u of the expected cost, for u in a chunk.
 
     query: (b, U, C); other, auxiliary: (b, P, C); cost(out): fills out, (b, U, P), with distances;
@@ -82,16 +82,19 @@ def _expected_distance(query, other, auxiliary=None, *, cost, grads, buffers):
 
 
 def _exchanged(query, other, auxiliary, cost, grads, buffers):
-    """The same for queries that are rebuilt from auxiliary descriptors."""
+    """Return the sum over u of the expected cost of queries rebuilt from auxiliary descriptors.
+
+    query, other, auxiliary, cost, grads, buffers: as in ``_chunk_distance``.
+    """
     *buffers, prob = buffers
     scratch = buffers[0]
     _softmax_of_products(query, auxiliary, scratch, out=prob)
     rebuilt = prob @ auxiliary
     if grads is None:
-        return _expected_distance(rebuilt, other, cost=cost, grads=None, buffers=buffers)
+        return _chunk_distance(rebuilt, other, cost=cost, grads=None, buffers=buffers)
     grad_query, grad_other, grad_auxiliary = grads
     grad_rebuilt = torch.empty_like(rebuilt)
-    total = _expected_distance(
+    total = _chunk_distance(
         rebuilt, other, cost=cost, grads=(grad_rebuilt, grad_other), buffers=buffers
     )
     grad_auxiliary.baddbmm_(prob.mT, grad_rebuilt)

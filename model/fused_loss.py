@@ -27,9 +27,9 @@ def fused_expected_distance(a, b, auxiliary, warped, shape, stride, pow):
 
 
 def exchange(points, auxiliary):
-    """Rebuild descriptors (B, P, C) from those of auxiliary images.
+    """Return descriptors (B, P, C) rebuilt from those of auxiliary images.
 
-    Sum_w p(w | u; x, xa) Phi_w(xa), which is attention.
+    It is attention: sum over w of p(w | u; x, xa) Phi_w(xa).
     """
     C = points.shape[-1]
     query, key = (F.pad(p, (0, -C % HEAD_MULTIPLE))[:, None] for p in (points, auxiliary))

@@ -1,12 +1,10 @@
-"""The losses: dense equivariance, with or without Descriptor Vector Exchange, and landmark
-regression.
+"""Dense equivariance losses, with or without Descriptor Vector Exchange, and the landmark loss.
 
-For a pair of images (x, x') and the warp g, pixel u of x is described by Phi_u(x), and
-p(v | u) = softmax over v of <Phi_u(x), Phi_v(x')>. The loss is the mean over u of sum_v |v -
-g(u)|^pow p(v | u) (Thewlis et al., ICCV 2019, section 3). No (cells x cells) matrix of the whole
-batch is ever stored. Of the two implementations ``model.chunked_loss`` runs anywhere, and
-``model.fused_loss``, Triton kernels, where the descriptors are in float32 on a GPU that can run
-them.
+For a pair of images (x, x') and the warp g, pixel u of x is described by Phi_u(x), and p(v | u) =
+softmax over v of <Phi_u(x), Phi_v(x')>. The loss is the mean over u of sum over v of
+|v - g(u)|^pow p(v | u) (Thewlis et al., ICCV 2019, section 3); ``model.reference_loss`` writes it
+out. Here no matrix of cells times cells is stored for a whole batch: ``model.chunked_loss`` runs
+anywhere, ``model.fused_loss``, by Triton kernels, for float32 descriptors on a GPU that runs them.
 """
 
 import warnings
@@ -31,7 +29,10 @@ def dense_correlation_loss(
     fold_corr: bool = False,
     implementation: str = "auto",
 ):
-    """Dense equivariance loss, in input pixels to the power ``pow``.
+    """Return the dense equivariance loss, in input pixels to the power ``pow``.
+
+    The mean over cells u, and over the batch, of sum over v of |v - g(u)|^pow p(v | u), where
+    p(v | u) = softmax over v of <desc1_u, desc2_v>: ``reference_loss.expected_distance``.
 
     desc1, desc2: (B, C, h, w), descriptors of x and x'; grid: (B, H, W, 2), normalised, g(u) for
     each pixel of x, with H = s h and W = s w for a whole stride s. Computed in float32, under
@@ -43,8 +44,8 @@ def dense_correlation_loss(
     implementation: chunked, which runs anywhere, fused, for a GPU with Triton, or auto: fused where
         it can be had.
     """
-    points1, points2 = (_describe(desc, normalize_vectors) for desc in (desc1, desc2))
-    return _expected_distance(points1, points2, None, desc1, grid, pow, implementation)
+    points1, points2 = (_as_points(desc, normalize_vectors) for desc in (desc1, desc2))
+    return _mean_distance(points1, points2, None, desc1, grid, pow, implementation)
 
 
 def dense_correlation_loss_dve(
@@ -58,15 +59,19 @@ def dense_correlation_loss_dve(
     *,
     desc_aux=None,
 ):
-    """The same with the exchange.
+    """Return the dense equivariance loss with Descriptor Vector Exchange.
 
-    Phi_u(x) is first rebuilt from an unrelated image xa, that of the next pair in the batch: it
-    becomes sum_w p(w | u; x, xa) Phi_w(xa). Where the batch is shared by several processes,
-    ``desc_aux`` (B, C, h, w) are the descriptors of those images.
+    The mean over cells u, and over the batch, of sum over v of |v - g(u)|^pow p(v | u; x, x', xa),
+    where p(v | u; x, x', xa) = softmax over v of <sum over w of p(w | u; x, xa) aux_w, desc2_v>:
+    ``reference_loss.expected_distance`` of ``reference_loss.exchange``. The auxiliary image xa is
+    the first image of the next pair of the batch.
+
+    desc_aux: (B, C, h, w), descriptors of the auxiliary images, if several processes share the
+    batch; None: desc1, rolled by one pair. All else as in ``dense_correlation_loss``.
     """
-    points1, points2 = (_describe(desc, normalize_vectors) for desc in (desc1, desc2))
+    points1, points2 = (_as_points(desc, normalize_vectors) for desc in (desc1, desc2))
     if desc_aux is not None:
-        auxiliary = _describe(desc_aux, normalize_vectors)
+        auxiliary = _as_points(desc_aux, normalize_vectors)
     elif len(desc1) > 1:
         auxiliary = points1.roll(-1, dims=0)
     else:
@@ -74,7 +79,7 @@ def dense_correlation_loss_dve(
             "dense_correlation_loss_dve needs at least two pairs: "
             "each borrows its auxiliary image from the next"
         )
-    return _expected_distance(points1, points2, auxiliary, desc1, grid, pow, implementation)
+    return _mean_distance(points1, points2, auxiliary, desc1, grid, pow, implementation)
 
 
 def check_implementation(name, device, *kind):
@@ -111,7 +116,7 @@ def cell_stride(feature_size, input_size):
     return stride
 
 
-def _describe(desc, normalize_vectors):
+def _as_points(desc, normalize_vectors):
     """(B, C, h, w) to float32 or float64 points (B, P, C).
 
     Logits reach 400, too much for half precision.
@@ -121,7 +126,7 @@ def _describe(desc, normalize_vectors):
     return NORMALISED_LENGTH * F.normalize(points, dim=-1) if normalize_vectors else points
 
 
-def _expected_distance(points1, points2, auxiliary, desc, grid, pow, implementation):
+def _mean_distance(points1, points2, auxiliary, desc, grid, pow, implementation):
     (h, w), (H, W) = desc.shape[-2:], grid.shape[1:3]
     stride = cell_stride((h, w), (H, W))
     warped = to_pixels(grid[:, ::stride, ::stride], H, W).flatten(1, 2).to(points1.dtype)

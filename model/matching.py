@@ -8,8 +8,6 @@ use matches by cosine similarity, at every pixel. The second is the first on oth
 import torch
 import torch.nn.functional as F
 
-PUBLISHED_FRAME = 70  # matching errors are reported in pixels of a 70 x 70 image
-
 
 def nearest_cells(points, stride, feature_size):
     """Return the cells (x, y), int64 (B, K, 2), that stand for pixels (B, K, 2), clamped to the
@@ -69,10 +67,3 @@ def dense_matches(source, target):
         for of_source, of_target in zip(source, target)
     ]
     return torch.cat(best).unflatten(1, target.shape[-2:])
-
-
-def pixel_error(matched, truth, width):
-    """Return distances (B, K) between points (B, K, 2) of an image ``width`` pixels wide, in pixels
-    of the published frame.
-    """
-    return (matched - truth).norm(dim=-1) * (PUBLISHED_FRAME / width)

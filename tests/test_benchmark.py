@@ -9,8 +9,8 @@ import torch
 
 from misc import benchmark
 from misc.benchmarking import lists, pairs, step
+from misc.benchmarking.literal_loss import literal_loss
 from misc.benchmarking.subject import Subject
-from misc.literal_loss import literal_loss
 from model import DENSE_LOSSES
 from utils.cli import run
 

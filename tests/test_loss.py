@@ -50,6 +50,20 @@ def test_float64_loss_and_gradient_equal_the_formula(function, B, C, h, w, strid
 
 
 @PLAIN_AND_DVE
+@pytest.mark.parametrize("B, C, h, w, stride, pow, normalize", CASES)
+def test_the_reference_in_matrices_equals_sums_over_cells(
+        function, B, C, h, w, stride, pow, normalize):
+    *descriptors, grid = random_case(B, C, h, w, stride, alike=ALIKE if normalize else 0)
+    case = *descriptors, grid.double()
+    dve = function is dense_correlation_loss_dve
+    arguments = {"pow": pow, "normalize_vectors": normalize, "dve": dve}
+    value, gradient = value_and_gradients(matrix_loss, *case, **arguments)
+    expected, expected_gradient = value_and_gradients(literal_loss, *case, **arguments)
+    assert value.item() == pytest.approx(expected.item(), rel=1e-9)
+    assert relative_error(gradient, expected_gradient) < 1e-9
+
+
+@PLAIN_AND_DVE
 @pytest.mark.parametrize("B, C, h, w, stride, pow, normalize",
                          [*CASES, (2, 16, 4, 6, 2, 0.5, False), (2, 16, 4, 6, 2, 0.5, True)])
 def test_float32_loss_and_gradient_equal_the_formula(function, B, C, h, w, stride, pow, normalize):

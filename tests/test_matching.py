@@ -19,9 +19,9 @@ from model.matching import (
     dense_matches,
     match_landmarks,
     nearest_cells,
-    pixel_error,
     read_cells,
 )
+from model.metric import pixel_error
 from model.smallnet import SmallNet
 from tests.data_helpers.literal_matching import (
     PUBLISHED_DEVIATIONS,
@@ -95,7 +95,7 @@ def test_one_integer_is_drawn_and_thrown_away_before_the_first_warp():
     for discard in (True, False):
         for n, (first, *_, grid) in enumerate(literal_pairs(dataset, discard)):
             inner = (grid[CROP:-CROP, CROP:-CROP] + 1) / 2 * (SIZE - 1) - CROP
-            pixels = (pair.grid[n].double().numpy() + 1) / 2 * (SIZE - 2 * CROP - 1)
+            pixels = (pair.grid_1to2[n].double().numpy() + 1) / 2 * (SIZE - 2 * CROP - 1)
             assert (np.abs(pixels - inner).max() < 1e-3) == discard
             assert (np.abs(pair.first[n].numpy() - first.astype(int)).max() <= 1) == discard
 
@@ -110,7 +110,7 @@ def test_warps_do_not_depend_on_how_many_images_are_warped_at_once():
     items = [dataset[n] for n in range(40)]
     at_once = warper(*(torch.stack([item[name] for item in items]) for name in ("image", "keypts")),
                      warper.draw_published(40, generator))
-    torch.testing.assert_close(torch.cat([first.grid, second.grid]), at_once.grid)
+    torch.testing.assert_close(torch.cat([first.grid_1to2, second.grid_1to2]), at_once.grid_1to2)
     assert torch.equal(torch.cat([first.keypts_first, second.keypts_first]), at_once.keypts_first)
 
 
@@ -286,7 +286,7 @@ def test_perfect_descriptors_score_the_known_floor_on_the_published_grid(width, 
     keypts = crop + size * (0.2 + 0.6 * torch.rand(count, 100, 2, generator=generator))
     blank = torch.zeros(1, 3, width, width, dtype=torch.uint8).expand(count, -1, -1, -1)
     pair = warper(blank, keypts, warper.draw_published(count, generator))
-    source = on_a_sphere(to_pixels(pair.grid, size, size)).permute(0, 3, 1, 2)
+    source = on_a_sphere(to_pixels(pair.grid_1to2, size, size)).permute(0, 3, 1, 2)
     pixels = to_pixels(lattice(size, size), size, size).view(1, size, size, 2)
     target = on_a_sphere(pixels).permute(0, 3, 1, 2).expand(count, -1, -1, -1)
     points, truth = pair.keypts_first, pair.keypts_second

@@ -139,9 +139,9 @@ def test_second_sampled_at_the_grid_is_the_first(H, W, crop):
     warper = Warper(H, W, crop, **DEVIATIONS)
     pair = warper(smooth_images(6, H, W), random_points(6, 1, H, W),
                   warper.draw_keyed(keys_of(*range(6))))
-    assert pair.grid.shape == (6, H - 2 * crop, W - 2 * crop, 2)
-    resampled = tps.sample(pair.second.float(), pair.grid)
-    inside = (pair.grid.abs() <= 1).all(dim=-1)[:, None].expand_as(resampled)
+    assert pair.grid_1to2.shape == (6, H - 2 * crop, W - 2 * crop, 2)
+    resampled = tps.sample(pair.second.float(), pair.grid_1to2)
+    inside = (pair.grid_1to2.abs() <= 1).all(dim=-1)[:, None].expand_as(resampled)
     assert inside.float().mean() > 0.5
     difference = (resampled - pair.first.float())[inside]
     assert difference.abs().max() < 1.01  # both views were truncated to 8 bits
@@ -155,8 +155,9 @@ def test_crop_cuts_the_images_and_re_expresses_grid_and_landmarks():
     window = slice(CROP, SIZE - CROP)
     assert torch.equal(inner.first, full.first[..., window, window])
     assert torch.equal(inner.second, full.second[..., window, window])
-    pixels = tps.to_pixels(full.grid, SIZE, SIZE)[:, window, window] - CROP
-    torch.testing.assert_close(tps.to_pixels(inner.grid, INNER, INNER), pixels, atol=1e-4, rtol=0)
+    pixels = tps.to_pixels(full.grid_1to2, SIZE, SIZE)[:, window, window] - CROP
+    inner_pixels = tps.to_pixels(inner.grid_1to2, INNER, INNER)
+    torch.testing.assert_close(inner_pixels, pixels, atol=1e-4, rtol=0)
     torch.testing.assert_close(inner.keypts_first, full.keypts_first - CROP)
     torch.testing.assert_close(inner.keypts_second, full.keypts_second - CROP)
 
@@ -212,7 +213,7 @@ def test_identity_draws_move_nothing(H, W):
     for view in (pair.first, pair.second):
         assert (view.int() - expected.int()).abs().max() <= 1  # truncated
     torch.testing.assert_close(
-        pair.grid, tps.lattice(h, w).view(1, h, w, 2).expand(2, -1, -1, -1), rtol=0, atol=1e-5)
+        pair.grid_1to2, tps.lattice(h, w).view(1, h, w, 2).expand(2, -1, -1, -1), rtol=0, atol=1e-5)
     torch.testing.assert_close(pair.keypts_first, keypts - CROP, rtol=0, atol=1e-5)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from data_loader.augmentation import augment, normalise
 from data_loader.batches import in_order
-from model.describe import describe
+from model.compute_descriptors import compute_descriptors
 from utils.keyed_random import sample_keys
 from utils.progress import progress_bar
 from utils.tps import to_normalised
@@ -43,7 +43,7 @@ class DescriptorExtractor:
         return {
             "index": batch["index"],
             "images": images,
-            "descriptors": describe(self.frozen, inputs),
+            "descriptors": compute_descriptors(self.frozen, inputs),
             "target": to_normalised(keypts, H, W),
         }
 

@@ -76,7 +76,7 @@ class EmbeddingTrainer(BaseTrainer):
         shared = world.size > 1 and self.exchanges
         auxiliary = {"desc_aux": world.next_samples(desc1)} if shared else {}
         with blamed_on("batch_size, dataset.args"):
-            return self.loss(desc1, desc2, pair.grid, **auxiliary)
+            return self.loss(desc1, desc2, pair.grid_1to2, **auxiliary)
 
     @torch.no_grad()
     def validate(self, epoch):

@@ -74,13 +74,13 @@ class WarpDeviations:
 class WarpedPair:
     """Two views of each image, in the cropped frame, h x w.
 
-    ``grid``, normalised, says for each pixel of ``first`` where it came from in ``second``:
+    ``grid_1to2``, normalised, says for each pixel of ``first`` where it came from in ``second``:
     sampling ``second`` there gives ``first``.
     """
 
     first: torch.Tensor  # (B, 3, h, w) uint8
     second: torch.Tensor  # (B, 3, h, w) uint8
-    grid: torch.Tensor  # (B, h, w, 2)
+    grid_1to2: torch.Tensor  # (B, h, w, 2)
     keypts_first: torch.Tensor  # (B, K, 2), pixels
     keypts_second: torch.Tensor  # (B, K, 2), pixels
 

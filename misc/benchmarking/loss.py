@@ -4,9 +4,9 @@ from functools import partial
 
 import torch
 
+from misc.benchmarking.literal_loss import literal_loss
 from misc.benchmarking.step import warp_grids
 from misc.benchmarking.subject import Subject
-from misc.literal_loss import literal_loss
 from model import DENSE_LOSSES
 
 SIZES = {"SmallNet": (32, 100, 15), "Hourglass": (2, 136, 20)}  # pairs, imwidth, crop

@@ -30,7 +30,7 @@ def make_views(batch, device):
         both = [
             augment(view, keys, number) for number, view in enumerate((pair.first, pair.second))
         ]
-        return torch.cat(both).contiguous(memory_format=torch.channels_last), pair.grid
+        return torch.cat(both).contiguous(memory_format=torch.channels_last), pair.grid_1to2
 
     return views
 

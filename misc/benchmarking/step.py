@@ -4,8 +4,8 @@ from functools import partial
 
 import torch
 
+from misc.benchmarking.literal_loss import literal_loss
 from misc.benchmarking.subject import Subject
-from misc.literal_loss import literal_loss
 from model import DENSE_LOSSES, HourglassNet, SmallNet
 from utils.keyed_random import sample_keys
 from utils.warper import Warper
@@ -19,7 +19,7 @@ def warp_grids(width, crop, pairs, device):
     warper = Warper(width, width, crop)
     draws = warper.draw_keyed(sample_keys(0, 1, torch.arange(pairs)))
     blank = torch.zeros(pairs, 3, width, width, dtype=torch.uint8, device=device)
-    return warper(blank, torch.zeros(pairs, 0, 2, device=device), draws).grid
+    return warper(blank, torch.zeros(pairs, 0, 2, device=device), draws).grid_1to2
 
 
 def no_loss(first, second, grid):
@@ -61,11 +61,11 @@ SUBJECT = Subject(
     ratios=(("literal", "ours"), ("literal, memory kept", "ours")),
     plain=("literal",),
     count=FRAMES[SmallNet][0],
-    note='"Literal" is the loss written out pair by pair (`misc/literal_loss.py`), with memory as '
-    'torch gets it, and, "memory kept", as all else here and the programs of the project keep it '
-    '(`utils/allocator.py`); "no loss" is the network alone, in the memory layout of each. Memory '
-    'is that of the process, torch included; "added" leaves out what it held before the first '
-    "step.",
+    note='"Literal" is the loss written out pair by pair (`misc/benchmarking/literal_loss.py`), '
+    'with memory as torch gets it, and, "memory kept", as all else here and the programs of the '
+    'project keep it (`utils/allocator.py`); "no loss" is the network alone, in the memory layout '
+    'of each. Memory is that of the process, torch included; "added" leaves out what it held '
+    "before the first step.",
 )
 HOURGLASS = Subject(
     "A training step: Hourglass 64-d with DVE, 16 pairs of 96x96, float32",

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from data_loader.augmentation import normalise
 from data_loader.base_dataset import KeypointDataset
 from misc.reporting.colours import SharedColours
-from model.describe import describe
+from model.compute_descriptors import compute_descriptors
 from trainer.datasets import build_dataset, evaluation_dataset
 from trainer.evaluation.cases import MatchingGallery, dense_cases, take_pixels
 from trainer.evaluation.measures import describe_pairs, evaluation_pairs
@@ -126,7 +126,7 @@ def place_chart(size):
 def _painted(model, dataset, device, colours):
     """Return {"images": (n, 3, H, W) uint8, "colours": (n, 3, h, w)} of the first test images."""
     images = next(evaluation_pairs(dataset, device, max_images=NUM_PAINTED)).first
-    painted = colours.paint(describe(model, normalise(images)))
+    painted = colours.paint(compute_descriptors(model, normalise(images)))
     return {"images": images.cpu(), "colours": painted.cpu()}
 
 
@@ -157,7 +157,7 @@ def _examine_landmarks(model, config, dataset, device):
 @torch.no_grad()
 def _virtual_keypoints(model, images):
     """Return the virtual keypoints (n, K, V, 2) of images, normalised."""
-    return model[-1].virtual_keypoints(describe(model[:-1], normalise(images)))
+    return model[-1].virtual_keypoints(compute_descriptors(model[:-1], normalise(images)))
 
 
 def _words(dataset):

@@ -5,6 +5,8 @@ from itertools import product
 
 import torch
 
+from model import reference_loss
+
 
 def softmax(scores):
     largest = max(score.item() for score in scores)
@@ -40,17 +42,16 @@ def literal_loss(desc1, desc2, grid, pow, normalize_vectors, dve):
     return sum(terms) / (B * len(cells))
 
 
-def matrix_loss(desc1, desc2, grid, normalize_vectors, dve):
-    """The same formula with all its matrices, for maps too large for ``literal_loss``."""
-    H, W = grid.shape[1:3]
-    first, second = (desc.flatten(2).transpose(1, 2) for desc in (desc1, desc2))
+def matrix_loss(desc1, desc2, grid, normalize_vectors, dve, pow=0.5):
+    """``model.reference_loss`` of maps, for those too large for ``literal_loss``."""
+    (h, w), (H, W) = desc1.shape[-2:], grid.shape[1:3]
+    stride = H // h
+    desc1, desc2 = (desc.flatten(2).mT for desc in (desc1, desc2))
     if normalize_vectors:
-        first, second = (20 * x / x.norm(dim=-1, keepdim=True) for x in (first, second))
+        desc1, desc2 = (20 * x / x.norm(dim=-1, keepdim=True) for x in (desc1, desc2))
     if dve:
-        auxiliary = first[[*range(1, len(first)), 0]]
-        first = torch.softmax(first @ auxiliary.transpose(1, 2), dim=-1) @ auxiliary
-    prob = torch.softmax(first @ second.transpose(1, 2), dim=-1)
-    warped = ((grid[:, ::2, ::2] + 1) / 2 * torch.tensor([W - 1, H - 1])).flatten(1, 2)
-    y, x = torch.meshgrid(torch.arange(0, H, 2), torch.arange(0, W, 2), indexing="ij")
-    offsets = torch.stack([x.flatten(), y.flatten()], 1) - warped[:, :, None]
-    return (prob * offsets.square().sum(dim=-1) ** 0.25).sum(dim=-1).mean()
+        desc1 = reference_loss.exchange(desc1, desc1[[*range(1, len(desc1)), 0]])
+    warped = (grid[:, ::stride, ::stride] + 1) / 2 * torch.tensor([W - 1, H - 1])
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    pixels = stride * torch.stack([x.flatten(), y.flatten()], 1)
+    return reference_loss.expected_distance(desc1, desc2, warped.flatten(1, 2), pixels, pow)

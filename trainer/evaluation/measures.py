@@ -9,10 +9,10 @@ from torch.utils.data import Subset
 from base.running_mean import RunningMean
 from data_loader.augmentation import normalise
 from data_loader.batches import make_loader
-from model.describe import describe
+from model.compute_descriptors import compute_descriptors
 from model.loss import cell_stride
-from model.matching import cosine_at_pixels, match_landmarks, pixel_error
-from model.metric import inter_ocular_error
+from model.matching import cosine_at_pixels, match_landmarks
+from model.metric import inter_ocular_error, pixel_error
 from trainer.descriptors import DescriptorExtractor
 from utils.errors import blamed_on
 from utils.progress import progress_bar
@@ -93,7 +93,7 @@ def describe_pairs(backbone, pair):
     second views of the images after them (different identity), and the stride of a cell.
     """
     images = torch.cat([pair.first[0::2], pair.second[0::2], pair.second[1::2]])
-    maps = describe(backbone, normalise(images))
+    maps = compute_descriptors(backbone, normalise(images))
     with blamed_on("dataset.args"):
         stride = cell_stride(maps.shape[-2:], images.shape[-2:])
     return *maps.chunk(3), stride

@@ -1,4 +1,4 @@
-"""Descriptors by a network that has learned."""
+"""Descriptors of images, computed by a trained network."""
 
 import torch
 
@@ -7,7 +7,7 @@ import torch
 CPU_IMAGES = 8
 
 
-def describe(network, inputs):
+def compute_descriptors(network, inputs):
     """Return the descriptors (B, C, h, w) of inputs (B, 3, H, W), normalised images.
 
     network: in evaluation mode, in which images of a batch have no influence on each other.

@@ -1,6 +1,6 @@
-"""The losses written out as the formulas say, one pair at a time: the baseline of the benchmark.
+"""The dense losses written out one pair at a time: the baseline of the benchmark.
 
-Nothing else uses them; what they hold in memory, (C, cells, cells) per pair, is the point.
+They hold (C, cells, cells) per pair in memory, as a first implementation would.
 """
 
 import torch

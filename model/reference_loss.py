@@ -1,0 +1,28 @@
+"""The dense losses as the paper's formulas, with every matrix written out.
+
+``model.loss`` computes the same numbers in chunks or by kernels; tests hold it against this file.
+"""
+
+
+def match_probabilities(desc1, desc2):
+    """Return p(v | u) = softmax over v of <desc1_u, desc2_v>, (B, P, P), of (B, P, C) each."""
+    return (desc1 @ desc2.mT).softmax(dim=-1)
+
+
+def exchange(desc1, desc_aux):
+    """Return desc1 rebuilt from an auxiliary image: sum over w of p(w | u; x, xa) desc_aux_w.
+
+    Descriptors: (B, P, C). Thewlis et al., ICCV 2019, section 3.2.
+    """
+    return match_probabilities(desc1, desc_aux) @ desc_aux
+
+
+def expected_distance(desc1, desc2, warped, pixels, pow=0.5):
+    """Return the mean over cells u of sum over v of |v - g(u)|^pow p(v | u).
+
+    desc1, desc2: (B, P, C); warped: (B, P, 2), g(u), and pixels: (P, 2), v, both in input pixels.
+    Thewlis et al., ICCV 2019, section 3.1. With Descriptor Vector Exchange, desc1 is
+    ``exchange(desc1, desc_aux)``, where desc_aux describes the first image of the next pair.
+    """
+    cost = (pixels - warped[:, :, None]).norm(dim=-1) ** pow
+    return (match_probabilities(desc1, desc2) * cost).sum(dim=-1).mean()
