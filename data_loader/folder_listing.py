@@ -6,17 +6,20 @@ from collections import Counter
 from data_loader.image_folder import (
     IMAGE_SUFFIXES,
     assign_splits,
+    folder_splits,
     images_among,
     images_folder,
+    look_below,
+    one_name_each,
     other_suffixes,
-    readable_below,
     root_folder,
+    unread_among,
 )
-from data_loader.images import size_as_seen
-from data_loader.landmark_formats import find_annotations, read_annotations
-from data_loader.squares import square_window
+from data_loader.images import peculiarities, size_as_seen
+from data_loader.landmark_formats import ImageNames, find_annotations, read_annotations
+from data_loader.squares import outside_window, square_window
 from utils.errors import EmptySplit, UserError
-from utils.wording import counted
+from utils.wording import counted, some_of
 
 DESCRIBED = 1000  # images whose sizes are looked at for the log
 SUGGESTED = 3  # images named to someone who has annotated none of a split
@@ -39,24 +42,60 @@ class FolderListing:
                 f"dataset.args.root = {str(self.root)!r}: no such folder; expected images in it "
                 "(docs/own_data.md)"
             )
-        files, unreadable = readable_below(self.folder)
+        contents = look_below(self.folder)
+        files, elsewhere = list(contents.files), []
+        if self.folder != self.root:
+            elsewhere = list(look_below(self.root, [self.folder]).files)
         found = images_among(files, pattern)
-        lists = find_annotations(self.root, files, annotation)
-        self.annotations = read_annotations(lists, self.root, files, found)
-        self.faults = unreadable + self.annotations.faults
+        aliases = one_name_each(self.folder, contents.files, found)
+        found = [name for name in found if name not in aliases]
+        names = ImageNames(self.folder, images_among(files), aliases)
+        lists = find_annotations(self.root, files, annotation, elsewhere, names)
+        self.annotations = read_annotations(lists.paths, self.root, files, found, elsewhere, names)
+        self.faults = contents.faults + self.annotations.faults
+        self.unread_lists = lists.unread
         table = self.annotations.table
         listed = [name for name in table if pattern is None or images_among([name], pattern)]
         others = [name for name in found if name not in table]
         self.images = [name for name in listed if os.path.isfile(self.folder / name)] + others
-        if not self.images and unreadable:
-            raise UserError(unreadable[0])
+        if not self.images and contents.faults:
+            raise UserError(contents.faults[0])
         if not self.images:
             fitting = f" that fit '{pattern}'" if pattern else ""
             raise UserError(
                 f"{self.folder}: no images{fitting} (suffixes {' '.join(IMAGE_SUFFIXES)}), "
                 f"found {other_suffixes(files)}"
             )
-        self.splits = assign_splits(listed + others, {name: table[name].split for name in listed})
+        self.named = {name: table[name].split for name in listed if table[name].split}
+        self.by_folder = folder_splits(name for name in listed + others if name not in self.named)
+        self.splits = assign_splits(listed + others, {**self.by_folder, **self.named})
+        self.remarks = [*self._remarks(contents, elsewhere, aliases), *self._list_remarks()]
+
+    def _remarks(self, contents, elsewhere, aliases):
+        """Return what lies there and is not used, or not as one might think, as texts."""
+        unread = unread_among(contents.files)
+        if unread:
+            kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in unread.most_common())
+            yield f"{counted(unread.total(), 'file')} of kinds that are not read: {kinds}"
+        if aliases:
+            name, first = next(iter(aliases.items()))
+            further = counted(len(aliases), "further name")
+            yield f"{further} of the same files, as links, are left out: {name} is {first}"
+        if contents.passed_over:
+            yield f"folders passed over: {some_of(contents.passed_over)}"
+        outside = images_among(elsewhere)
+        if outside:
+            yield (
+                f"{counted(len(outside), 'image')} outside of {self.folder} not used: "
+                f"{some_of(outside)}"
+            )
+
+    def _list_remarks(self):
+        """Return which files that might hold landmarks are not read, and why."""
+        reasons = {}
+        for name, reason in self.unread_lists.items():
+            reasons.setdefault(reason, []).append(name)
+        return [f"not read: {some_of(names)} ({reason})" for reason, names in reasons.items()]
 
     @property
     def annotated(self):
@@ -66,16 +105,20 @@ class FolderListing:
     def require_landmarks(self):
         """Raise ``EmptySplit`` where there are no landmarks at all."""
         if not self.annotations.sources:
+            unread = "".join(f"; {remark}" for remark in self._list_remarks())
             raise EmptySplit(
                 f"no landmarks yet ({self.root / 'landmarks.csv'}, or another format: "
-                "docs/own_data.md)"
+                f"docs/own_data.md){unread}"
             )
 
     def of_split(self, split, annotated):
-        """Return the images of a split, or those of them with landmarks; never none."""
+        """Return the images of a split, or those of them with landmarks; never none. Without any of
+        "val" or of "test", the one stands for the other.
+        """
         names = self.annotated if annotated else self.images
-        validates = "test" if "val" not in self.splits.values() else "val"
-        split = validates if split == "val" else split
+        stands_in = {"val": "test", "test": "val"}
+        if split in stands_in and split not in self.splits.values():
+            split = stands_in[split]
         chosen = [name for name in names if self.splits[name] == split]
         if chosen:
             return chosen
@@ -91,50 +134,77 @@ class FolderListing:
             f"split '{split}'{hint}"
         )
 
-    def describe(self, square):
-        """Return what was found, as lines for the log; square: how images are made square."""
-        return [self._describe_images(), self._describe_sizes(square), self._describe_landmarks()]
+    def describe(self, square, imwidth):
+        """Return what was found, as lines for the log; square: how images are made square, imwidth:
+        their side then.
+        """
+        lines = [self._describe_images(), *self._describe_sizes(square, imwidth)]
+        lines.insert(2, self._describe_landmarks())
+        return [f"data: {line}" for line in (*lines, *self.remarks)]
 
     def _describe_images(self):
-        total, table = len(self.images), self.annotations.table
-        images = counted(total, "image")
-        named = sum(1 for name in self.images if name in table and table[name].split)
-        how = f"{named} as their list says, {total - named} by a hash of their names"
-        how = {0: "by a hash of their names", total: "as their list says"}.get(named, how)
-        return f"data: {images} below {self.folder}: {self._counts(self.images)} ({how})"
+        counts = {
+            "as their list says": sum(name in self.named for name in self.images),
+            "as their folders say": sum(name in self.by_folder for name in self.images),
+        }
+        counts["by a hash of their names"] = len(self.images) - sum(counts.values())
+        hows = [how if n == len(self.images) else f"{n} {how}" for how, n in counts.items() if n]
+        images = counted(len(self.images), "image")
+        return f"{images} below {self.folder}: {self._counts(self.images)} ({', '.join(hows)})"
 
     def _counts(self, names):
         counts = Counter(self.splits[name] for name in names)
         texts = [f"{counts[split]} {split}" for split in ("train", "val", "test") if counts[split]]
-        return ", ".join(texts) + ("" if counts["val"] else "; the test images validate, too")
+        if "val" not in self.splits.values():
+            return ", ".join(texts) + "; the test images validate, too"
+        lacking = "" if "test" in self.splits.values() else "; the val images are the test, too"
+        return ", ".join(texts) + lacking
 
-    def _describe_sizes(self, square):
+    def _describe_sizes(self, square, imwidth):
+        """Return the sizes of images, a line, and lines of what else is found on opening them; of
+        many images only some are.
+        """
         step = -(-len(self.images) // DESCRIBED)
-        sizes = Counter()
+        sizes, odd, outside = Counter(), {}, []
         for name in self.images[::step]:
             try:
-                sizes[size_as_seen(self.folder / name)] += 1
+                size = size_as_seen(self.folder / name)
+                found = peculiarities(self.folder / name)
             except UserError:
                 continue  # told where it is read
-        looked_at = "" if step == 1 else f" (of {sum(sizes.values())} looked at)"
+            sizes[size] += 1
+            for text in found:
+                odd.setdefault(text, []).append(name)
+            entry = self.annotations.table.get(name)
+            if entry and entry.landmarks is not None:
+                if outside_window(entry.landmarks, square_window(size, square), imwidth).any():
+                    outside.append(name)
+        looked_at = "" if step == 1 else f" (of {sizes.total()} looked at)"
         smallest, largest = (choose(sizes, key=_area, default=(0, 0)) for choose in (min, max))
         span = f"sizes {_by(smallest)} to {_by(largest)}"
-        told = span if len(sizes) > 1 else f"all {_by(smallest)}"
-        if all(width == height for width, height in sizes):
-            return f"data: {told} pixels{looked_at}"
-        cut = sum(n for size, n in sizes.items() if square_window(size, square) != (0, 0, *size))
-        return (
-            f"data: {told} pixels{looked_at}; made square (square = {square}): "
-            f"{sum(sizes.values()) - cut} resized, {cut} cut to their centre"
-        )
+        told = f"{span if len(sizes) > 1 else f'all {_by(smallest)}'} pixels{looked_at}"
+        if not all(width == height for width, height in sizes):
+            whole = sum(n for size, n in sizes.items() if square_window(size, square)[2:] == size)
+            told += (
+                f"; made square (square = {square}): "
+                f"{whole} resized, {sizes.total() - whole} cut to their centre"
+            )
+        yield told
+        for text, names in odd.items():
+            yield f"{names[0]} {text}" + (f"; so {len(names) - 1:,} more" if names[1:] else "")
+        if outside:
+            yield (
+                f"{counted(len(outside), 'image')} with landmarks outside of what is used of them: "
+                f"{some_of(outside)}; misc/check_data.py lists all"
+            )
 
     def _describe_landmarks(self):
         names = self.annotated
         if not names:
-            return "data: no landmarks"
+            return "no landmarks"
         notes = "".join(f"; {note}" for note in self.annotations.notes)
         return (
-            f"data: {counted(len(self.annotations.names), 'landmark')} of "
+            f"{counted(len(self.annotations.names), 'landmark')} of "
             f"{counted(len(names), 'image')} in "
             f"{self.annotations.source}: {self._counts(names)}{notes}"
         )

@@ -107,7 +107,7 @@ class LandmarkFolder(ImageFileDataset):
         return image.resize((S, S), Image.BILINEAR, box=window), (keypts - window[:2]) * scale
 
     def describe(self):
-        return self.listing.describe(self.square)
+        return self.listing.describe(self.square, self.imwidth)
 
     def _take_landmarks(self, names):
         annotations = self.listing.annotations

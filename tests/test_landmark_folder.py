@@ -212,8 +212,8 @@ def test_which_landmarks_are_the_eyes_is_an_argument(root):
     ("file,x0,y0", ["a.jpg,1,2", "", "b.jpg,nan,2"], ["line 4: expected finite coordinates"]),
     ("file,x0,y0", ["a.jpg,1,inf"], ["line 2: expected finite coordinates"]),
     ("file,x0,y0", ["a.jpg,1,2", "a.jpg,3,4"], ["line 3: a.jpg is listed twice"]),
-    ("file,split,x0,y0", ["a.jpg,training,1,2"],
-     ["line 2: split 'training', expected one of train, val, test, or nothing"]),
+    ("file,split,x0,y0", ["a.jpg,practice,1,2"],
+     ["line 2: split 'practice', expected one of train, val, test, or nothing"]),
     ("file,x0,y0", [], ["lists no images"]),
 ])
 def test_a_faulty_list_is_refused_with_its_path_and_line(root, header, rows, words):

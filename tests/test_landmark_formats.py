@@ -36,8 +36,12 @@ def root(tmp_path):
 def read(root, *paths):
     """Return the annotations in some files, or in those that are found."""
     images = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.jpg"))
-    files = images + [path.relative_to(root).as_posix() for path in root.rglob("*.pts")]
-    return read_annotations(paths or find_annotations(root, files), root, files, images)
+    files = files_in(root)
+    return read_annotations(paths or find_annotations(root, files).paths, root, files, images)
+
+
+def files_in(root):
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
 def landmarks(annotations):
@@ -84,17 +88,20 @@ def test_files_may_be_named_from_the_image_folder_or_from_the_list(tmp_path, kin
 def test_a_csv_in_the_root_goes_before_all_else(root):
     for write in WRITERS.values():
         write(root)
-    assert find_annotations(root, ["a.pts"]) == [root / "landmarks.csv"]
+    found = find_annotations(root, files_in(root))
+    assert found.paths == [root / "landmarks.csv"]
+    takes = "dataset.args.annotation takes it"
+    assert found.unread == dict.fromkeys(["keypoints.json", "shoes.xml", "*.pts"], takes)
 
 
 def test_of_several_kinds_one_must_be_named(root):
     paths = {"keypoints.json": write_coco(root), "shoes.xml": write_imglab(root)}
     with pytest.raises(UserError, match="keypoints.json, shoes.xml; name one in dataset.args"):
-        find_annotations(root, [])
+        find_annotations(root, files_in(root))
     for name, path in paths.items():
-        assert find_annotations(root, [], name) == [path]
-    assert find_annotations(root, ["a.pts"], "*.pts") == [root / "*.pts"]
-    assert find_annotations(root, ["a.pts"], "none") == []
+        assert find_annotations(root, [], name).paths == [path]
+    assert find_annotations(root, ["a.pts"], "*.pts").paths == [root / "*.pts"]
+    assert find_annotations(root, ["a.pts"], "none").paths == []
 
 
 @pytest.mark.parametrize("name, words", [
@@ -109,7 +116,9 @@ def test_a_named_file_that_will_not_do(root, name, words):
 def test_other_json_and_xml_files_are_passed_over(root):
     (root / "settings.json").write_text('{"colour": 3}')
     (root / "page.xml").write_text("<html/>")
-    assert find_annotations(root, []) == []
+    found = find_annotations(root, files_in(root))
+    assert found.paths == [] and found.unread == {
+        "page.xml": "holds no parts of imglab's boxes", "settings.json": "holds no COCO keypoints"}
 
 
 @pytest.mark.parametrize("name, split", [

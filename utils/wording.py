@@ -4,3 +4,10 @@
 def counted(number, noun):
     """Return a number with its noun, in the plural unless it is one: "1 image", "2,000 images"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def some_of(names, most=4):
+    """Return the first of some names as a list, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more

@@ -11,5 +11,6 @@ imglab XML    ``*.xml`` (dlib)           0              as they are
 
 from data_loader.landmark_formats.annotations import Annotations, Entry
 from data_loader.landmark_formats.finding import find_annotations, read_annotations
+from data_loader.landmark_formats.image_names import ImageNames
 
-__all__ = ["Annotations", "Entry", "find_annotations", "read_annotations"]
+__all__ = ["Annotations", "Entry", "ImageNames", "find_annotations", "read_annotations"]

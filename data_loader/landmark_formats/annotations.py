@@ -1,11 +1,13 @@
 """What every format of landmarks is read into."""
 
-import os
 from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
+
+from data_loader.landmark_formats.image_names import ImageNames
+from utils.wording import counted, some_of
 
 
 class Entry(NamedTuple):
@@ -23,15 +25,20 @@ class Annotations:
     and line of its entry}; names: of the K landmarks; sources: the files read; faults: what is
     wrong with them, a text each that begins with file and line; a faulty entry is not in the table;
     notes: what was chosen, for the log.
+
+    images: the ``ImageNames`` of the folder; without it, those that exist are found by their paths.
     """
 
     splits = ("train", "val", "test")
 
-    def __init__(self, folder):
+    def __init__(self, folder, images=None):
         self.folder = Path(folder)
+        self.images = images or ImageNames(self.folder)
         self.table, self.places, self.faults, self.notes = {}, {}, [], []
         self.names, self.sources = None, []
         self._labelled = Counter()  # landmark -> images that have it, where some lack one
+        self._called = {}  # images that are not named by their paths -> what the lists call them
+        self._several = {}  # entries that may mean several images -> these
 
     @property
     def source(self):
@@ -57,8 +64,12 @@ class Annotations:
     def add(self, name, entry, where):
         """Take what a list says of an image, if it is sound."""
         points = entry.landmarks
-        if name in self.table:
-            self.fault(where, f"{name} is listed twice")
+        if name in self._several:
+            some = some_of(self._several[name])
+            self.fault(where, f"{name} may be any of {some}: expected the path of one image")
+        elif name in self.table:
+            called = f", here as {self._called[name]}" if name in self._called else ""
+            self.fault(where, f"{name} is listed twice{called}")
         elif points is not None and not np.isfinite(points).all():
             self.fault(where, "expected finite coordinates")
         elif points is not None and len(points) != len(self.names):
@@ -77,14 +88,19 @@ class Annotations:
         self.add(name, Entry(split, landmarks, size), where)
 
     def name_of(self, file, source):
-        r"""Return the name of a listed image: relative to the image folder, or else to the list
-        that names it; ``\`` as ``/``.
+        """Return the name of a listed image, relative to the image folder: of the one that the list
+        ``source`` means by ``file``, see ``ImageNames``; of none and of several, what it says.
         """
-        file = file.strip().replace("\\", "/")
-        for place in (self.folder, source.parent):
-            if os.path.isfile(place / file):
-                return PurePosixPath(os.path.relpath(place / file, self.folder)).as_posix()
-        return PurePosixPath(file).as_posix()
+        file = file.strip()
+        found, by_path = self.images.find(file, source.parent)
+        if len(found) != 1:
+            name = PurePosixPath(file.replace("\\", "/")).as_posix()
+            if found:
+                self._several[name] = found
+            return name
+        if not by_path:
+            self._called[found[0]] = file
+        return found[0]
 
     def finish(self):
         """Note what only shows once all files are read; returns the annotations."""
@@ -98,6 +114,10 @@ class Annotations:
                 f"{listed - annotated} of {listed} listed images lack a landmark, and are left out "
                 "where landmarks are used"
             )
+        if self._called:
+            name, file = next(iter(self._called.items()))
+            those = counted(len(self._called), "image")
+            self.notes.append(f"{those} not listed by their paths, but found: '{file}' is {name}")
         return self
 
     def _scarcest(self):

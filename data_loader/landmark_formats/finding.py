@@ -1,72 +1,135 @@
 """Which landmark files a folder of images has."""
 
+import mmap
 import os
 import re
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
-from data_loader.image_folder import images_folder
+from data_loader.image_folder import SPLITS, images_folder
 from data_loader.landmark_formats import coco, imglab, landmark_csv, pts
 from data_loader.landmark_formats.annotations import Annotations
+from data_loader.landmark_formats.image_names import ImageNames
 from utils.errors import UserError
 
 CSV = "landmarks.csv"  # where it lies in the root, other files do not count
-PTS = "*.pts"  # stands for those beside the images
+PTS = "*.pts"  # stands for those of the images
 NONE = "none"
-HEAD = 1 << 20  # bytes of a file in which to look for what it is
+HEAD = 1 << 16  # bytes of a csv in which its header ends
 READERS = {".csv": landmark_csv, ".json": coco, ".xml": imglab}
-SPLIT_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-SPLIT_WORDS |= {"training": "train", "testing": "test"}
+SIGNS = {  # what a file holds, all of it, whose landmarks can be read
+    ".json": (rb'"images"\s*:', rb'"keypoints"\s*:\s*\[\s*[-\d]'),
+    ".xml": (rb"<image\b", rb"<part\b"),
+}
+LACKING = {".json": "holds no COCO keypoints", ".xml": "holds no parts of imglab's boxes"}
+BOX_COLUMNS = {"w", "h", "width", "height", "xmin", "x_min", "xmax", "x_max"}
 
 
-def find_annotations(root, files, named=None):
-    """Return the landmark files of a root, a list of paths; empty where there are none.
+class Lists(NamedTuple):
+    """Landmark files: paths of those to read, and {path relative to the root: why not} of others
+    that may be meant.
+    """
 
-    files: the names of all files in the image folder; named: what ``dataset.args.annotation`` says,
-    one or several files relative to the root, ``*.pts``, ``none``; None: see what lies there.
+    paths: list
+    unread: dict
+
+
+def find_annotations(root, files, named=None, elsewhere=(), images=None):
+    """Return the ``Lists`` of a root.
+
+    files: the names of all files in the image folder; elsewhere: those of the root outside of it,
+    relative to the root; images: the ``ImageNames`` of the folder; named: what
+    ``dataset.args.annotation`` says, one or several files relative to the root, ``*.pts``,
+    ``none``; None: see what lies there.
     """
     if named is None:
-        return _in_root(root, files)
+        return _choose(root, *_candidates(root, files, elsewhere, images))
     named = [named] if isinstance(named, str) else named
     if named == [NONE]:
-        return []
+        return Lists([], {})
     for name in named:
         if name != PTS and not (root / name).is_file():
             raise UserError(f"dataset.args.annotation = {name!r}: no such file in {root}")
         if name != PTS and Path(name).suffix.lower() not in READERS:
             kinds = " ".join([*READERS, PTS, NONE])
             raise UserError(f"dataset.args.annotation = {name!r}: expected one of {kinds}")
-    return [root / name for name in named]
+    return Lists([root / name for name in named], {})
 
 
-def _in_root(root, files):
-    if (root / CSV).is_file():
-        return [root / CSV]
-    try:
-        found = [root / name for name in sorted(os.listdir(root)) if _holds_landmarks(root / name)]
-    except OSError as error:
-        raise UserError(f"{root}: cannot read this folder ({error.strerror})") from error
-    kinds = {path.suffix for path in found}
+def _candidates(root, files, elsewhere, images):
+    """Return {name: rank} of what holds landmarks below a root, the lowest rank to be read, and
+    {name: why not} of other files of these kinds; names are relative to the root.
+    """
+    images = images or ImageNames(images_folder(root))
+    inner = PurePath(os.path.relpath(images.folder, root))
+    found, unread = {}, {}
+    for name in sorted([*((inner / name).as_posix() for name in files), *elsewhere]):
+        place, suffix = PurePath(name), PurePath(name).suffix.lower()
+        if suffix not in READERS:
+            continue
+        is_the_csv = place.name == CSV and place.parent in (PurePath(), inner)
+        reason = None if is_the_csv else _why_not(root / name, suffix, images)
+        if reason:
+            unread[name] = reason
+        elif len(place.parts) == 1:
+            found[name] = 0 if is_the_csv else 3 if suffix == ".csv" else 1
+        else:
+            found[name] = 2 if is_the_csv else 2 + len(place.parts)
     if any(pts.is_pts(name) for name in files):
-        found, kinds = [*found, root / PTS], kinds | {PTS}
-    if len(kinds) > 1 or len(found) > 1 and not all(split_of_file(p.name) for p in found):
+        found[PTS] = 1
+    elif any(pts.is_pts(name) for name in elsewhere):
+        found[PTS] = 4
+    return found, unread
+
+
+def _choose(root, found, unread):
+    """Return the ``Lists`` to read: all those of the lowest rank, if they belong together."""
+    rank = min(found.values(), default=0)
+    chosen = [name for name in found if found[name] == rank]
+    kinds = {PurePath(name).suffix.lower() for name in chosen}
+    alike = len({PurePath(name).name for name in chosen}) == 1
+    together = len(kinds) <= 1 and (alike or all(map(split_of_file, chosen)))
+    if not together and rank <= 1:
         raise UserError(
-            f"{root}: holds landmarks in {', '.join(path.name for path in found)}; name one in "
+            f"{root}: holds landmarks in {', '.join(chosen)}; name one in "
             "dataset.args.annotation, or several with train, val or test in their names"
         )
-    return found
+    chosen = chosen if together else []
+    takes = "dataset.args.annotation takes it"
+    unread.update({name: takes for name in found if name not in chosen})
+    return Lists([root / name for name in chosen], unread)
 
 
-def _holds_landmarks(path):
-    """Whether a file looks like COCO's or imglab's; a JSON file may be anything."""
-    reader = {".json": coco, ".xml": imglab}.get(path.suffix.lower())
-    if reader is None or path.name.startswith(".") or not path.is_file():
-        return False
+def _why_not(path, suffix, images):
+    """Return why a file is not taken for landmarks, or None if it is."""
     try:
-        with open(path, "rb") as file:
-            head = file.read(HEAD)
+        if suffix == ".csv":
+            return _why_no_csv(path, images)
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return None if all(re.search(sign, data) for sign in SIGNS[suffix]) else LACKING[suffix]
+    except ValueError:
+        return "is empty"
     except OSError:
-        return True  # told when it is read
-    return any(word in head for word in reader.MAY_BE_ONE)
+        return None  # told when it is read
+
+
+def _why_no_csv(path, images):
+    """As ``_why_not``, of a csv that is not named landmarks.csv: its header must speak of x and y,
+    not of a box only, and all of it must be sound and name an image of the folder.
+    """
+    with open(path, "rb") as file:
+        head = file.read(HEAD).decode("latin-1").replace("\0", "").lower()
+    header = next((line for line in head.splitlines() if re.search("[,;\t]", line)), "")
+    columns = [column.strip(' "') for column in re.split("[,;\t]", header)[1:]]
+    axes = [axis for column in columns for axis in [landmark_csv.AXIS.search(column)] if axis]
+    if len(axes) < 2 or len(axes) == 2 and not BOX_COLUMNS.isdisjoint(columns):
+        return "its header names no x and y of landmarks"
+    trial = Annotations(images.folder, images)
+    trial.sources.append(path)
+    landmark_csv.read(path, trial)
+    if trial.faults:
+        return trial.faults[0].removeprefix(f"{path}").lstrip(":, ")
+    return None if trial.table.keys() & images.images.keys() else "names no image of this folder"
 
 
 def split_of_file(name):
@@ -75,22 +138,25 @@ def split_of_file(name):
     """
     for part in reversed(PurePath(name).parts):
         words = re.split(r"[^a-z]+", part.lower())
-        splits = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
+        splits = {SPLITS[word] for word in words if word in SPLITS}
         if len(splits) == 1:
             return splits.pop()
     return None
 
 
-def read_annotations(paths, root, files, images):
+def read_annotations(paths, root, files, found, elsewhere=(), images=None):
     """Return the ``Annotations`` in landmark files; of no files, empty ones.
 
-    files, images: names of all files of the image folder, and of those that are images.
+    files, found: names of all files of the image folder, and of those that are images; elsewhere,
+    images: as of ``find_annotations``.
     """
-    annotations = Annotations(images_folder(root))
+    folder = images_folder(root)
+    annotations = Annotations(folder, images or ImageNames(folder, found))
     for path in paths:
         annotations.sources.append(path)
         if path.name == PTS:
-            pts.read(images, files, annotations)
+            points = [*(folder / name for name in files), *(root / name for name in elsewhere)]
+            pts.read(found, filter(pts.is_pts, points), annotations)
         else:
             split = split_of_file(os.path.relpath(path, root)) if len(paths) > 1 else None
             READERS[path.suffix.lower()].read(path, annotations, split)

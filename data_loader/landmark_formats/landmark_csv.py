@@ -5,10 +5,10 @@ Pixels, the centre of the top-left pixel is (0, 0).
 
 import csv
 import re
-from pathlib import PurePosixPath
 
 import numpy as np
 
+from data_loader.image_folder import split_named
 from data_loader.landmark_formats.annotations import Entry
 
 AXIS = re.compile(r"(?:^|[^a-z])([xy])[\W_]*\d*$|^([xy])(?:[\W\d_]|$)")  # in a column's name
@@ -60,15 +60,16 @@ def _read_row(row, header, annotations, split, where):
     if len(row) != len(header):
         annotations.fault(where, f"{len(row)} columns, expected {len(header)} as in the header")
         return
-    split = row[1].strip() or split if first == 2 else split
-    if split not in (None, *annotations.splits):
+    cell = row[1].strip() if first == 2 else ""
+    split = split_named(cell) if cell else split
+    if cell and split is None:
         expected = ", ".join(annotations.splits)
-        annotations.fault(where, f"split '{split}', expected one of {expected}, or nothing")
+        annotations.fault(where, f"split '{cell}', expected one of {expected}, or nothing")
         return
     try:
         values = np.array(row[first:], dtype=np.float64).reshape(-1, 2)
     except ValueError as error:
         annotations.fault(where, f"expected numbers ({error})")
         return
-    name = PurePosixPath(row[0].strip().replace("\\", "/")).as_posix()
+    name = annotations.name_of(row[0], annotations.sources[-1])
     annotations.add(name, Entry(split, values), where)

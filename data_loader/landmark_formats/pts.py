@@ -10,14 +10,30 @@ from tqdm import tqdm
 from data_loader.annotations import read_pts
 from data_loader.landmark_formats.annotations import Entry
 from utils.errors import UserError
+from utils.wording import some_of
 
 
-def read(images, files, annotations):
-    """Read the ``.pts`` files of images; both are names relative to the image folder."""
-    lists = {PurePath(name).with_suffix(""): name for name in files if is_pts(name)}
-    listed = [name for name in images if PurePath(name).with_suffix("") in lists]
-    for name in tqdm(listed, desc="landmarks", unit="file", leave=False, disable=None):
-        path = annotations.folder / lists[PurePath(name).with_suffix("")]
+def read(images, paths, annotations):
+    """Read those of some ``.pts`` files, by their paths, that belong to images, names relative to
+    the image folder: the file beside an image, or else one that means it by its name.
+    """
+    beside = {path.with_suffix(""): path for path in paths}
+    stems = {name: annotations.folder / PurePath(name).with_suffix("") for name in images}
+    lists = {name: beside[stem] for name, stem in stems.items() if stem in beside}
+    taken = set(lists.values())
+    left = []
+    for stem, path in beside.items():
+        if path in taken:
+            continue
+        found, _ = annotations.images.find(stem.name, path.parent)
+        if len(found) != 1:
+            left.append(str(path))
+        elif found[0] in stems and found[0] not in lists:
+            lists[annotations.name_of(stem.name, path)] = path
+    if left:
+        annotations.notes.append(f".pts files of no image, or of any of several: {some_of(left)}")
+    for name in tqdm(lists, desc="landmarks", unit="file", leave=False, disable=None):
+        path = lists[name]
         try:
             points = read_pts(path) - 1
         except UserError as error:
