@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from data_loader.annotations import posix, read_csv, read_lines
+from data_loader.annotations import parse_number, posix, read_csv, read_lines
 from data_loader.published_dataset import PublishedDataset
 from utils.errors import UserError
 
@@ -108,7 +108,7 @@ def _parse_test_line(line, where):
 
 def _numbers(texts, where):
     try:
-        values = np.array(texts, dtype=np.float64)
+        values = np.array([parse_number(text) for text in texts])
     except ValueError as error:
         raise UserError(f"{where}: expected numbers ({error})") from error
     if not np.isfinite(values).all():

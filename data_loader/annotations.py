@@ -1,6 +1,9 @@
 """Reading published annotation files, large ones quickly; errors name the file and the line."""
 
+import codecs
 import csv
+import math
+import re
 import warnings
 from pathlib import Path
 
@@ -10,14 +13,33 @@ from data_loader.matlab_file import load_matlab
 from utils.errors import UserError
 
 
-def read_lines(path):
-    """Return the lines of a text file without blank ones at its end."""
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+NOT_LABELLED = {"", "-", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "none", "null"}
+
+
+def decoded(data, path):
+    """Return the text in the bytes of a file: in UTF-8 or UTF-16, with a byte-order mark or not."""
+    encoding = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}.get(data[:2])
+    if encoding is None and b"\0" in data[:2]:  # of two bytes, of which ASCII needs one
+        encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        return data.decode(encoding or "utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: expected text in UTF-8 ({error.reason})") from error
+
+
+def read_text(path):
+    """Return the text of a file, see ``decoded``."""
+    try:
+        data = Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot read this list ({error.strerror})") from error
+    return decoded(data, path)
+
+
+def read_lines(path):
+    """Return the lines of a text file without blank ones at its end."""
+    lines = read_text(path).splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
     return lines
@@ -34,6 +56,18 @@ def read_names(path):
 def posix(name):
     r"""Return a listed path without surrounding blanks, ``\`` as ``/``."""
     return name.strip().replace("\\", "/")
+
+
+def parse_number(text):
+    """Return a coordinate as a float; NaN for what programs write where there is no value. Raises
+    ``ValueError`` for all else that is no decimal number in ASCII digits, such as "4_0" or "inf".
+    """
+    text = text.strip()
+    if NUMBER.fullmatch(text):
+        return float(text)
+    if text.lower() in NOT_LABELLED:
+        return math.nan
+    raise ValueError(f"{text!r} is no number")
 
 
 def parse_table(lines, num_values, path, first_line=1):
@@ -116,17 +150,34 @@ def read_matlab(path, *variables):
 
 def read_pts(path, num_points=None):
     """Return the points of a ``.pts`` file, (num_points, 2), as they stand there; None: as many as
-    there are.
+    there are, and NaN for those that are not labelled: no numbers, -1 -1, or 0 0.
+
+    The points stand between braces, or without braces on lines of their own.
     """
-    body = "\n".join(read_lines(path)).partition("{")[2].partition("}")[0]
+    lines = read_lines(path)
+    head, opening, rest = "\n".join(lines).partition("{")
+    if opening and "}" not in rest:
+        raise UserError(f"{path}: expected '}}' after the points")
+    body = rest.partition("}")[0].splitlines() if opening else [n for n in lines if ":" not in n]
     try:
-        values = np.array(body.split(), dtype=np.float64)
+        rows = [[parse_number(value) for value in line.split()] for line in body]
     except ValueError as error:
-        raise UserError(f"{path}: expected numbers between braces ({error})") from error
-    sound = values.size and values.size % 2 == 0 and np.isfinite(values).all()
-    if not sound or num_points not in (None, values.size // 2):
+        raise UserError(f"{path}: expected numbers, x and y of each point ({error})") from error
+    values = np.array([value for row in rows for value in row], np.float64)
+    told = [int(count) for count in re.findall(r"(?im)^\s*n_points\s*:\s*(\d+)", head)]
+    for count in told:
+        if values.size != 2 * count:
+            raise UserError(f"{path}: {values.size} numbers, but n_points is {count}: x and y each")
+    if any(len(row) % 2 for row in rows) or num_points not in (None, values.size // 2):
         expected = "the points" if num_points is None else f"{num_points} points"
         raise UserError(
-            f"{path}: {values.size} values between braces, expected finite x and y of {expected}"
+            f"{path}: {values.size} numbers, "
+            f"{max(map(len, rows))} in a line, expected x and y of {expected}"
         )
-    return values.reshape(-1, 2)
+    points = values.reshape(-1, 2)
+    if num_points is None:
+        points[(points == -1).all(axis=1) | (points == 0).all(axis=1)] = math.nan
+    absent = np.isnan(points).all(axis=1) if num_points is None else np.zeros(len(points), bool)
+    if not len(points) or not np.isfinite(points[~absent]).all():
+        raise UserError(f"{path}: {values.size} numbers, expected finite x and y of each point")
+    return points

@@ -35,6 +35,7 @@ class KeypointDataset(Dataset):
     landmark_names = None  # what the user's own list calls them
     default_root = None  # where the README's commands put the data, of data sets that have files
     partial_note = None  # what differs from the published data set, for logs and results
+    warnings = ()  # what of the data is hardly meant, for the log, a text each
     broken = ()  # what is wrong with the images that were left out, a text each
     evaluated_on = None  # the data set whose test split an embedding is evaluated on; None: its own
 

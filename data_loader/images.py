@@ -57,6 +57,31 @@ def size_as_seen(path):
         return image.size[:: -1 if _orientation(image) >= 5 else 1]
 
 
+def stored_size(path):
+    """Return (width, height) of an image file as it is stored, and its EXIF orientation, 1 to 8."""
+    with opened(path) as image:
+        return image.size, _orientation(image)
+
+
+def turned_points(points, size, flag):
+    """Return points (N, 2) of a picture stored with a size (width, height) and an EXIF orientation
+    as those of the picture that is upright.
+    """
+    x, y = points.T
+    right, bottom = size[0] - 1 - x, size[1] - 1 - y  # distances from the other two edges
+    turned = {
+        1: (x, y),
+        2: (right, y),
+        3: (right, bottom),
+        4: (x, bottom),
+        5: (y, x),
+        6: (bottom, x),
+        7: (bottom, right),
+        8: (y, right),
+    }
+    return np.stack(turned[flag], axis=1)
+
+
 def peculiarities(path):
     """Return what a user may want to know of an image that can be read, a list of texts."""
     with opened(path) as image:

@@ -171,6 +171,7 @@ class Run:
         for line in (*dataset.describe(), *(f"left out: {fault}" for fault in dataset.broken)):
             if line not in self.remarks:
                 self.remarks.append(line)
+        self.warnings += [text for text in dataset.warnings if text not in self.warnings]
 
     @contextmanager
     def open(self, first_lines, events=True):

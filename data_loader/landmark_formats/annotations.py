@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data_loader.landmark_formats.beside_images import compare_with_images
 from data_loader.landmark_formats.image_names import ImageNames
 from utils.wording import counted, some_of
 
@@ -24,7 +25,7 @@ class Annotations:
     table: {image, relative to the folder: Entry}, in the order of the files; places: {image: file
     and line of its entry}; names: of the K landmarks; sources: the files read; faults: what is
     wrong with them, a text each that begins with file and line; a faulty entry is not in the table;
-    notes: what was chosen, for the log.
+    notes: what was chosen, for the log; warnings: what is hardly meant.
 
     images: the ``ImageNames`` of the folder; without it, those that exist are found by their paths.
     """
@@ -35,8 +36,9 @@ class Annotations:
         self.folder = Path(folder)
         self.images = images or ImageNames(self.folder)
         self.table, self.places, self.faults, self.notes = {}, {}, [], []
+        self.warnings = []
         self.names, self.sources = None, []
-        self._labelled = Counter()  # landmark -> images that have it, where some lack one
+        self._labelled = Counter()  # number of a landmark -> images that have it
         self._called = {}  # images that are not named by their paths -> what the lists call them
         self._several = {}  # entries that may mean several images -> these
 
@@ -62,30 +64,30 @@ class Annotations:
         return self.names == names
 
     def add(self, name, entry, where):
-        """Take what a list says of an image, if it is sound."""
-        points = entry.landmarks
+        """Take what a list says of an image, if it is one, and the first to be said of it."""
         if name in self._several:
             some = some_of(self._several[name])
             self.fault(where, f"{name} may be any of {some}: expected the path of one image")
         elif name in self.table:
             called = f", here as {self._called[name]}" if name in self._called else ""
             self.fault(where, f"{name} is listed twice{called}")
-        elif points is not None and not np.isfinite(points).all():
-            self.fault(where, "expected finite coordinates")
-        elif points is not None and len(points) != len(self.names):
-            self.fault(where, f"{len(points)} landmarks, expected {len(self.names)}")
         else:
             self.table[name], self.places[name] = entry, where
 
     def add_labelled(self, name, points, split, size, where):
-        """Take those landmarks of an image that are labelled, {name: (x, y)}.
+        """Take the landmarks of an image, (K, 2); NaN or -1 -1 for those that are not labelled.
 
         An image that lacks one is in the table without landmarks, and counted.
         """
-        self._labelled.update(points.keys())
-        complete = points.keys() >= set(self.names)
-        landmarks = np.array([points[key] for key in self.names], np.float64) if complete else None
-        self.add(name, Entry(split, landmarks, size), where)
+        points = np.array(points, np.float64).reshape(-1, 2)
+        absent = np.isnan(points).all(axis=1) | (points == -1).all(axis=1)
+        if len(points) != len(self.names):
+            self.fault(where, f"{len(points)} landmarks, expected {len(self.names)}")
+        elif not np.isfinite(points[~absent]).all():
+            self.fault(where, "expected finite coordinates, x and y of each landmark")
+        else:
+            self._labelled.update(np.flatnonzero(~absent).tolist())
+            self.add(name, Entry(split, None if absent.any() else points, size), where)
 
     def name_of(self, file, source):
         """Return the name of a listed image, relative to the image folder: of the one that the list
@@ -118,11 +120,12 @@ class Annotations:
             name, file = next(iter(self._called.items()))
             those = counted(len(self._called), "image")
             self.notes.append(f"{those} not listed by their paths, but found: '{file}' is {name}")
+        compare_with_images(self)
         return self
 
     def _scarcest(self):
-        name = min(self.names, key=self._labelled.__getitem__)
-        return f"'{name}' is labelled in {self._labelled[name]} of {len(self.table)}"
+        k = min(range(len(self.names)), key=self._labelled.__getitem__)
+        return f"'{self.names[k]}' is labelled in {self._labelled[k]} of {len(self.table)}"
 
 
 def _listing(names):

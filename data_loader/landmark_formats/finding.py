@@ -9,6 +9,7 @@ from typing import NamedTuple
 from data_loader.image_folder import SPLITS, images_folder
 from data_loader.landmark_formats import coco, imglab, landmark_csv, pts
 from data_loader.landmark_formats.annotations import Annotations
+from data_loader.landmark_formats.csv_columns import axis_of
 from data_loader.landmark_formats.image_names import ImageNames
 from utils.errors import UserError
 
@@ -22,7 +23,6 @@ SIGNS = {  # what a file holds, all of it, whose landmarks can be read
     ".xml": (rb"<image\b", rb"<part\b"),
 }
 LACKING = {".json": "holds no COCO keypoints", ".xml": "holds no parts of imglab's boxes"}
-BOX_COLUMNS = {"w", "h", "width", "height", "xmin", "x_min", "xmax", "x_max"}
 
 
 class Lists(NamedTuple):
@@ -115,14 +115,13 @@ def _why_not(path, suffix, images):
 
 def _why_no_csv(path, images):
     """As ``_why_not``, of a csv that is not named landmarks.csv: its header must speak of x and y,
-    not of a box only, and all of it must be sound and name an image of the folder.
+    and all of it must be sound and name an image of the folder.
     """
     with open(path, "rb") as file:
         head = file.read(HEAD).decode("latin-1").replace("\0", "").lower()
     header = next((line for line in head.splitlines() if re.search("[,;\t]", line)), "")
     columns = [column.strip(' "') for column in re.split("[,;\t]", header)[1:]]
-    axes = [axis for column in columns for axis in [landmark_csv.AXIS.search(column)] if axis]
-    if len(axes) < 2 or len(axes) == 2 and not BOX_COLUMNS.isdisjoint(columns):
+    if len(list(filter(axis_of, columns))) < 2:
         return "its header names no x and y of landmarks"
     trial = Annotations(images.folder, images)
     trial.sources.append(path)

@@ -1,13 +1,16 @@
 """Landmarks in dlib's XML, as its tool imglab writes it: images, their boxes, the boxes' parts.
 
 Pixels, the centre of the top-left pixel is (0, 0). imglab shows a photograph as it is stored, not
-turned upright by its EXIF orientation: such ones are to be turned before they are annotated. Of
-several boxes in an image the largest counts, those to be ignored never do; landmarks are ordered
-by the names of the parts.
+turned upright by its EXIF orientation; see ``orientation``. Of several boxes with parts the largest
+counts, those to be ignored never do; landmarks are ordered by the names of the parts. A part that
+is absent, or at -1 -1, is not labelled.
 """
 
 from xml.etree import ElementTree
 
+import numpy as np
+
+from data_loader.annotations import parse_number
 from data_loader.landmark_formats.annotations import Entry
 from utils.wording import counted
 
@@ -38,8 +41,9 @@ def read(path, annotations, split=None):
     several = 0
     for number, image in enumerate(images, start=1):
         boxes = [box for box in image.iterfind("box") if box.get("ignore", "0") in ("0", "false")]
+        boxes = [box for box in boxes if box.find("part") is not None]
         several += len(boxes) > 1
-        _add_image(image.get("file"), boxes, annotations, split, f"{path}, image {number}")
+        _add_image(image, boxes, annotations, split, f"{path}, image {number}")
     if several:
         those = counted(several, "image")
         annotations.notes.append(f"{those} with several boxes: the largest is taken")
@@ -50,21 +54,34 @@ def _natural(name):
     return (0, int(name), name) if name.isdecimal() else (1, 0, name)
 
 
-def _add_image(file, boxes, annotations, split, where):
-    if not file:
+def _add_image(image, boxes, annotations, split, where):
+    """Take an image of imglab's; boxes: those that have parts."""
+    if not image.get("file"):
         annotations.fault(where, "expected a file name")
         return
-    name = annotations.name_of(file, annotations.sources[-1])
-    if not boxes:
-        annotations.add(name, Entry(split), where)
-        return
+    name = annotations.name_of(image.get("file"), annotations.sources[-1])
+    row_of = {part: row for row, part in enumerate(annotations.names)}
+    points = np.full((len(row_of), 2), np.nan)
     try:
-        box = max(boxes, key=lambda box: float(box.get("width")) * float(box.get("height")))
-        parts = {
-            part.get("name"): (float(part.get("x")), float(part.get("y")))
-            for part in box.iterfind("part")
-        }
-    except (TypeError, ValueError) as error:
+        size = _pair(image, "width", "height") if image.get("width") else None
+        parts = list(max(boxes, key=_area).iterfind("part")) if boxes else []
+        for part in parts:
+            points[row_of[part.get("name")]] = _pair(part, "x", "y")
+    except (TypeError, ValueError, AttributeError) as error:
         annotations.fault(where, f"expected boxes and parts with numbers ({error})")
         return
-    annotations.add_labelled(name, parts, split, None, where)
+    if len({part.get("name") for part in parts}) < len(parts):
+        annotations.fault(where, "a part is in its box twice")
+    elif boxes:
+        annotations.add_labelled(name, points, split, size, where)
+    else:
+        annotations.add(name, Entry(split, None, size), where)
+
+
+def _area(box):
+    width, height = _pair(box, "width", "height")
+    return width * height
+
+
+def _pair(element, *names):
+    return tuple(parse_number(element.get(name)) for name in names)

@@ -1,6 +1,7 @@
 """Landmarks in ``.pts`` files beside the images, as iBUG's 300-W has them: ``a.pts`` for ``a.jpg``.
 
 Their coordinates are 1-based, the centre of the top-left pixel is (1, 1); here 1 is taken off.
+A point that is -1 -1, 0 0 or NaN is not labelled.
 """
 
 from pathlib import PurePath
@@ -8,7 +9,6 @@ from pathlib import PurePath
 from tqdm import tqdm
 
 from data_loader.annotations import read_pts
-from data_loader.landmark_formats.annotations import Entry
 from utils.errors import UserError
 from utils.wording import some_of
 
@@ -40,7 +40,7 @@ def read(images, paths, annotations):
             annotations.faults.append(str(error))
             continue
         annotations.names = annotations.names or [str(n) for n in range(1, len(points) + 1)]
-        annotations.add(name, Entry(None, points), path)
+        annotations.add_labelled(name, points, None, None, path)
 
 
 def is_pts(name):

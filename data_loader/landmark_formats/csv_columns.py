@@ -1,0 +1,133 @@
+"""What the columns of a csv of landmarks are, by their names."""
+
+import re
+from typing import NamedTuple
+
+FILE = {"file", "filename", "filepath", "fname", "image", "imagename", "imagefile", "imagepath"}
+FILE |= {"imagefilename", "img", "imgname", "imgfile", "imgpath", "path", "name"}
+INDEX = {"", "index", "id", "imageid", "imgid"}  # of the image, where no column of FILE is
+SPLIT = {"split", "set", "subset"}
+PASSED_OVER = {"class", "classname", "label", "category", "comment", "comments", "note", "notes"}
+PASSED_OVER |= {"date", "time", "timestamp", "url", "license", "annotator"}
+SIZE = re.compile(
+    r"(?:image|img|im|picture|pic|photo|original|orig)?(width|height|w|h)(?:px|pixels)?"
+)
+AXIS_LAST = re.compile(r"^(?:(.*[^a-z]))?([xy])([\W_]*\d*)$", re.IGNORECASE)  # eye_x, x, eye_x1
+AXIS_FIRST = re.compile(r"^([xy])([\W\d_].*)$", re.IGNORECASE)  # x1, x_eye
+LETTER_LAST = re.compile(r"^(.*)([xy])(\d*)$", re.IGNORECASE)  # eyeLX, lx; if all columns are so
+BOX = re.compile(r"[xy]?(?:min|max)[xy]?|bbox.*|box[xywh]?")  # even where an axis is in the name
+UNCLEAR = re.compile(  # what may stand beside landmarks, and is none
+    r"[xy]?(?:left|top|right|bottom|center|centre)|rows?|cols?|columns?|size|area|depth|channels|"
+    r"scale|angle|rotation|age|score|confidence|visible|visibility|z|.*(?:width|height)"
+)
+CORNERS = {"x", "y", "left", "top", "cx", "cy", "xcenter", "ycenter", "centerx", "centery"}
+
+
+class Columns(NamedTuple):
+    """The numbers of the columns; None for one that is not there."""
+
+    file: int
+    split: int | None
+    size: tuple | None  # of the image's width and height
+    points: list  # (x, y) of each landmark
+    passed_over: list
+
+
+def columns_of(header, empty):
+    """Return the ``Columns`` of a header, a list of names.
+
+    empty: the numbers of the columns whose cells are all empty or count the rows.
+    Raises ``ValueError`` for a header that may mean several things.
+    """
+    words = [re.sub(r"[\W_]+|^unnamed\W*\d*$", "", name.lower()) for name in header]
+    file = _only({n for n, word in enumerate(words) if word in FILE}, header, "the image")
+    if file is None:
+        indices = {n for n, word in enumerate(words) if word in INDEX and (word or n not in empty)}
+        file = _only(indices, header, "the image")
+    if file is None:
+        raise ValueError(
+            f"expected a header with a column 'file', found {', '.join(header[:4])!r}"
+        )
+    split = _only({n for n, word in enumerate(words) if word in SPLIT}, header, "the split")
+    sizes = {side: _size_columns(side, words, header) for side in "wh"}
+    taken = {file, split, *sizes.values()}
+    _refuse_boxes(words, header)
+    others = [n for n in range(len(header)) if n not in taken]
+    passed_over = [n for n in others if words[n] in PASSED_OVER | INDEX and (words[n] or n in empty)]
+    points = _pair_up([n for n in others if n not in passed_over], header)
+    size = None if None in sizes.values() else (sizes["w"], sizes["h"])
+    return Columns(file, split, size, points, passed_over)
+
+
+def _only(numbers, header, what):
+    if len(numbers) > 1:
+        names = " and ".join(f"'{header[n]}'" for n in sorted(numbers))
+        raise ValueError(f"columns {names}: expected one that names {what}")
+    return next(iter(numbers), None)
+
+
+def _size_columns(side, words, header):
+    told = [SIZE.fullmatch(word) for word in words]
+    numbers = {n for n, match in enumerate(told) if match and match[1][0] == side}
+    return _only(numbers, header, "the image's width" if side == "w" else "the image's height")
+
+
+def _refuse_boxes(words, header):
+    """Raise ``ValueError`` for columns that are a box, such as xmin, or x, y, w, h in turn."""
+    names = [name for word, name in zip(words, header) if BOX.fullmatch(word)]
+    for n, word in enumerate(words[2:-1], start=2):
+        if word in ("w", "width") and {words[n - 2], words[n - 1]} <= CORNERS:
+            names.append(header[n])
+    if names:
+        raise ValueError(f"column '{names[0]}' belongs to a box, which is no landmark: remove it")
+
+
+def _pair_up(numbers, header):
+    """Return the columns (x, y) of each landmark: by their names, or, where these tell nothing, in
+    turn.
+    """
+    told = _axes({n: header[n] for n in numbers})
+    unclear = [n for n in numbers if n not in told]
+    odd = [n for n in unclear if UNCLEAR.fullmatch(re.sub(r"[\W_]+", "", header[n].lower()))]
+    odd = odd or [n for n in unclear if not header[n] or told]
+    if odd:
+        name = f"column '{header[odd[0]]}'" if header[odd[0]] else f"column {odd[0] + 1}, unnamed,"
+        raise ValueError(f"{name} is neither x nor y of a landmark: name it so, or remove it")
+    if not numbers or len(numbers) % 2 and not told:
+        raise ValueError(f"{len(numbers)} coordinate columns, expected x and y for each landmark")
+    pairs = list(zip(numbers[::2], numbers[1::2]))
+    in_turn = all(told[x] + told[y] == (told[x][0], "x", told[x][0], "y") for x, y in pairs if told)
+    if in_turn and len(numbers) % 2 == 0:
+        return pairs
+    places = {}
+    for n in numbers:
+        landmark, axis = told[n]
+        if axis in places.setdefault(landmark, {}):
+            raise ValueError(f"column '{header[n]}': {axis} of that landmark is there already")
+        places[landmark][axis] = n
+    for axes in places.values():
+        if len(axes) == 1:
+            ((axis, n),) = axes.items()
+            other = "y" if axis == "x" else "x"
+            raise ValueError(f"column '{header[n]}': expected a column with {other} of it, too")
+    return [(axes["x"], axes["y"]) for axes in places.values()]
+
+
+def axis_of(name):
+    """Return what a column's name says of landmark and axis, such as ("eye_", "x"); None: nothing.
+    """
+    if match := AXIS_LAST.match(name):
+        return ((match[1] or "") + match[3]).lower(), match[2].lower()
+    match = AXIS_FIRST.match(name)
+    return match and (match[2].lower(), match[1].lower())
+
+
+def _axes(names):
+    """Return {column: (landmark, axis)} of the columns {number: name} whose names tell both."""
+    told = {n: axis for n, axis in ((n, axis_of(name)) for n, name in names.items()) if axis}
+    letters = {n: LETTER_LAST.match(name) for n, name in names.items() if n not in told}
+    if all(letters.values()):  # eyeLX, eyeLY, not lynx, fox
+        letters = {n: ((m[1] + m[3]).lower(), m[2].lower()) for n, m in letters.items()}
+        if 2 * [axis for _, axis in letters.values()].count("x") == len(letters):
+            told |= letters
+    return told
