@@ -78,7 +78,7 @@ class FolderListing:
             kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in unread.most_common())
             yield f"{counted(unread.total(), 'file')} of kinds that are not read: {kinds}"
         if aliases:
-            name, first = next(iter(aliases.items()))
+            name, first = min(aliases.items())
             further = counted(len(aliases), "further name")
             yield f"{further} of the same files, as links, are left out: {name} is {first}"
         if contents.passed_over:

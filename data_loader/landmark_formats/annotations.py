@@ -96,7 +96,7 @@ class Annotations:
         file = file.strip()
         found, by_path = self.images.find(file, source.parent)
         if len(found) != 1:
-            name = PurePosixPath(file.replace("\\", "/")).as_posix()
+            name = file if "://" in file else PurePosixPath(file.replace("\\", "/")).as_posix()
             if found:
                 self._several[name] = found
             return name
@@ -119,7 +119,8 @@ class Annotations:
         if self._called:
             name, file = next(iter(self._called.items()))
             those = counted(len(self._called), "image")
-            self.notes.append(f"{those} not listed by their paths, but found: '{file}' is {name}")
+            whose = "its path" if len(self._called) == 1 else "their paths"
+            self.notes.append(f"{those} not listed by {whose}, but found: '{file}' is {name}")
         compare_with_images(self)
         return self
 
