@@ -12,7 +12,6 @@ import numpy as np
 from data_loader.matlab_file import load_matlab
 from utils.errors import UserError
 
-
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 NOT_LABELLED = {"", "-", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "none", "null"}
 
@@ -172,7 +171,7 @@ def read_pts(path, num_points=None):
         expected = "the points" if num_points is None else f"{num_points} points"
         raise UserError(
             f"{path}: {values.size} numbers, "
-            f"{max(map(len, rows))} in a line, expected x and y of {expected}"
+            f"{max(map(len, rows), default=0)} in a line, expected x and y of {expected}"
         )
     points = values.reshape(-1, 2)
     if num_points is None:

@@ -18,7 +18,7 @@ from utils.progress import progress_bar
 
 FILL_BATCH = 64
 LATER = ("crop", "do_augmentations")  # what happens to an item after it was cached
-ASIDE = ("listing", "broken")  # what lies beside the items
+ASIDE = ("listing", "broken", "warnings")  # what lies beside the items
 
 
 class ItemCache(Dataset):

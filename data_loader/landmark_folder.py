@@ -53,6 +53,7 @@ class LandmarkFolder(ImageFileDataset):
         self.square = square
         self.listing = FolderListing(root, pattern, annotation)
         self.refuse(self.listing.faults)
+        self.warnings = tuple(self.listing.annotations.warnings)
         if use_keypoints:
             self.listing.require_landmarks()
         names = self.listing.of_split(split, annotated=use_keypoints)

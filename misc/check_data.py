@@ -134,6 +134,8 @@ class Report:
         for dataset in datasets:
             for fault in getattr(dataset, "faults", ()):
                 self.add(fault)
+            for warning in dataset.warnings:
+                self.add("", warning)
         files = [named_files(dataset) for dataset in datasets]
         same = [other for other, theirs in self.splits.items() if any(files) and theirs == files]
         self.splits[split] = files

@@ -171,7 +171,7 @@ GOOD_LINE = "AFLW/1-image00003.jpg " + "10 " * 14
     [
         ("AFLW/1-image00003.jpg " + "10 " * 13, "line 2: expected a path and 14 numbers"),
         ("AFLW/1-image00003.jpg x" + " 10" * 13, "line 2: expected numbers"),
-        ("AFLW/1-image00003.jpg inf" + " 10" * 13, "line 2: expected finite"),
+        ("AFLW/1-image00003.jpg inf" + " 10" * 13, "line 2: expected numbers ('inf' is no number)"),
         ("", "line 2: expected a path and 14 numbers, found 0 columns"),
     ],
 )

@@ -201,16 +201,16 @@ def test_which_landmarks_are_the_eyes_is_an_argument(root):
 
 
 @pytest.mark.parametrize("header, rows, words", [
-    ("name,x0,y0", ["a.jpg,1,2"], ["expected a header that begins with 'file'"]),
-    ("file,x0,y0,x1", ["a.jpg,1,2,3"], ["3 coordinate columns, expected x and y"]),
-    ("file,split,x0", ["a.jpg,train,1"], ["1 coordinate columns, expected x and y"]),
+    ("who,x0,y0", ["a.jpg,1,2"], ["expected a header with a column 'file', found 'who, x0, y0'"]),
+    ("file,x0,y0,x1", ["a.jpg,1,2,3"], ["column 'x1': expected y of this landmark, too"]),
+    ("file,split,x0", ["a.jpg,train,1"], ["column 'x0': expected y of this landmark, too"]),
     ("file", ["a.jpg"], ["0 coordinate columns"]),
     ("file,x0,y0", ["a.jpg,1,2", "b.jpg,1"], ["line 3: 2 columns, expected 3 as in the header"]),
     ("file,x0,y0", ["a.jpg,1,2,5"], ["line 2: 4 columns, expected 3"]),
     ("file,x0,y0", ["a.jpg,1,two"], ["line 2: expected numbers", "two"]),
-    ("file,x0,y0", ["a.jpg,1,"], ["line 2: expected numbers"]),
+    ("file,x0,y0", ["a.jpg,1,"], ["line 2: expected finite coordinates, x and y of each"]),
     ("file,x0,y0", ["a.jpg,1,2", "", "b.jpg,nan,2"], ["line 4: expected finite coordinates"]),
-    ("file,x0,y0", ["a.jpg,1,inf"], ["line 2: expected finite coordinates"]),
+    ("file,x0,y0", ["a.jpg,1,inf"], ["line 2: expected numbers ('inf' is no number)"]),
     ("file,x0,y0", ["a.jpg,1,2", "a.jpg,3,4"], ["line 3: a.jpg is listed twice"]),
     ("file,split,x0,y0", ["a.jpg,practice,1,2"],
      ["line 2: split 'practice', expected one of train, val, test, or nothing"]),
@@ -225,9 +225,9 @@ def test_a_faulty_list_is_refused_with_its_path_and_line(root, header, rows, wor
 
 def test_a_list_that_is_no_text(root):
     (root / "landmarks.csv").write_bytes(b"\xff\xd8\xff\xe0 a picture by mistake")
-    assert f"{root / 'landmarks.csv'}: cannot read this csv" in complaint(root)
+    assert f"{root / 'landmarks.csv'}: expected a header with a column 'file'" in complaint(root)
     (root / "landmarks.csv").write_bytes(b"")
-    assert "expected a header that begins with 'file'" in complaint(root)
+    assert "expected a header with a column 'file', found ''" in complaint(root)
 
 
 def test_a_missing_root_says_what_is_expected_there(tmp_path):

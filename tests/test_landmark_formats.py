@@ -163,9 +163,10 @@ def test_an_image_that_lacks_a_point_is_kept_without_landmarks_and_counted(root)
 
 
 def test_occluded_points_are_labelled(root):
+    points = {**POINTS, "deep/b.jpg": [[0, 1], [39, 47], [5, 7.25]]}  # (0, 0) would be none
     write_coco(root, annotations=[instance(n, 7 + n, of, visibility=1)
-                                  for n, of in enumerate(POINTS.values())])
-    assert landmarks(read(root)) == POINTS
+                                  for n, of in enumerate(points.values())])
+    assert landmarks(read(root)) == points
 
 
 def test_the_largest_instance_counts_and_crowds_do_not(root):
@@ -212,11 +213,17 @@ def test_no_image_with_all_landmarks(root):
     ("[1]", "expected COCO's keypoints (TypeError"),
     (coco(images=[]), "lists no images"),
     (coco(images=[{"id": 7}]), "image 7: expected file name, size and keypoints ('file_name')"),
-    (coco(categories=[]), "expected one category with keypoints, found []"),
-    (coco(categories=[{"id": 1, "name": "shoe"}]), "expected COCO's keypoints (KeyError"),
+    (coco(annotations=[]), "expected one category with keypoints, found []"),
+    (coco(annotations=[{**instance(n, 7 + n, [[1, 2]] * 3), "category_id": 1 + n}
+                       for n in range(2)]), "one category with keypoints, found ['shoe', '2']"),
+    (coco(images=[{"id": 7, "file_name": n} for n in "abcd"]),
+     "image id 7 is that of 4 images: a, b, c and 1 more"),
+    (coco(images=[{"id": "a", "file_name": "a.jpg"}]),
+     "annotations are of image_id 7, 8, 9, but the images have id a"),
     (coco(annotations=[instance(3, 7, [[1, 2]])]), "annotation 3 has 3 values, expected 9"),
     (coco({"a.jpg": [[1, 2], [float("nan"), 3], [5, 6]]}), "image 7: expected finite coordinates"),
-    (coco({"a.jpg": [["x", 2], [3, 3], [5, 6]]}), "image 7: expected file name, size and keyp"),
+    (coco({"a.jpg": [["x", 2], [3, 3], [5, 6]]}), "annotation 0: expected numbers, 'x' is no number"),
+    (coco({"a.jpg": [["4_0", 2], [3, 3], [5, 6]]}), "expected numbers, '4_0' is no number"),
     (coco(images=[{"id": n, "file_name": "a.jpg"} for n in (7, 8)]), "image 8: a.jpg is listed tw"),
 ])
 def test_a_faulty_coco_file(root, lists, words):
@@ -265,7 +272,11 @@ def test_a_file_with_entities_is_refused_before_they_grow(root):
     ("<images>", "<pictures>", "cannot read this XML"),
     ('file="a.jpg"', "", "image 1: expected a file name"),
     ('x="10"', 'x="ten"', "image 1: expected boxes and parts with numbers"),
-    ('x="10"', 'x="inf"', "image 1: expected finite coordinates"),
+    ('x="10"', 'x="inf"', "image 1: expected boxes and parts with numbers ('inf' is no number)"),
+    ('x="10"', 'x="1_0"', "image 1: expected boxes and parts with numbers ('1_0' is no number)"),
+    ('x="10"', 'x="nan"', "image 1: expected finite coordinates"),
+    ('name="01"', 'name="00"', "image 1: a part is in its box twice"),
+    ('file="a.jpg"', 'file="a.jpg" width="ten"', "image 1: expected boxes and parts with numbers"),
     ('x="10"', "", "image 1: expected boxes and parts with numbers"),
     ('width="30"', "", "image 1: expected boxes and parts with numbers"),
     ('name="00"', "", "expected imglab's images with boxes, and parts with names"),
@@ -289,10 +300,16 @@ def test_images_without_a_file_of_points_are_not_listed(root):
 
 
 @pytest.mark.parametrize("text, words", [
-    ("", "0 values between braces, expected finite x and y of the points"),
-    ("{\n1 2\n3\n}", "3 values between braces"),
-    ("{\n1 2\n3 nan\n}", "4 values between braces, expected finite"),
-    ("{\n1 two\n}", "expected numbers between braces"),
+    ("", "0 numbers, expected finite x and y of each point"),
+    ("{\n1 2\n3\n}", "3 numbers, 2 in a line, expected x and y of the points"),
+    ("{\n1 2\n3 nan\n}", "4 numbers, expected finite x and y of each point"),
+    ("{\n1 two\n}", "expected numbers, x and y of each point ('two' is no number)"),
+    ("{\n1 2_0\n}", "expected numbers, x and y of each point ('2_0' is no number)"),
+    ("{\n1 inf\n}", "expected numbers, x and y of each point ('inf' is no number)"),
+    ("{\n1 2\n3 4\n5 6", "expected '}' after the points"),
+    ("{\n1 2 3\n4 5 6\n7 8 9\n3 4 5\n}", "12 numbers, 3 in a line, expected x and y"),
+    ("n_points: 4\n{\n1 2 3\n4 5 6\n7 8 9\n3 4 5\n}", "12 numbers, but n_points is 4"),
+    ("n_points:68\n{\n1 2\n4 5\n7 8\n}", "6 numbers, but n_points is 68"),
     ("{\n1 2\n}", "1 landmarks, expected 3"),
     (b"\xff\xfe{", "expected text in UTF-8"),
 ])
@@ -305,32 +322,6 @@ def test_a_faulty_pts_file(root, text, words):
 
 
 # ---- csv
-
-
-@pytest.mark.parametrize("header, words", [
-    ("file;x0;y0", "expected a header that begins with 'file'; its columns are parted by ';'"),
-    ("file\tx0\ty0", "its columns are parted by '\\t', expected ','"),
-    ("file,x0,x1,y0,y1", "column 'x1' where y is expected: x and y of each landmark in turn"),
-    ("file,heel_y,heel_x", "column 'heel_y' where x is expected"),
-    ("file,split,y_heel,x_heel", "column 'y_heel' where x is expected"),
-    ('file,"y\na.jpg",x', "column 'y a.jpg' where x is expected"),
-])
-def test_a_header_that_means_something_else(root, header, words):
-    (root / "landmarks.csv").write_text(f"{header}\na.jpg,1,2,3,4\n")
-    assert words in faults(root)[0] and "\n" not in faults(root)[0]
-
-
-@pytest.mark.parametrize("header", ["file,1,2", "file,lynx,fox", "file,X1,Y1", "file,x,y",
-                                    "file,left eye x,left eye y", "file,a,b"])
-def test_a_header_may_have_names_of_any_kind(root, header):
-    (root / "landmarks.csv").write_text(f"{header}\na.jpg,1,2\n")
-    assert landmarks(read(root)) == {"a.jpg": [[1, 2]]}
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
-def test_an_encoding_that_is_not_utf_8(root, encoding):
-    (root / "landmarks.csv").write_bytes("file,x,y\nträger.jpg,1,2\n".encode(encoding))
-    assert "expected text in UTF-8" in faults(root)[0]
 
 
 def test_names_may_come_from_windows_and_rows_may_be_blank(root):

@@ -222,10 +222,11 @@ def test_a_partial_copy_is_noted_and_absent_images_left_out(tmp_path):
 @pytest.mark.parametrize(
     "lines, message",
     [
-        (["version: 1", "n_points:  68", "{", *["1 2"] * 67, "}"], "134 values between braces"),
+        (["version: 1", "n_points:  68", "{", *["1 2"] * 67, "}"],
+         "134 numbers, but n_points is 68"),
         (["version: 1", "n_points:  68", "{", *["1 2"] * 67, "1 x", "}"], "expected numbers"),
-        (["version: 1", "n_points:  68", "{", *["1 nan"] * 68, "}"], "x and y of 68 points"),
-        ([], "0 values between braces"),
+        (["version: 1", "n_points:  68", "{", *["1 nan"] * 68, "}"], "136 numbers, expected finite x and y of each point"),
+        ([], "0 numbers, 0 in a line, expected x and y of 68 points"),
         (None, "cannot read this list"),
     ],
 )

@@ -27,7 +27,8 @@ def compare_with_images(annotations):
 
 def _turn(annotations, pictures):
     """pictures: {name: (stored size, EXIF orientation)} of those that are to be turned."""
-    told = {name: _made_on_stored(annotations.table[name].size, *of) for name, of in pictures.items()}
+    sizes = {name: annotations.table[name].size for name in pictures}
+    told = {name: _made_on_stored(sizes[name], *of) for name, of in pictures.items()}
     unclear = [name for name, stored in told.items() if stored is None]
     agreed = set(told.values()) - {None}
     if len(agreed) == 1:
@@ -36,18 +37,18 @@ def _turn(annotations, pictures):
     for name in stored:
         entry, (size, flag) = annotations.table[name], pictures[name]
         landmarks = turned_points(entry.landmarks, size, flag)
-        size = entry.size and entry.size[:: -1 if flag >= 5 else 1]
-        annotations.table[name] = entry._replace(landmarks=landmarks, size=size)
+        told_size = entry.size and entry.size[:: -1 if flag >= 5 else 1]
+        annotations.table[name] = entry._replace(landmarks=landmarks, size=told_size)
     if stored:
         annotations.notes.append(
-            f"those of {counted(len(stored), 'image')} are turned upright with their images, by "
-            "their EXIF orientation: the sizes in the list are those before"
+            f"landmarks of {counted(len(stored), 'image')} are turned upright with the images: by "
+            "the sizes in the list they were made before the EXIF orientation was applied"
         )
     if unclear and len(agreed) != 1:
         annotations.warnings.append(
-            f"{annotations.source}: {counted(len(unclear), 'annotated image')}, such as "
-            f"{unclear[0]}, turned upright by EXIF orientation, and no size in the list tells "
-            "whether the landmarks were made before or after: taken as made on upright images"
+            f"{annotations.source}: {counted(len(unclear), 'annotated image')} turned upright by "
+            f"EXIF orientation, such as {unclear[0]}; no size in the list tells whether landmarks "
+            "were made on upright images, which is assumed, or on stored ones, as imglab shows them"
         )
 
 

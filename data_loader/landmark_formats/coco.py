@@ -12,7 +12,7 @@ import numpy as np
 
 from data_loader.annotations import parse_number
 from data_loader.landmark_formats.annotations import Entry
-from utils.wording import counted
+from utils.wording import counted, some_of
 
 MAY_BE_ONE = (b'"annotations"', b'"images"')  # bytes in such a file
 SHOWN = 3  # ids or names in a message
@@ -66,19 +66,19 @@ def _by_id(images):
     shared = {number: of for number, of in groups.items() if len(of) > 1}
     if shared:
         number, of = next(iter(shared.items()))
-        files = ", ".join(str(image.get("file_name")) for image in of[:SHOWN])
-        more = ", ..." if len(of) > SHOWN else ""
-        others = [*shared][1:SHOWN]
-        also = f"; so are {', '.join(others)}" if others else ""
-        raise ValueError(f"image id {number} is that of {len(of)} images: {files}{more}{also}")
+        files = some_of((image.get("file_name") for image in of), SHOWN)
+        also = f"; also shared: {some_of([*shared][1:], SHOWN)}" if len(shared) > 1 else ""
+        raise ValueError(f"image id {number} is that of {len(of)} images: {files}{also}")
     return {number: of[0] for number, of in groups.items()}
 
 
 def _require_owners(largest, images):
     """Raise ``ValueError`` if annotations are of other images than those that are listed."""
     if largest and images and not largest.keys() & images.keys():
-        known, unknown = (", ".join([*ids][:SHOWN]) for ids in (images, largest))
-        raise ValueError(f"annotations are of image_id {unknown}, ..., but ids are {known}, ...")
+        raise ValueError(
+            f"annotations are of image_id {some_of(largest, SHOWN)}, "
+            f"but the images have id {some_of(images, SHOWN)}"
+        )
 
 
 def _keypoint_names(instances, categories):

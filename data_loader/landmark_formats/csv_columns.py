@@ -96,20 +96,21 @@ def _pair_up(numbers, header):
     if not numbers or len(numbers) % 2 and not told:
         raise ValueError(f"{len(numbers)} coordinate columns, expected x and y for each landmark")
     pairs = list(zip(numbers[::2], numbers[1::2]))
-    in_turn = all(told[x] + told[y] == (told[x][0], "x", told[x][0], "y") for x, y in pairs if told)
+    axes = [told[x] + told[y] for x, y in pairs if told]
+    in_turn = all(of == (of[0], "x", of[0], "y") for of in axes)
     if in_turn and len(numbers) % 2 == 0:
         return pairs
     places = {}
     for n in numbers:
         landmark, axis = told[n]
         if axis in places.setdefault(landmark, {}):
-            raise ValueError(f"column '{header[n]}': {axis} of that landmark is there already")
+            raise ValueError(f"column '{header[n]}': {axis} of one landmark a second time")
         places[landmark][axis] = n
     for axes in places.values():
         if len(axes) == 1:
             ((axis, n),) = axes.items()
             other = "y" if axis == "x" else "x"
-            raise ValueError(f"column '{header[n]}': expected a column with {other} of it, too")
+            raise ValueError(f"column '{header[n]}': expected {other} of this landmark, too")
     return [(axes["x"], axes["y"]) for axes in places.values()]
 
 
