@@ -111,22 +111,33 @@ def _reason(error, path):
 def upright_rgb(image):
     """Return a PIL image of any mode as RGB, as a viewer shows it; see ``read_image``.
 
-    Raises ``ValueError`` for pixels of 32 bits.
+    Raises ``ValueError`` for pixels of 32 bits, but for floating-point numbers from 0 to 1.
     """
     image.load()  # first: some formats have their orientation behind the pixels
+    tags = dict(getattr(image, "tag_v2", {}))  # of a TIFF; what is made from it has none
     turn = ORIENTATIONS.get(_orientation(image))
     if turn is not None:
         image = image.transpose(turn)
-    if image.mode.startswith("I"):
-        image = Image.fromarray(to_8_bits(np.asarray(image)))
-    if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers, expected 8 or 16 bits")
+    if image.mode.startswith(("I", "F")):
+        image = Image.fromarray(_grey(np.asarray(image), tags))
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
     seen = Image.new("RGB", image.size, "white")
     seen.paste(image, mask=image)
     return seen
+
+
+def _grey(values, tags):
+    """Return greys of more than 8 bits as uint8; tags: a TIFF's."""
+    if values.dtype.kind == "f":
+        if not (values.min() >= 0 and values.max() <= 1):  # NaN fails too
+            raise ValueError("its pixels are floating-point numbers outside of 0 to 1")
+        grey = (values * 255).round().astype(np.uint8)
+    else:
+        grey = to_8_bits(values)
+    white_is_zero = tags.get(ExifTags.Base.PhotometricInterpretation) == 0
+    return 255 - grey if white_is_zero else grey
 
 
 def _orientation(image):
@@ -143,9 +154,15 @@ def to_8_bits(values):
 
     Raises ``ValueError`` for more bits.
     """
-    if values.min() < 0 or values.max() >= 1 << 16:
+    if values.min() < 0:
+        raise ValueError("its pixels are numbers with a sign, some below 0, expected 8 or 16 bits")
+    if values.max() >= 1 << 16:
         raise ValueError("its pixels have 32 bits, expected 8 or 16")
     return (values >> 8).astype(np.uint8)
+
+
+def _uses_12_bits(image):
+    return image.mode.startswith("I") and np.asarray(image).max() < 1 << 12
 
 
 def _peculiarities(image, path):
@@ -158,6 +175,8 @@ def _peculiarities(image, path):
         f"has {frames} pictures, of which the first is taken": frames > 1,
         "is turned upright, as its EXIF orientation says": _orientation(image) > 1,
         "has 16 bits a pixel, reduced to 8": image.mode.startswith("I"),
+        "is dark: of its 16 bits a pixel it uses 12 or fewer": _uses_12_bits(image),
+        "has floating-point pixels, 0 to 1, reduced to 8 bits": image.mode == "F",
         "is CMYK, converted without a colour profile": image.mode == "CMYK",
         "is transparent in places, which become white": image.has_transparency_data,
     }
