@@ -69,6 +69,14 @@ def parse_number(text):
     raise ValueError(f"{text!r} is no number")
 
 
+def image_size(width, height):
+    """Return the size of an image that a list tells, texts or numbers, as two integers; None where
+    it tells none, or 0. Raises ``ValueError`` for what is no number.
+    """
+    sides = [parse_number(str(side)) for side in (width, height)]
+    return tuple(map(int, sides)) if all(1 <= side < math.inf for side in sides) else None
+
+
 def parse_table(lines, num_values, path, first_line=1):
     """Return what lines hold that have a name and ``num_values`` numbers each: the names, and an
     array (N, num_values), int32, or float32 where a number is not whole.

@@ -59,10 +59,43 @@ def test_16_bits_are_reduced_and_not_clipped(tmp_path, suffix):
     np.testing.assert_array_equal(seen(path), np.repeat(values[..., None] // 256, 3, axis=2))
 
 
-def test_floating_point_and_32_bits_are_told(tmp_path):
+@pytest.mark.parametrize("bits, values", [
+    (16, np.linspace(0, 65535, 48 * 40)), (8, np.linspace(0, 255, 48 * 40))])
+def test_a_tiff_of_greys_whose_0_is_white(tmp_path, bits, values):
+    values = values.astype({8: np.uint8, 16: np.uint16}[bits]).reshape(40, 48)
+    stored = values if bits == 16 else 255 - values  # Pillow stores 8 bits as the tag says
+    path = save(Image.fromarray(stored), tmp_path / "a.tiff", tiffinfo={262: 0})
+    grey = 255 - values.astype(int) // {8: 1, 16: 256}[bits]
+    np.testing.assert_array_equal(seen(path), np.repeat(grey[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("white_is_zero", [False, True])
+def test_floating_point_numbers_from_0_to_1_are_greys(tmp_path, white_is_zero):
+    values = np.linspace(0, 1, 48 * 40, dtype=np.float32).reshape(40, 48)
+    path = save(Image.fromarray(values), tmp_path / "a.tiff",
+                tiffinfo={262: 0 if white_is_zero else 1})
+    grey = np.rint(values.astype(np.float64) * 255)[..., None]
+    np.testing.assert_allclose(seen(path), np.repeat(abs(255 * white_is_zero - grey), 3, 2),
+                               atol=0.501)  # halves may go either way
+    assert peculiarities(path) == ["has floating-point pixels, 0 to 1, reduced to 8 bits"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_12_bits_in_16_are_dark_and_noted(tmp_path, suffix):
+    values = np.linspace(0, 4095, 48 * 40).astype(np.uint16).reshape(40, 48)
+    path = save(Image.fromarray(values), tmp_path / f"a.{suffix}")
+    np.testing.assert_array_equal(seen(path), np.repeat(values[..., None] // 256, 3, axis=2))
+    assert "is dark: of its 16 bits a pixel it uses 12 or fewer" in peculiarities(path)
+
+
+def test_floating_point_signs_and_32_bits_are_told(tmp_path):
     save(Image.fromarray(GRADIENT.astype(np.float32)), tmp_path / "float.tiff")
+    save(Image.fromarray(np.full((4, 4), np.nan, np.float32)), tmp_path / "nan.tiff")
     save(Image.fromarray(np.full((4, 4), 1 << 20, np.int32)), tmp_path / "long.tiff")
-    for name, words in (("float", "floating-point numbers"), ("long", "32 bits, expected 8 or 16")):
+    save(Image.fromarray(np.full((4, 4), -1, np.int32)), tmp_path / "signed.tiff")
+    for name, words in (("float", "floating-point numbers outside of 0 to 1"),
+                        ("nan", "floating-point numbers outside"), ("signed", "some below 0"),
+                        ("long", "32 bits, expected 8 or 16")):
         with pytest.raises(UserError, match=f"{name}.tiff: cannot read this image .*{words}"):
             seen(tmp_path / f"{name}.tiff")
 
@@ -109,7 +142,8 @@ def test_the_content_says_what_a_file_is_and_not_its_name(tmp_path):
 @pytest.mark.parametrize("name, options, words", [
     ("rgb.jpg", {}, []), ("rgb.png", {}, []), ("grey.jpg", {"mode": "L"}, []),
     ("a.jpg", {"mode": "CMYK"}, ["is CMYK, converted without a colour profile"]),
-    ("a.png", {"mode": "I;16"}, ["has 16 bits a pixel, reduced to 8"]),
+    ("a.png", {"mode": "I;16"}, ["has 16 bits a pixel, reduced to 8",
+                                 "is dark: of its 16 bits a pixel it uses 12 or fewer"]),
     ("a.png", {"mode": "RGBA"}, ["is transparent in places, which become white"]),
     ("a.jpg", {"flag": 3}, ["is turned upright, as its EXIF orientation says"]),
 ])

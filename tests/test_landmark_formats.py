@@ -169,6 +169,54 @@ def test_occluded_points_are_labelled(root):
     assert landmarks(read(root)) == points
 
 
+@pytest.mark.parametrize("point", [[0, 0, 0], [0, 0, 1], [-1, -1, 2], [None, None, 2], [9, 9, 0],
+                                   [float("nan"), float("nan"), 1], [9, 9, None]])
+def test_what_is_not_labelled_in_coco_is_counted(root, point):
+    lists = coco()
+    lists["annotations"][0]["keypoints"][3:6] = point
+    (root / "keypoints.json").write_text(json.dumps(lists))
+    found = read(root)
+    assert landmarks(found) == {name: POINTS[name] for name in ("deep/b.jpg", "deep/c.jpg")}
+    assert found.notes == [
+        "1 of 3 listed images lack a landmark, and are left out where landmarks are used"]
+
+
+@pytest.mark.parametrize("kind", [str, float, lambda number: f"00{number}", lambda n: f" {n} "])
+@pytest.mark.parametrize("place", ["images", "annotations"])
+def test_ids_may_be_text_in_one_list_and_numbers_in_another(root, kind, place):
+    lists, key = coco(), {"images": "id", "annotations": "image_id"}[place]
+    for one in lists[place]:
+        one[key] = kind(one[key])
+    (root / "keypoints.json").write_text(json.dumps(lists))
+    assert landmarks(read(root)) == POINTS
+
+
+@pytest.mark.parametrize("categories", [[], [{"id": 1, "name": "shoe"}], [{"id": "1"}],
+                                        [{"id": 1, "keypoints": []}, {"id": 2, "name": "hand"}]])
+def test_keypoints_without_names_are_numbered(root, categories):
+    write_coco(root, categories=categories)
+    found = read(root)
+    assert found.names == ["1", "2", "3"] and landmarks(found) == POINTS
+
+
+def test_keypoints_of_one_name_stay_several(root):
+    write_coco(root, categories=[{"id": 1, "name": "shoe", "keypoints": ["toe", "toe", "tip"]}])
+    assert landmarks(read(root)) == POINTS
+
+
+def test_annotations_of_images_that_are_not_listed_are_noted(root):
+    write_coco(root, images=coco()["images"][:2])
+    found = read(root)
+    assert landmarks(found) == {name: POINTS[name] for name in ("a.jpg", "deep/b.jpg")}
+    assert found.notes == [
+        "1 image id of annotations, such as 9, are of no image in keypoints.json"]
+
+
+def test_a_file_in_utf_16(root):
+    (root / "keypoints.json").write_bytes(json.dumps(coco()).encode("utf-16"))
+    assert landmarks(read(root, root / "keypoints.json")) == POINTS
+
+
 def test_the_largest_instance_counts_and_crowds_do_not(root):
     others = [instance(20, 7, [[9, 9]] * 3, area=50), instance(21, 8, [[9, 9]] * 3, area=900),
               {**instance(22, 9, [[9, 9]] * 3, area=900), "iscrowd": 1},
@@ -222,7 +270,8 @@ def test_no_image_with_all_landmarks(root):
      "annotations are of image_id 7, 8, 9, but the images have id a"),
     (coco(annotations=[instance(3, 7, [[1, 2]])]), "annotation 3 has 3 values, expected 9"),
     (coco({"a.jpg": [[1, 2], [float("nan"), 3], [5, 6]]}), "image 7: expected finite coordinates"),
-    (coco({"a.jpg": [["x", 2], [3, 3], [5, 6]]}), "annotation 0: expected numbers, 'x' is no number"),
+    (coco({"a.jpg": [["x", 2], [3, 3], [5, 6]]}),
+     "annotation 0: expected numbers, 'x' is no number"),
     (coco({"a.jpg": [["4_0", 2], [3, 3], [5, 6]]}), "expected numbers, '4_0' is no number"),
     (coco(images=[{"id": n, "file_name": "a.jpg"} for n in (7, 8)]), "image 8: a.jpg is listed tw"),
 ])
@@ -247,6 +296,41 @@ def test_the_largest_box_counts_and_ignored_ones_do_not(root):
     found = read(root)
     assert landmarks(found) == {**POINTS, "deep/b.jpg": [[9, 9]] * 3}
     assert found.notes == ["2 images with several boxes: the largest is taken"]
+
+
+def test_a_box_with_parts_goes_before_larger_ones_without(root):
+    path = write_imglab(root)
+    tree = ElementTree.parse(path)
+    for image in tree.findall("images/image"):
+        for place in (0, 2):
+            image.insert(place, ElementTree.Element("box", width="99", height="99"))
+    tree.write(path)
+    found = read(root)
+    assert landmarks(found) == POINTS and not found.notes
+
+
+@pytest.mark.parametrize("point", [None, ("-1", "-1"), ("nan", "nan"), ("", "")])
+def test_what_is_not_labelled_in_imglab_is_counted(root, point):
+    path = write_imglab(root)
+    tree = ElementTree.parse(path)
+    box = tree.find("images/image/box")
+    if point is None:
+        box.remove(box.find("part"))
+    else:
+        box.find("part").attrib.update(x=point[0], y=point[1])
+    tree.write(path)
+    found = read(root)
+    assert landmarks(found) == {name: POINTS[name] for name in ("deep/b.jpg", "deep/c.jpg")}
+    assert found.notes == [
+        "1 of 3 listed images lack a landmark, and are left out where landmarks are used"]
+
+
+def test_an_image_of_another_size_than_imglab_says_is_told(root):
+    path = write_imglab(root)
+    path.write_text(path.read_text().replace("<image ", '<image width="80" height="96" '))
+    dataset = LandmarkFolder(str(root), "train", 20, use_keypoints=True)
+    with pytest.raises(UserError, match="is 40 x 48 pixels, but its landmarks were made on 80 x 9"):
+        dataset[0]
 
 
 def test_parts_are_ordered_by_name_numbers_as_numbers(root):
@@ -297,6 +381,28 @@ def test_a_faulty_xml_file(root, old, new, words):
 def test_images_without_a_file_of_points_are_not_listed(root):
     write_pts(root, {"a.jpg": POINTS["a.jpg"]})
     assert landmarks(read(root)) == {"a.jpg": POINTS["a.jpg"]}
+
+
+@pytest.mark.parametrize("text", [
+    "11 13\n31 37\n21.5 4\n", "version: 1\nn_points: 3\n11 13\n31 37\n21.5 4",
+    "{\n11 13 31 37 21.5 4\n}", "n_points:3 {11 13\n\n31 37\n 21.5 4}",
+    "VERSION: 1\r\nN_POINTS : 003\r\n{\r\n11 13\r\n31 37\r\n21.5 4\r\n}\r\n",
+])
+def test_points_with_braces_and_without(root, text):
+    write_pts(root)
+    (root / "a.pts").write_bytes(text.encode())
+    assert landmarks(read(root)) == POINTS
+
+
+@pytest.mark.parametrize("point", ["-1 -1", "-1.000 -1.000", "0 0", "nan NaN"])
+def test_what_is_not_labelled_in_pts_is_counted(root, point):
+    write_pts(root)
+    text = (root / "a.pts").read_text().replace("31 37", point)
+    (root / "a.pts").write_text(text)
+    found = read(root)
+    assert landmarks(found) == {name: POINTS[name] for name in ("deep/b.jpg", "deep/c.jpg")}
+    assert found.notes == [
+        "1 of 3 listed images lack a landmark, and are left out where landmarks are used"]
 
 
 @pytest.mark.parametrize("text, words", [

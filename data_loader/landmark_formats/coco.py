@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from data_loader.annotations import parse_number
+from data_loader.annotations import image_size, parse_number
 from data_loader.landmark_formats.annotations import Entry
 from utils.wording import counted, some_of
 
@@ -152,7 +152,7 @@ def _area(instance, points):
 def _add_image(image, points, annotations, split, where):
     try:
         name = annotations.name_of(image["file_name"], annotations.sources[-1])
-        size = (_number(image["width"]), _number(image["height"])) if image.get("width") else None
+        size = image_size(image.get("width"), image.get("height"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         annotations.fault(where, f"expected file name, size and keypoints ({error})")
         return

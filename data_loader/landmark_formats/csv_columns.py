@@ -53,7 +53,8 @@ def columns_of(header, empty):
     taken = {file, split, *sizes.values()}
     _refuse_boxes(words, header)
     others = [n for n in range(len(header)) if n not in taken]
-    passed_over = [n for n in others if words[n] in PASSED_OVER | INDEX and (words[n] or n in empty)]
+    passed_over = [n for n in others if words[n] in PASSED_OVER | INDEX]
+    passed_over = [n for n in passed_over if words[n] or n in empty]
     points = _pair_up([n for n in others if n not in passed_over], header)
     size = None if None in sizes.values() else (sizes["w"], sizes["h"])
     return Columns(file, split, size, points, passed_over)

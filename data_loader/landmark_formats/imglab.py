@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from data_loader.annotations import parse_number
+from data_loader.annotations import image_size, parse_number
 from data_loader.landmark_formats.annotations import Entry
 from utils.wording import counted
 
@@ -63,7 +63,7 @@ def _add_image(image, boxes, annotations, split, where):
     row_of = {part: row for row, part in enumerate(annotations.names)}
     points = np.full((len(row_of), 2), np.nan)
     try:
-        size = _pair(image, "width", "height") if image.get("width") else None
+        size = image_size(image.get("width"), image.get("height"))
         parts = list(max(boxes, key=_area).iterfind("part")) if boxes else []
         for part in parts:
             points[row_of[part.get("name")]] = _pair(part, "x", "y")

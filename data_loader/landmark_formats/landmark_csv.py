@@ -9,9 +9,7 @@ import csv
 import io
 import re
 
-import numpy as np
-
-from data_loader.annotations import decoded, parse_number
+from data_loader.annotations import decoded, image_size, parse_number
 from data_loader.image_folder import split_named
 from data_loader.landmark_formats.csv_columns import columns_of
 from utils.errors import UserError
@@ -101,12 +99,11 @@ def _add_row(row, columns, comma, annotations, split, where):
         return
     try:
         points = [[_number(row[n], comma) for n in pair] for pair in columns.points]
-        size = [_number(row[n], comma) for n in columns.size or ()]
+        size = columns.size and image_size(*(_number(row[n], comma) for n in columns.size))
     except ValueError as error:
         annotations.fault(where, f"expected numbers ({error})")
         return
     name = annotations.name_of(row[columns.file], annotations.sources[-1])
-    size = tuple(size) if size and np.isfinite(size).all() else None
     annotations.add_labelled(name, points, split, size, where)
 
 
