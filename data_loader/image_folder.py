@@ -142,6 +142,18 @@ def split_named(text):
     return SPLITS.get(words.pop()) if len(words) == 1 else None
 
 
+def split_of_file(name):
+    """Return the only split that a path below the root speaks of, the file's name first; None if
+    it speaks of none.
+    """
+    for part in reversed(PurePath(name).parts):
+        words = re.split(r"[^a-z]+", part.lower())
+        splits = {SPLITS[word] for word in words if word in SPLITS}
+        if len(splits) == 1:
+            return splits.pop()
+    return None
+
+
 def folder_splits(names):
     """Return {name: split} of the images in folders that are named as splits: the outermost such
     folder counts. Empty unless one folder is for training and another for validation or the test.

@@ -263,6 +263,19 @@ def test_roboflows_folders_with_a_list_in_each(tmp_path):
         name: {"valid": "val"}.get(name.split("/")[0], name.split("/")[0]) for name in found}
 
 
+def test_of_images_of_one_name_those_near_the_list_or_of_its_split_are_meant(tmp_path):
+    for number, split in enumerate(("train", "val")):
+        write_images(tmp_path / split / "images", ["a.jpg"])
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        points = (np.array(ONE) + number).tolist()
+        write_coco(tmp_path / split, {"a.jpg": points}, "labels.json")
+        write_coco(tmp_path / "annotations", {"a.jpg": points}, f"person_{split}.json")
+    expected = {"train/images/a.jpg": ONE, "val/images/a.jpg": (np.array(ONE) + 1).tolist()}
+    assert landmarks(tmp_path, annotation=["train/labels.json", "val/labels.json"]) == expected
+    assert landmarks(tmp_path, annotation=[
+        "annotations/person_train.json", "annotations/person_val.json"]) == expected
+
+
 @pytest.mark.parametrize("folder", ["", "images"])
 def test_cocos_folder_of_annotations(tmp_path, folder):
     for number, split in enumerate(("train2017", "val2017")):
@@ -338,6 +351,16 @@ def test_several_lists_that_do_not_belong_together_are_named_with_the_argument(t
         "a.jpg": ONE, "b.jpg": TWO}
 
 
+def test_a_list_above_the_root_is_named_with_the_argument(tmp_path):
+    root = tmp_path / "faces"
+    write_images(root, ["a.jpg"])
+    write_imglab(tmp_path, {"faces/a.jpg": ONE})
+    (tmp_path / "settings.json").write_text("{}")
+    assert description(root).endswith(
+        "data: not read: ../shoes.xml (dataset.args.annotation takes it)")
+    assert landmarks(root, annotation="../shoes.xml") == {"a.jpg": ONE}
+
+
 def test_lists_of_one_name_in_folders_of_their_own_are_taken_together(tmp_path):
     for colour, of in (("red", ONE), ("blue", TWO)):
         write_images(tmp_path / colour, ["1.jpg"])
@@ -356,9 +379,10 @@ FOREIGN = {
     "voc.xml": ("<annotation><filename>a.jpg</filename><object><part/></object></annotation>",
                 "holds no parts of imglab's boxes"),
     "prices.csv": ("file,price,shop\na.jpg,1,2\n", "its header names no x and y of landmarks"),
-    "boxes.csv": ("file,x,y,width,height\na.jpg,1,2,3,4\n", "its header names no x and y"),
+    "boxes.csv": ("file,x,y,width,height\na.jpg,1,2,3,4\n", "belongs to a box"),
     "cities.csv": ("name,x,y\nBonn,1,2\n", ""),
     "others.csv": ("file,x,y\nelsewhere.jpg,1,2\n", "names no image of this folder"),
+    "cloud.pts": ("1 2 3\n4 5 6\n", "belongs to no image"),
     "broken.csv": ("file,x,y\na.jpg,1,2\na.jpg,3,4\n", "line 3: a.jpg is listed twice"),
 }
 

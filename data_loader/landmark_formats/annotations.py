@@ -94,7 +94,7 @@ class Annotations:
         ``source`` means by ``file``, see ``ImageNames``; of none and of several, what it says.
         """
         file = file.strip()
-        found, by_path = self.images.find(file, source.parent)
+        found, by_path = self.images.find(file, source)
         if len(found) != 1:
             name = file if "://" in file else PurePosixPath(file.replace("\\", "/")).as_posix()
             if found:

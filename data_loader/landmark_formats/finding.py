@@ -6,7 +6,7 @@ import re
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from data_loader.image_folder import SPLITS, images_folder
+from data_loader.image_folder import images_folder, split_of_file
 from data_loader.landmark_formats import coco, imglab, landmark_csv, pts
 from data_loader.landmark_formats.annotations import Annotations
 from data_loader.landmark_formats.csv_columns import axis_of
@@ -22,6 +22,7 @@ SIGNS = {  # what a file holds, all of it, whose landmarks can be read
     ".json": (rb'"images"\s*:', rb'"keypoints"\s*:\s*\[\s*[-\d]'),
     ".xml": (rb"<image\b", rb"<part\b"),
 }
+TAKES = "dataset.args.annotation takes it"
 LACKING = {".json": "holds no COCO keypoints", ".xml": "holds no parts of imglab's boxes"}
 
 
@@ -42,8 +43,10 @@ def find_annotations(root, files, named=None, elsewhere=(), images=None):
     ``dataset.args.annotation`` says, one or several files relative to the root, ``*.pts``,
     ``none``; None: see what lies there.
     """
+    images = images or ImageNames(images_folder(root))
     if named is None:
-        return _choose(root, *_candidates(root, files, elsewhere, images))
+        found, unread = _candidates(root, files, elsewhere, images)
+        return _choose(root, found, unread) if found else Lists([], unread | _above(root, images))
     named = [named] if isinstance(named, str) else named
     if named == [NONE]:
         return Lists([], {})
@@ -60,7 +63,6 @@ def _candidates(root, files, elsewhere, images):
     """Return {name: rank} of what holds landmarks below a root, the lowest rank to be read, and
     {name: why not} of other files of these kinds; names are relative to the root.
     """
-    images = images or ImageNames(images_folder(root))
     inner = PurePath(os.path.relpath(images.folder, root))
     found, unread = {}, {}
     for name in sorted([*((inner / name).as_posix() for name in files), *elsewhere]):
@@ -75,11 +77,25 @@ def _candidates(root, files, elsewhere, images):
             found[name] = 0 if is_the_csv else 3 if suffix == ".csv" else 1
         else:
             found[name] = 2 if is_the_csv else 2 + len(place.parts)
-    if any(pts.is_pts(name) for name in files):
-        found[PTS] = 1
-    elif any(pts.is_pts(name) for name in elsewhere):
-        found[PTS] = 4
+    for place, names, rank in ((images.folder, files, 1), (root, elsewhere, 4)):
+        points = [place / name for name in names if pts.is_pts(name)]
+        if any(images.find(path.stem, path)[0] for path in points):
+            found.setdefault(PTS, rank)
+        elif points:
+            name = os.path.relpath(points[0], root)
+            unread[name] = "belongs to no image, nor do other .pts files"
     return found, unread
+
+
+def _above(root, images):
+    """Return {path relative to the root: how to take it} of the landmark files beside the root."""
+    try:
+        names = sorted(os.listdir(root / ".."))
+    except OSError:
+        return {}
+    paths = [Path("..", name) for name in names if PurePath(name).suffix.lower() in READERS]
+    taken = [path for path in paths if not _why_not(root / path, path.suffix.lower(), images)]
+    return {path.as_posix(): TAKES for path in taken}
 
 
 def _choose(root, found, unread):
@@ -95,8 +111,7 @@ def _choose(root, found, unread):
             "dataset.args.annotation, or several with train, val or test in their names"
         )
     chosen = chosen if together else []
-    takes = "dataset.args.annotation takes it"
-    unread.update({name: takes for name in found if name not in chosen})
+    unread.update({name: TAKES for name in found if name not in chosen})
     return Lists([root / name for name in chosen], unread)
 
 
@@ -129,18 +144,6 @@ def _why_no_csv(path, images):
     if trial.faults:
         return trial.faults[0].removeprefix(f"{path}").lstrip(":, ")
     return None if trial.table.keys() & images.images.keys() else "names no image of this folder"
-
-
-def split_of_file(name):
-    """Return the only split that a path below the root speaks of, the file's name first; None if
-    it speaks of none.
-    """
-    for part in reversed(PurePath(name).parts):
-        words = re.split(r"[^a-z]+", part.lower())
-        splits = {SPLITS[word] for word in words if word in SPLITS}
-        if len(splits) == 1:
-            return splits.pop()
-    return None
 
 
 def read_annotations(paths, root, files, found, elsewhere=(), images=None):

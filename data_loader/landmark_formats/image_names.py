@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
-from data_loader.image_folder import IMAGE_SUFFIXES, UNREAD_SUFFIXES, split_named
+from data_loader.image_folder import IMAGE_SUFFIXES, UNREAD_SUFFIXES, split_named, split_of_file
 
 OLD_ENCODINGS = ("latin-1", "cp437")  # of names that are not UTF-8: old systems', old zip files'
 PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)
@@ -25,23 +25,24 @@ class ImageNames:
         self.folder, self.images = folder, dict.fromkeys(images)
         self.aliases = aliases or {}
 
-    def find(self, file, beside):
-        r"""Return the images that an entry may mean, and whether it names the one by its path.
+    def find(self, file, source):
+        r"""Return the images that an entry of the list ``source`` may mean, and whether it names
+        the one by its path.
 
-        An entry names a file by its path, absolute or relative to the image folder or to
-        ``beside``, the folder of the list, ``\\`` or ``/`` between the parts. Any other means the
-        image whose name is nearest: the same but for its Unicode form or encoding, then but for
-        capitals, then but for its suffix, with as many of the folders before it as agree. A folder
-        of the entry that the image folder has, too, is never passed over. No image is found, or
-        several that are equally near.
+        An entry names a file by its path, absolute or relative to the image folder or to the list,
+        ``\\`` or ``/`` between the parts. Any other means the image whose name is nearest: the same
+        but for its Unicode form or encoding, then but for capitals, then but for its suffix, with
+        as many of the folders before it as agree; else one of the list's split, or near the list. A
+        folder of the entry that the image folder has, too, is never passed over. No image is found,
+        or several that are equally near.
         """
         for spelled in dict.fromkeys((file, file.replace("\\", "/"))):
-            for place in (self.folder, beside):
+            for place in (self.folder, source.parent):
                 if os.path.isfile(place / spelled):
-                    return [self._name(place / spelled, file)], True
-        return self._nearest(file, None if os.path.isabs(file) else beside), False
+                    return [self._name(place / spelled, file, source)], True
+        return self._nearest(file, source), False
 
-    def _name(self, path, file):
+    def _name(self, path, file, source):
         """Return the name of the image that an existing file is, relative to the folder.
 
         Of a file elsewhere that may be a copy of one in the folder, which the entry means as well
@@ -51,7 +52,7 @@ class ImageNames:
         if name not in self.images and name not in self.aliases:
             name = self._by_identity.get(_identity(path), name)
         if name.startswith("../"):
-            copies, size = self._nearest(file, None), os.path.getsize(path)
+            copies, size = self._nearest(file, source), os.path.getsize(path)
             if len(copies) == 1 and os.path.getsize(self.folder / copies[0]) == size:
                 return copies[0]
         return self.aliases.get(name, name)
@@ -75,27 +76,32 @@ class ImageNames:
         parents = {os.path.dirname(name) for name in self.images}
         return {part for parent in parents for part in _folder_parts(parent)}
 
-    def _nearest(self, file, beside):
+    def _nearest(self, file, source):
         for spelled in _spellings(file):
             *folders, base = [part for part in spelled.split("/") if part] or [""]
             wanted = [_folded(part) for part in folders if part not in (".", "..")]
             for key in enumerate(_keys(base)):
-                found = self._closest(self._by_key.get(key, ()), wanted, beside)
+                found = self._closest(self._by_key.get(key, ()), wanted, source)
                 if found:
                     return list(dict.fromkeys(self.aliases.get(name, name) for name in found))
         return []
 
-    def _closest(self, images, wanted, beside):
-        """Return those of some images whose folders agree with the most of those wanted."""
-        home = _folder_parts(os.path.relpath(beside, self.folder)) if beside else ()
+    def _closest(self, images, wanted, source):
+        """Return those of some images whose folders agree with the most of those wanted, and then
+        with those of the list.
+        """
+        home = _folder_parts(os.path.relpath(source.parent, self.folder))
+        split = split_of_file(os.path.relpath(source, self.folder))
         ranked = defaultdict(list)
         for name in images:
             folders = _folder_parts(os.path.dirname(name))
             agreeing = _common_tail(wanted, folders)
             passed, other = wanted[: len(wanted) - agreeing], folders[: len(folders) - agreeing]
             if not passed or passed[-1] not in self._folders and not _split_apart(passed, other):
-                rank = (agreeing, not (passed and other), _common_tail([*home, *wanted], folders))
-                ranked[rank].append(name)
+                near = _common_tail(folders, [*home, *wanted])
+                near += _common_tail(folders[::-1], home[::-1])
+                of_split = split is not None and split_of_file(os.path.dirname(name)) == split
+                ranked[agreeing, not (passed and other), of_split, near].append(name)
         return ranked[max(ranked)] if ranked else []
 
 

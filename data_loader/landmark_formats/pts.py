@@ -25,7 +25,7 @@ def read(images, paths, annotations):
     for stem, path in beside.items():
         if path in taken:
             continue
-        found, _ = annotations.images.find(stem.name, path.parent)
+        found, _ = annotations.images.find(stem.name, path)
         if len(found) != 1:
             left.append(str(path))
         elif found[0] in stems and found[0] not in lists:
