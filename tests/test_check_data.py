@@ -146,7 +146,7 @@ def test_faulty_lines_and_broken_images_are_told_together(check, root):
     code, printed = check(root, "--split", "train")
     table, images = root / "landmarks.csv", root / "images"
     assert code == 2 and told(printed) == [
-        f"{table}, line 3: expected finite coordinates",
+        f"{table}, line 3: expected finite coordinates, x and y of each landmark",
         f"{table}, line 4: 6 columns, expected 8 as in the header",
         f"{table}, line 12: 000.jpg is listed twice",
         *[line for line in told(printed) if "gone.jpg" in line or str(images) in line],
@@ -163,7 +163,7 @@ def test_folders_that_cannot_be_read_are_told_with_the_rest(check, root, locked)
     code, printed = check(root, "--split", "train")
     assert code == 2 and told(printed) == [
         *(f"{folder}: cannot read this folder (Permission denied)" for folder in folders),
-        f"{root / 'landmarks.csv'}, line 3: expected finite coordinates",
+        f"{root / 'landmarks.csv'}, line 3: expected finite coordinates, x and y of each landmark",
         "train: 6 images, 0 of them with something wrong",
     ]
 

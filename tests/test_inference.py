@@ -337,7 +337,7 @@ def test_more_points_than_are_compared_at_once(matcher, monkeypatch):
     (np.zeros((4, 4, 3)), "float64"), (np.zeros((0, 4, 3), np.uint8), "at least one pixel"),
     (torch.zeros(4, 4), "(4, 4)"), (torch.full((3, 4, 4), 200.0), "[0, 1]"),
     (torch.full((3, 4, 4), torch.nan), "[0, 1]"), (torch.zeros(9, 9, 3), "come first in a tensor"),
-    ("missing.png", "missing.png: cannot read"), (Image.new("F", (4, 4)), "floating-point"),
+    ("missing.png", "missing.png: cannot read"), (Image.new("F", (4, 4), 2), "floating-point"),
     (np.full((4, 4), 1 << 20, np.int32), "int32")])
 def test_what_is_no_image(matcher, image, part):
     with pytest.raises(UserError) as caught:

@@ -12,9 +12,9 @@ PASSED_OVER |= {"date", "time", "timestamp", "url", "license", "annotator"}
 SIZE = re.compile(
     r"(?:image|img|im|picture|pic|photo|original|orig)?(width|height|w|h)(?:px|pixels)?"
 )
-AXIS_LAST = re.compile(r"^(?:(.*[^a-z]))?([xy])([\W_]*\d*)$", re.IGNORECASE)  # eye_x, x, eye_x1
-AXIS_FIRST = re.compile(r"^([xy])([\W\d_].*)$", re.IGNORECASE)  # x1, x_eye
-LETTER_LAST = re.compile(r"^(.*)([xy])(\d*)$", re.IGNORECASE)  # eyeLX, lx; if all columns are so
+AXIS_LAST = re.compile(r"(?:.*[^a-z])?(?P<axis>[xy])[\W_]*\d*$", re.IGNORECASE)  # eye_x, x, eye_x1
+AXIS_FIRST = re.compile(r"(?P<axis>[xy])[\W\d_].*$", re.IGNORECASE)  # x1, x_eye
+LETTER_LAST = re.compile(r".*(?P<axis>[xy])\d*$", re.IGNORECASE)  # eyeLX, lx; if all columns are so
 BOX = re.compile(r"[xy]?(?:min|max)[xy]?|bbox.*|box[xywh]?")  # even where an axis is in the name
 UNCLEAR = re.compile(  # what may stand beside landmarks, and is none
     r"[xy]?(?:left|top|right|bottom|center|centre)|rows?|cols?|columns?|size|area|depth|channels|"
@@ -115,21 +115,21 @@ def _pair_up(numbers, header):
     return [(axes["x"], axes["y"]) for axes in places.values()]
 
 
-def axis_of(name):
-    """Return what a column's name says of landmark and axis, such as ("eye_", "x"); None: nothing.
-    """
-    if match := AXIS_LAST.match(name):
-        return ((match[1] or "") + match[3]).lower(), match[2].lower()
-    match = AXIS_FIRST.match(name)
-    return match and (match[2].lower(), match[1].lower())
+def axis_in(name):
+    """Return the match of "x" or "y", its group "axis", in the name of a column; None: no such."""
+    return AXIS_LAST.match(name) or AXIS_FIRST.match(name)
 
 
 def _axes(names):
     """Return {column: (landmark, axis)} of the columns {number: name} whose names tell both."""
-    told = {n: axis for n, axis in ((n, axis_of(name)) for n, name in names.items()) if axis}
+    told = {n: match for n, match in ((n, axis_in(name)) for n, name in names.items()) if match}
     letters = {n: LETTER_LAST.match(name) for n, name in names.items() if n not in told}
     if all(letters.values()):  # eyeLX, eyeLY, not lynx, fox
-        letters = {n: ((m[1] + m[3]).lower(), m[2].lower()) for n, m in letters.items()}
-        if 2 * [axis for _, axis in letters.values()].count("x") == len(letters):
+        if 2 * sum(match["axis"] in "xX" for match in letters.values()) == len(letters):
             told |= letters
-    return told
+    return {n: _landmark_and_axis(names[n].lower(), match) for n, match in told.items()}
+
+
+def _landmark_and_axis(name, match):
+    first, last = match.span("axis")
+    return name[:first] + name[last:], name[first:last]

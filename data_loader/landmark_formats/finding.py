@@ -6,10 +6,10 @@ import re
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from data_loader.image_folder import images_folder, split_of_file
+from data_loader.image_folder import images_among, images_folder, split_of_file
 from data_loader.landmark_formats import coco, imglab, landmark_csv, pts
 from data_loader.landmark_formats.annotations import Annotations
-from data_loader.landmark_formats.csv_columns import axis_of
+from data_loader.landmark_formats.csv_columns import axis_in
 from data_loader.landmark_formats.image_names import ImageNames
 from utils.errors import UserError
 
@@ -43,7 +43,7 @@ def find_annotations(root, files, named=None, elsewhere=(), images=None):
     ``dataset.args.annotation`` says, one or several files relative to the root, ``*.pts``,
     ``none``; None: see what lies there.
     """
-    images = images or ImageNames(images_folder(root))
+    images = images or ImageNames(images_folder(root), images_among(files))
     if named is None:
         found, unread = _candidates(root, files, elsewhere, images)
         return _choose(root, found, unread) if found else Lists([], unread | _above(root, images))
@@ -136,7 +136,7 @@ def _why_no_csv(path, images):
         head = file.read(HEAD).decode("latin-1").replace("\0", "").lower()
     header = next((line for line in head.splitlines() if re.search("[,;\t]", line)), "")
     columns = [column.strip(' "') for column in re.split("[,;\t]", header)[1:]]
-    if len(list(filter(axis_of, columns))) < 2:
+    if len(list(filter(axis_in, columns))) < 2:
         return "its header names no x and y of landmarks"
     trial = Annotations(images.folder, images)
     trial.sources.append(path)

@@ -4,12 +4,11 @@ A task takes photos and returns a result for each (``predict``); it draws one (`
 what of it goes into a table (``table``, ``header``, ``rows``).
 """
 
-import re
 from itertools import chain, count
 
 import torch
 
-from data_loader.landmark_formats.landmark_csv import AXIS
+from data_loader.landmark_formats.csv_columns import BOX, axis_in
 from utils.gallery import (
     PrincipalColours,
     embedding_figure,
@@ -48,12 +47,12 @@ def columns(name, number):
     """Return the names of the columns of a landmark's x and y: after its own name, where that can
     be told again when the table is read, else after its number.
     """
-    told = re.search(AXIS.pattern, name, re.IGNORECASE)
-    if not name or not name.isprintable() or told and told[told.lastindex] in "yY":
+    told = axis_in(name)
+    if not name or not name.isprintable() or told and told["axis"] in "yY" or BOX.match(name):
         return f"x{number}", f"y{number}"
     if told is None:
         return f"{name}_x", f"{name}_y"
-    first, last = told.span(told.lastindex)
+    first, last = told.span("axis")
     y = {"x": "y", "X": "Y"}[name[first:last]]
     return name, f"{name[:first]}{y}{name[last:]}"
 
