@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
@@ -90,18 +90,17 @@ class ImageNames:
         """Return those of some images whose folders agree with the most of those wanted, and then
         with those of the list.
         """
-        home = _folder_parts(os.path.relpath(source.parent, self.folder))
-        split = split_of_file(os.path.relpath(source, self.folder))
+        home, split = _place(source, self.folder)
         ranked = defaultdict(list)
         for name in images:
             folders = _folder_parts(os.path.dirname(name))
             agreeing = _common_tail(wanted, folders)
             passed, other = wanted[: len(wanted) - agreeing], folders[: len(folders) - agreeing]
             if not passed or passed[-1] not in self._folders and not _split_apart(passed, other):
-                near = _common_tail(folders, [*home, *wanted])
+                near = _common_tail(folders, (*home, *wanted))
                 near += _common_tail(folders[::-1], home[::-1])
-                of_split = split is not None and split_of_file(os.path.dirname(name)) == split
-                ranked[agreeing, not (passed and other), of_split, near].append(name)
+                of_split = split and split_of_file(os.path.dirname(name)) == split
+                ranked[agreeing, not (passed and other), bool(of_split), near].append(name)
         return ranked[max(ranked)] if ranked else []
 
 
@@ -162,11 +161,23 @@ def _folded(part):
     return normalize("NFC", part).casefold()
 
 
+@lru_cache(maxsize=1 << 16)
 def _folder_parts(folder):
-    return [_folded(part) for part in folder.split("/") if part not in ("", ".")]
+    return tuple(_folded(part) for part in folder.split("/") if part not in ("", "."))
+
+
+@lru_cache(maxsize=1 << 10)
+def _place(source, folder):
+    """Return the folders from the image folder to a list, and the split that its path speaks of."""
+    path = os.path.relpath(source, folder)
+    return _folder_parts(os.path.dirname(path)), split_of_file(path)
 
 
 def _common_tail(first, second):
     """Return how many of their last parts two lists share."""
-    pairs = zip(reversed(first), reversed(second))
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+    shared = 0
+    for a, b in zip(reversed(first), reversed(second)):
+        if a != b:
+            break
+        shared += 1
+    return shared
