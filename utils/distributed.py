@@ -67,7 +67,10 @@ class World:
 
 
 class _FromNextProcess(torch.autograd.Function):
-    """Gives each process the tensor of the next one; all have the same shape."""
+    """Gives each process the tensor of the next one; all have the same shape.
+
+    The all_gather of ``torch.distributed.nn.functional`` is deprecated in favour of a private one.
+    """
 
     @staticmethod
     def forward(ctx, tensor, world):
