@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from model.metric import pixel_error  # noqa: E402
 from trainer.datasets import evaluation_dataset  # noqa: E402
 from trainer.evaluation.measures import evaluation_pairs  # noqa: E402
+from trainer.figures import DIFFERENT, SAME  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402
 from utils.cli import add_run_options, make_parser, parse_seeds, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
@@ -26,7 +27,7 @@ CONFIGS = {
     "without DVE": "configs/synthetic/smallnet-64d.json",
     "with DVE": "configs/synthetic/smallnet-64d-dve.json",
 }
-FIGURES = ("same_identity_px", "different_identity_px")
+FIGURES = SAME, DIFFERENT
 
 
 def unmoved_error(config, device):
@@ -42,9 +43,8 @@ def unmoved_error(config, device):
 
 
 def table(results, seeds):
-    """Return the figures, {name.
-
-    [{figure: value} per seed]}, as a Markdown table; the last row is with / without.
+    """Return a Markdown table of {name: [{figure: value} of each seed]}; its last row is the ratio
+    with / without.
     """
     lines = [
         "| | " + " | ".join(f"same, seed {s} | different, seed {s}" for s in seeds) + " |",

@@ -24,6 +24,7 @@ from trainer.datasets import evaluation_dataset  # noqa: E402
 from trainer.evaluation.cases import MatchingGallery  # noqa: E402
 from trainer.evaluation.measures import evaluate_matching  # noqa: E402
 from trainer.evaluation.results import load_for_evaluation  # noqa: E402
+from trainer.figures import FIGURES  # noqa: E402
 from trainer.training import train_seeds  # noqa: E402
 from utils.cli import add_run_options, make_parser, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
@@ -36,13 +37,6 @@ from utils.tps import to_pixels  # noqa: E402
 EMBEDDING = "configs/synthetic/smallnet-64d-dve.json"
 LANDMARKS = "configs/synthetic-keypoints/smallnet-64d-dve.json"
 NUM_SHOWN = 7
-TABLE = (
-    ("matching, same identity", "same_identity_px", "px of 70"),
-    ("matching, different identity", "different_identity_px", "px of 70"),
-    ("same identity, by cosine at every pixel", "same_identity_cosine_px", "px of 70"),
-    ("different identity, by cosine at every pixel", "different_identity_cosine_px", "px of 70"),
-    ("landmarks, regressed", "inter_ocular_error_pct", "% of the distance between the eyes"),
-)
 
 
 def ensure_trained(path, device, overrides, start=None):
@@ -96,10 +90,10 @@ def draw_matches(backbone, dataset, device):
 
 def print_table(figures, folder, checkpoints):
     """Print the figures, and where everything lies."""
-    width = max(len(title) for title, _, _ in TABLE)
+    width = max(len(text.title) for text in FIGURES.values())
     print("\nerror on faces of people never seen")
-    for title, name, unit in TABLE:
-        print(f"  {title:{width}}   {figures[name]:.2f} {unit}")
+    for name, text in FIGURES.items():
+        print(f"  {text.title:{width}}   {figures[name]:.2f} {text.unit}")
     print("\npictures:   ", *sorted(str(path) for path in folder.glob("*.png")), sep="\n  ")
     print("\ncheckpoints:", *checkpoints, sep="\n  ")
     print("\nTensorBoard: tensorboard --logdir saved/log")

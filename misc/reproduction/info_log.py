@@ -3,15 +3,15 @@
 import re
 from dataclasses import dataclass
 
+from trainer.figures import FIGURES, LANDMARKS
+
 NUMBER = r"([-+]?\d[\d.]*(?:[eE][-+]?\d+)?)"
 LINE = re.compile(r"\S+ \S+ - \S+ - [A-Z]+ - (.*)")
 VALUE = re.compile(rf"\s*(\w+)\s*: {NUMBER}\s*")
 SPREAD = re.compile(rf"(\w+) -> mean: {NUMBER}, std: {NUMBER}")
 ORIGIN = re.compile(r"start: backbone weights of (.+) \(epoch (\d+|None)\)")
-FIGURES = {  # the original has no colon after (different-identity)
-    "same_identity_px": re.compile(rf"Mean Pixel Error \(same-identity\):?\s*{NUMBER}"),
-    "different_identity_px": re.compile(rf"Mean Pixel Error \(different-identity\):?\s*{NUMBER}"),
-    "inter_ocular_error_pct": re.compile(rf"Inter-ocular error \(%\):\s*{NUMBER}"),
+PATTERNS = {  # the original has no colon after (different-identity)
+    name: re.compile(rf"{re.escape(text.log_line)}:?\s*{NUMBER}") for name, text in FIGURES.items()
 }
 LANDMARK_METRIC = "val_inter_ocular_error"
 OWN_FIRST_WORDS = ("start: ", "evaluating ")  # of each training or evaluation of this project
@@ -64,7 +64,7 @@ class InfoLog:
         """{figure: (mean, deviation)} over the seeds of a training with several."""
         found = {m[1]: (float(m[2]), float(m[3])) for m in map(SPREAD.match, self.messages) if m}
         if LANDMARK_METRIC in found:
-            found.setdefault("inter_ocular_error_pct", found[LANDMARK_METRIC])
+            found.setdefault(LANDMARKS, found[LANDMARK_METRIC])
         return {name: found[name] for name in FIGURES if name in found}
 
     @property
@@ -74,13 +74,13 @@ class InfoLog:
         finished.
         """
         found = {}
-        for name, pattern in FIGURES.items():
+        for name, pattern in PATTERNS.items():
             for match in filter(None, map(pattern.search, self.messages)):
                 found[name] = float(match[1])
         if not self.is_own:
             for epoch in self.epochs:
                 if LANDMARK_METRIC in epoch:
-                    found["inter_ocular_error_pct"] = epoch[LANDMARK_METRIC]
+                    found[LANDMARKS] = epoch[LANDMARK_METRIC]
         return found
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from misc.reproduction.info_log import FIGURES, InfoLog, read_log
+from misc.reproduction.info_log import InfoLog, read_log
+from trainer.figures import FIGURES
 from utils.checkpoint_names import parse_name
 
 NOTHING = (0, 0), None

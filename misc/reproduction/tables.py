@@ -4,9 +4,8 @@ import statistics
 from dataclasses import dataclass
 
 from misc.reproduction.protocol import EXPERIMENTS, NUM_SEEDS, deviations
+from trainer.figures import DIFFERENT, FIGURES, LANDMARKS, SAME
 
-SAME, DIFFERENT = "same_identity_px", "different_identity_px"
-LANDMARKS = "inter_ocular_error_pct"
 LANDMARK_SETS = {"AFLW_M": "aflw-mtfl", "AFLW_R": "aflw", "300-W": "300w"}
 BACKBONES = {"smallnet": "SmallNet", "hourglass": "Hourglass"}
 
@@ -66,8 +65,8 @@ def _models(*kinds):
 DVE_MODELS = (*_models(True), Model("hourglass", 64, True))
 ALL_MODELS = (*_models(False, True), Model("hourglass", 64, True))
 MATCHING = (
-    Column("Same identity", "celeba-{model}", SAME),
-    Column("Different identity", "celeba-{model}", DIFFERENT),
+    Column(FIGURES[SAME].title, "celeba-{model}", SAME),
+    Column(FIGURES[DIFFERENT].title, "celeba-{model}", DIFFERENT),
 )
 REGRESSION = (
     Column("MAFL", "mafl-keypoints-celeba-{model}", LANDMARKS),

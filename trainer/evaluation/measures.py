@@ -14,6 +14,7 @@ from model.loss import cell_stride
 from model.matching import cosine_at_pixels, match_landmarks
 from model.metric import inter_ocular_error, pixel_error
 from trainer.descriptors import DescriptorExtractor
+from trainer.figures import LANDMARKS
 from utils.errors import blamed_on
 from utils.progress import progress_bar
 from utils.warper import Warper
@@ -171,4 +172,4 @@ def evaluate_landmarks(model, dataset, device, max_images=None, num_workers=None
                 watch(LandmarkPredictions(part["images"], predicted, truth, errors))
             mean.add(errors.mean(), len(errors))
             bar.update(len(errors))
-    return {"inter_ocular_error_pct": mean.value}, num_images
+    return {LANDMARKS: mean.value}, num_images

@@ -3,21 +3,13 @@
 from dataclasses import dataclass
 
 from trainer.evaluation.measures import evaluate_landmarks, evaluate_matching
+from trainer.figures import FIGURES
 from trainer.parts import build_backbone, build_landmark_model
 from utils.checkpoint import load_weights, read_checkpoint
 from utils.errors import UserError, blamed_on
 from utils.foreign_checkpoint import backbone_state, regressor_state
 from utils.run import write_json
 from utils.wording import counted
-
-LOG_NAMES = {
-    "same_identity_px": "Mean Pixel Error (same-identity)",
-    "different_identity_px": "Mean Pixel Error (different-identity)",
-    "same_identity_cosine_px": "Mean Pixel Error (same-identity; cosine, upsampled)",
-    "different_identity_cosine_px": "Mean Pixel Error (different-identity; cosine, upsampled)",
-    "inter_ocular_error_pct": "Inter-ocular error (%)",
-}
-
 
 FEW = 20  # images: figures of fewer change much with the images that were chosen
 
@@ -89,7 +81,7 @@ def save_results(results, run, dataset, checkpoint, output=None):
     """Log the figures and write results.json into the run's folder, and to ``output``."""
     config = run.config
     for name, value in results.figures.items():
-        run.logger.info(f"{LOG_NAMES[name]}: {value:.4f}")
+        run.logger.info(f"{FIGURES[name].log_line}: {value:.4f}")
     run.logger.info(f"measured on {_counts(results)} of {type(dataset).__name__}")
     if len(dataset) < FEW:
         run.logger.warning(

@@ -1,0 +1,45 @@
+"""The five figures of an evaluation: their titles, their units, and their lines in a log."""
+
+from dataclasses import dataclass
+
+SAME, DIFFERENT = "same_identity_px", "different_identity_px"
+SAME_COSINE, DIFFERENT_COSINE = "same_identity_cosine_px", "different_identity_cosine_px"
+LANDMARKS = "inter_ocular_error_pct"
+MATCHING = (SAME, DIFFERENT, SAME_COSINE, DIFFERENT_COSINE)
+
+
+@dataclass(frozen=True)
+class FigureText:
+    """How a figure is written.
+
+    unit: pixels are those of a 70 x 70 image; of: what it is the mean over; log_line: what stands
+    before the value in info.log.
+    """
+
+    title: str
+    unit: str
+    of: str
+    log_line: str
+
+
+FIGURES = {
+    SAME: FigureText("Same identity", "px of 70", "pairs", "Mean Pixel Error (same-identity)"),
+    DIFFERENT: FigureText(
+        "Different identity", "px of 70", "pairs", "Mean Pixel Error (different-identity)"
+    ),
+    SAME_COSINE: FigureText(
+        "Same identity, cosine",
+        "px of 70",
+        "pairs",
+        "Mean Pixel Error (same-identity; cosine, upsampled)",
+    ),
+    DIFFERENT_COSINE: FigureText(
+        "Different identity, cosine",
+        "px of 70",
+        "pairs",
+        "Mean Pixel Error (different-identity; cosine, upsampled)",
+    ),
+    LANDMARKS: FigureText(
+        "Landmarks", "% of the eyes' distance", "images", "Inter-ocular error (%)"
+    ),
+}
