@@ -53,9 +53,9 @@ SUBJECTS = {
 NO_GPU = "Nothing here was measured on a GPU, which `--device 0` does; no GPU was at hand."
 
 
-def measure_subject(name, repeats, device_name):
+def measure_subject(name, seconds, device_name):
     """Return the figures of a subject, with machine and date."""
-    options = ["--repeats", repeats, *(["--device", device_name] if device_name else [])]
+    options = ["--seconds", seconds, *(["--device", device_name] if device_name else [])]
     device = select_device(device_name)
     variants = SUBJECTS[name].variants_on(device)
     results = {
@@ -101,7 +101,10 @@ def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument(
-        "--repeats", type=positive, default=5, help="counted runs of each (default: %(default)s)"
+        "--seconds",
+        type=positive,
+        default=10,
+        help="how long to time each variant (default: %(default)s)",
     )
     parser.add_argument(
         "--folder", type=Path, default=Path("docs"), help="of the report (default: %(default)s)"
@@ -117,11 +120,11 @@ def main(argv=None):
         look_up(args.variant, subject.variants, "--variant")
         plain = args.device is None and args.variant in subject.plain
         device = torch.device("cpu") if plain else select_device(args.device)
-        print(json.dumps(subject.measure(args.variant, args.repeats, device)))
+        print(json.dumps(subject.measure(args.variant, args.seconds, device)))
         return
     news = {}
     for name in names:
-        news[name] = measure_subject(name, args.repeats, args.device)
+        news[name] = measure_subject(name, args.seconds, args.device)
         print(describe(name, news[name]))
     print(f"figures: {write_documents(args.folder, news)}")
 

@@ -1,4 +1,4 @@
-"""What the programs that measure share: a process for each figure, and what it ran on."""
+"""What the programs that measure share: timing, a process for each figure, what it ran on."""
 
 import json
 import platform
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import torch
+from torch.utils.benchmark import Timer
 
 from utils.wording import counted
 
@@ -17,6 +18,14 @@ def measure_in_process(script, *arguments):
     """
     command = [sys.executable, script, *map(str, arguments)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def seconds_of(run, min_seconds):
+    """Return how long single runs of a function take, a list: of as many as take ``min_seconds``
+    together, after at least one that is not counted. A GPU is waited for.
+    """
+    timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
+    return timer.blocked_autorange(min_run_time=min_seconds).times
 
 
 def machine(device):

@@ -9,7 +9,6 @@ five landmarks from fifty virtual keypoints each. Every row is measured in a pro
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -18,7 +17,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/profile_models.py`
 
-from misc.measuring import machine, markdown_table, measure_in_process  # noqa: E402
+from misc.measuring import machine, markdown_table, measure_in_process, seconds_of  # noqa: E402
 from model import HourglassNet, IntermediateKeypointPredictor, SmallNet  # noqa: E402
 from model.keypoint_regressor import landmark_model  # noqa: E402
 from utils.cli import add_device_option, make_parser, positive, run  # noqa: E402
@@ -44,7 +43,7 @@ def build_model(name, channels):
 
 
 @torch.no_grad()
-def measure(name, channels, batch_size, repeats, device):
+def measure(name, channels, batch_size, seconds, device):
     """Return the figures of one row."""
     model, side = build_model(name, channels)
     model = model.to(device, memory_format=torch.channels_last).eval()
@@ -52,20 +51,14 @@ def measure(name, channels, batch_size, repeats, device):
     images = images.contiguous(memory_format=torch.channels_last)
     with FlopCounterMode(display=False) as counter:
         model(images)
-    seconds = min(_seconds(model, images) for _ in range(repeats))
+    fastest = min(seconds_of(lambda: model(images), seconds))
     return {
         "side": side,
         "parameters": sum(p.numel() for p in model.parameters()),
         "gflop_per_image": counter.get_total_flops() / batch_size / 1e9,
         "peak_memory_gib": peak_memory_gib(device),
-        "images_per_s": batch_size / seconds,
+        "images_per_s": batch_size / fastest,
     }
-
-
-def _seconds(model, images):
-    begin = time.perf_counter()
-    model(images)[0, 0].sum().item()  # a number on the host: the device is done
-    return time.perf_counter() - begin
 
 
 def table(results):
@@ -90,7 +83,7 @@ def main(argv=None):
     for option, default, meaning in (
         ("--channels", 64, "dimension of the descriptors"),
         ("--batch_size", 32, "images in a batch"),
-        ("--repeats", 5, "passes, of which the fastest counts"),
+        ("--seconds", 5, "time for passes, of which the fastest counts"),
     ):
         parser.add_argument(
             option, type=positive, default=default, help=f"{meaning} (default: %(default)s)"
@@ -99,7 +92,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     device = select_device(args.device)
     if args.model:
-        row = measure(args.model, args.channels, args.batch_size, args.repeats, device)
+        row = measure(args.model, args.channels, args.batch_size, args.seconds, device)
         print(json.dumps(row))
         return
     given = sys.argv[1:] if argv is None else argv

@@ -1,6 +1,7 @@
 """The benchmark: that its baseline computes the same, what it measures, what it writes."""
 
 import json
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -37,6 +38,7 @@ def counting_subject(calls):
         def work():
             calls.append(name)
             held.append(bytearray(40 << 20))
+            time.sleep(0.02)
             return float(len(held))
 
         return work
@@ -45,11 +47,13 @@ def counting_subject(calls):
     return Subject("Work", variants, ratios=(("slow", "fast"),), note="A note.")
 
 
-def test_a_variant_is_run_once_more_than_it_is_timed():
+def test_a_variant_is_timed_run_by_run_for_as_long_as_asked():
     calls = []
-    measured = counting_subject(calls).measure("fast", 3, CPU)
-    assert calls == ["fast"] * 4 and measured["values"] == [1, 2, 3, 4]
-    assert len(measured["seconds"]) == 3 and min(measured["seconds"]) > 0
+    measured = counting_subject(calls).measure("fast", 0.1, CPU)
+    assert measured["values"] == [1, len(calls)] and set(calls) == {"fast"}
+    assert all(seconds >= 0.02 for seconds in measured["seconds"])
+    assert 1 <= len(measured["seconds"]) <= 5 and len(calls) > len(measured["seconds"]) + 1
+    assert sum(measured["seconds"]) >= 0.1
     assert measured["peak_gib"] > measured["added_gib"] >= 0
 
 
@@ -99,7 +103,7 @@ def test_the_table_tells_operations_per_second_and_their_share_of_the_peak():
 def test_operations_are_counted():
     variants = {"product": lambda device: lambda: torch.ones(2, 3) @ torch.ones(3, 5)}
     assert Subject("Work", variants, peaks={"product": "product"}).measure(
-        "product", 1, CPU)["flop"] == 2 * 2 * 3 * 5
+        "product", 0.001, CPU)["flop"] == 2 * 2 * 3 * 5
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -135,7 +139,7 @@ def test_new_figures_stand_beside_those_of_other_subjects(monkeypatch, tmp_path,
 
 
 def test_a_process_measures_one_variant(capsys):
-    arguments = ["loss", "--variant", "Hourglass, ours", "--repeats", "1"]
+    arguments = ["loss", "--variant", "Hourglass, ours", "--seconds", "1"]
     assert run(lambda: benchmark.main(arguments)) == 0
     measured = json.loads(capsys.readouterr().out)
     assert measured["values"][0] == measured["values"][1] > 0

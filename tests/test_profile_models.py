@@ -20,7 +20,7 @@ def test_operations_and_parameters_are_those_of_the_convolutions():
     # Weights and a bias each; scale and shift of the norms after all but the last.
     parameters = sum(c_in * c_out * k**2 + c_out for _, k, c_in, c_out in SMALLNET)
     parameters += sum(2 * c_out for *_, c_out in SMALLNET[:-1])
-    row = measure("SmallNet", channels=8, batch_size=2, repeats=1, device=CPU)
+    row = measure("SmallNet", channels=8, batch_size=2, seconds=0.01, device=CPU)
     assert row["gflop_per_image"] == pytest.approx(operations / 1e9, rel=1e-12)
     assert row["parameters"] == parameters
     assert row["side"] == 70 and row["images_per_s"] > 0 and 0.1 < row["peak_memory_gib"] < 16
@@ -28,7 +28,7 @@ def test_operations_and_parameters_are_those_of_the_convolutions():
 
 def test_a_regressor_adds_its_own():
     alone, with_regressor = (
-        measure(name, channels=8, batch_size=1, repeats=1, device=CPU)
+        measure(name, channels=8, batch_size=1, seconds=0.01, device=CPU)
         for name in ("SmallNet", "SmallNet and regressor")
     )
     added = 250 * 8 + 10 * 100  # virtual keypoints, then ten coordinates from a hundred each
@@ -52,11 +52,11 @@ def test_the_table_has_a_row_for_each_network(monkeypatch, capsys):
 
 def test_each_row_is_measured_by_a_process_of_its_own():
     row = measure_in_process(profile_models.__file__, "--model", "SmallNet", "--channels", 4,
-                             "--batch_size", 1, "--repeats", 1)
-    assert row.keys() == measure("SmallNet", 4, 1, 1, CPU).keys()
+                             "--batch_size", 1, "--seconds", 1)
+    assert row.keys() == measure("SmallNet", 4, 1, 0.01, CPU).keys()
 
 
-@pytest.mark.parametrize("option", ["--channels", "--batch_size", "--repeats"])
+@pytest.mark.parametrize("option", ["--channels", "--batch_size", "--seconds"])
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
 def test_a_wrong_number_is_an_error(capsys, option, value):
     with pytest.raises(SystemExit) as stopped:

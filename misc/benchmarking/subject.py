@@ -1,16 +1,14 @@
 """What is measured, how, and the table it makes."""
 
 import statistics
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import inf
 
-import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from misc.measuring import markdown_table
+from misc.measuring import markdown_table, seconds_of
 from utils.device import computes_bfloat16, peak_memory_gib
 
 HEADER = ["", "best, s", "median, s", "peak memory, GiB", "added, GiB"]
@@ -37,24 +35,21 @@ class Subject:
         bfloat16 = computes_bfloat16(device)
         return [name for name in self.variants if bfloat16 or "bfloat16" not in name]
 
-    def measure(self, variant, repeats, device):
-        """Return the seconds of each run, after one that is not timed, what the runs returned,
-        their operations, and the peak memory in GiB: of all, and what the runs added to it.
+    def measure(self, variant, min_seconds, device):
+        """Return the seconds of single runs, what the first and the last one returned, their
+        operations, and the peak memory in GiB: of all, and what the runs added to it.
+
+        min_seconds: how long to time, see ``seconds_of``.
         """
         run = self.variants[variant](device)
         before = peak_memory_gib(device)
         with FlopCounterMode(display=False) if self.peaks else nullcontext() as counter:
-            values, seconds = [run()], []
-        for _ in range(repeats):
-            _finish(device)
-            begin = time.perf_counter()
-            values.append(run())
-            _finish(device)
-            seconds.append(time.perf_counter() - begin)
+            first = run()
+        seconds, last = seconds_of(run, min_seconds), run()
         peak = peak_memory_gib(device)
         return {
             "seconds": seconds,
-            "values": values,
+            "values": [first, last],
             "flop": counter and counter.get_total_flops(),
             "peak_gib": peak,
             "added_gib": peak - before,
@@ -80,12 +75,6 @@ class Subject:
         header = HEADER + ["per s"] * (self.count is not None)
         header += ["TFLOP/s", "of the peak"] * bool(self.peaks)
         return markdown_table(header, [row + [""] * (len(header) - len(row)) for row in rows])
-
-
-def _finish(device):
-    """Wait until a GPU has done what it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _flop_per_s(result):
