@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import torch
-from torch.utils.benchmark import Timer
 
 from utils.wording import counted
 
@@ -24,6 +23,8 @@ def seconds_of(run, min_seconds):
     """Return how long single runs of a function take, a list: of as many as take ``min_seconds``
     together, after at least one that is not counted. A GPU is waited for.
     """
+    from torch.utils.benchmark import Timer  # which looks for a compiler as it is imported
+
     timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
     return timer.blocked_autorange(min_run_time=min_seconds).times
 

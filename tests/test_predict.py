@@ -196,7 +196,8 @@ def test_colours_are_shared_and_lie_where_the_cells_are(tmp_path):
 def test_descriptors_of_few_dimensions_have_colours(channels):
     maps = torch.rand(2, channels, 4, 5)
     colours = PrincipalColours(maps)(maps[:1])
-    assert colours.shape == (1, 3, 4, 5) and (colours[0].amax((1, 2)) > 0).sum() == min(3, channels)
+    assert colours.shape == (1, 3, 4, 5)
+    assert [bool((c != 0.5).any()) for c in colours[0]] == [n < channels for n in range(3)]
 
 
 def test_large_images_are_drawn_smaller_with_their_points(tmp_path):

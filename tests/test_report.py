@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from misc.report import main
-from misc.reporting.overview import differences
+from misc.reporting.page import differences
 from tests.data_helpers.browser import CHROMIUM, OVERFLOWING, browser_page
 from tests.data_helpers.fabricated_runs import STAMP
 from tests.data_helpers.finished_runs import epoch_lines, finished_embedding, finished_regressor
@@ -47,9 +47,14 @@ def figures_in(page, letter):
     return found
 
 
-def told_by_marks(page):
-    """Return what the marks of all curves say."""
-    return [text_of(mark) for mark in with_class(page, "mark")]
+def epochs_in(page):
+    """Return the table of epochs of each run, [[{value: text}, ...], ...]."""
+    found = []
+    for table in with_class(page, "epochs"):
+        names = [text_of(cell) for cell in table.iter("th")]
+        rows = [[text_of(cell) for cell in row.iter("td")] for row in table.find("tbody")]
+        found.append([dict(zip(names, row, strict=True)) for row in rows])
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,17 @@ def test_the_page_needs_nothing_else(whole):
     assert all(place.startswith(("data:image/", "#")) for place in places if place is not None)
     names = {element.tag for element in page.iter()}
     assert not names & {"link", "script", "iframe", "object"}
-    assert "url(" not in path.read_text() and "@import" not in path.read_text()
+    text = path.read_text()
+    assert set(re.findall(r"url\(.", text)) == {"url(#"} and "@import" not in text
+    assert "http:" not in text and "https:" not in text
+
+
+def test_what_is_referred_to_is_there_once(whole):
+    """Clip paths and markers of the charts, all in one page."""
+    path, page = whole
+    ids = [element.get("id") for element in page.iter() if element.get("id")]
+    named = set(re.findall(r'(?:url\(#|href="#)([^")]+)', path.read_text()))
+    assert len(set(ids)) == len(ids) and named <= set(ids) and len(named) > len(SECTIONS)
 
 
 def test_pictures_have_words_and_headings_nest(whole):
@@ -136,21 +151,23 @@ def test_configs_are_compared_key_by_key(saved, whole):
 def test_differences_of_nested_configs():
     one = {"a": {"b": 1, "c": {}}, "d": [1, 2], "e": None}
     other = {"a": {"b": 1.5, "c": {"x": "1"}}, "d": [1, 2], "e": False}
-    assert differences([one, other, one]) == [
-        ("a.b", ["1", "1.5", "1"]),
-        ("a.c", ["{}", "not set", "{}"]),
-        ("e", ["null", "false", "null"]),
-        ("a.c.x", ["not set", "1", "not set"]),
-    ]
+    assert differences([one, other, one]) == {
+        "a.b": ["1", "1.5", "1"],
+        "e": ["null", "false", "null"],
+        "a.c.x": ["not set", "1", "not set"],
+    }
 
 
-def test_curves_tell_every_epoch(whole):
-    told = told_by_marks(whole[1])
-    for words in ("A, loss: 4 at 1", "A, val_loss: 1 at 3", "B, lr: 0.01 at 2"):
-        assert told.count(words) == 1
+def test_every_epoch_is_there(whole):
+    for epochs in epochs_in(whole[1]):
+        assert epochs == [{"epoch": f"{n}", "loss": f"{4 / n:.4g}", "val_loss": f"{3 / n:.4g}",
+                           "lr": f"{0.1 ** n:.4g}", "images_per_s": "20"} for n in (1, 2, 3)]
     titles = [text_of(figure.find("figcaption")) for figure in with_id(whole[1], "training")
               .iter("figure")]
     assert titles == ["Loss", "Learning rate"] * 2  # the embedding's, the regressor's
+    says = [chart.get("aria-label") for chart in with_class(whole[1], "chart")]
+    assert len(set(says)) == len(says) == 4 + 3 * 5
+    assert says[0] == "Loss by epoch, of A tiny-embedding"
 
 
 def test_an_epoch_that_ran_twice_counts_as_it_was_last(embedding, tmp_path):
@@ -158,7 +175,8 @@ def test_an_epoch_that_ran_twice_counts_as_it_was_last(embedding, tmp_path):
                         *epoch_lines(2, loss=6), *epoch_lines(3, loss=4))
     (embedding.checkpoint).unlink()  # what is evaluated does not matter
     page = write_page(tmp_path / "page.html", embedding.models)
-    assert told_by_marks(page) == [f"A, loss: {y} at {x}" for x, y in ((1, 5), (2, 6), (3, 4))]
+    (epochs,) = epochs_in(page)
+    assert [(e["epoch"], e["loss"]) for e in epochs] == [("1", "5"), ("2", "6"), ("3", "4")]
 
 
 @pytest.mark.parametrize("name", ["dense-same", "matches"])
@@ -186,7 +204,7 @@ def test_a_single_run_has_no_comparison(embedding, tmp_path):
 
 
 def test_what_a_config_says_is_no_markup(landmark_folder, tmp_path):
-    name = "tiny-<b>&"
+    name = "tiny-<b>&\"'"
     run_folder = finished_embedding(tmp_path / "saved", landmark_folder, name,
                                     finetune_from="<script>alert(1)</script>")
     page = write_page(tmp_path / "page.html", run_folder.models)

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,13 +11,18 @@ import torch
 from PIL import Image
 
 from misc.reporting import pictures
-from misc.reporting.axes import Axis
-from misc.reporting.charts import Line, chart, strip
-from misc.reporting.colours import SharedColours
+from misc.reporting.charts import curve, distributions
 from misc.reporting.findings import place_chart
-from misc.reporting.markup import Markup, tag
-from misc.reporting.spread import cumulative, histogram, shown_range, spread_of
-from tests.data_helpers.html_pages import read_html, text_of, with_class
+from misc.reporting.page import summary
+from tests.data_helpers.html_pages import read_html, text_of
+from trainer.figures import FIGURES, LANDMARKS
+from utils.gallery import (
+    PrincipalColours,
+    bare_landmarks_figure,
+    bare_match_figure,
+    bare_virtual_figure,
+)
+from utils.visualization import landmark_colours
 
 
 def random_maps(*shape, seed=0):
@@ -23,133 +30,176 @@ def random_maps(*shape, seed=0):
     return maps * torch.linspace(1, 3, shape[1]).view(-1, 1, 1) + 0.7
 
 
-def test_text_is_escaped_and_markup_is_not():
-    inner = tag("b", "<&>", title='"quoted"', class_="x", data_label=None)
-    assert inner == '<b title="&quot;quoted&quot;" class="x">&lt;&amp;&gt;</b>'
-    assert tag("p", inner, None, 3, Markup("<br>")) == f"<p>{inner}3<br></p>"
-    assert tag("img", alt="") == '<img alt="">'
+def fake_run(number=0, epochs=(), errors=None, results=None):
+    """Return what charts and tables ask of a run."""
+    found = SimpleNamespace(errors={LANDMARKS: errors})
+    return SimpleNamespace(
+        letter="ABCDEFGH"[number], colour=number, epochs=list(epochs), findings=found,
+        place=SimpleNamespace(name=f"<run> {number}", results=results or {}))
 
 
-# --- Spread ---
+def epochs(**values):
+    """Return the epochs of lists of values."""
+    rows = enumerate(zip(*values.values()), 1)
+    return [{"epoch": n, **dict(zip(values, row))} for n, row in rows]
+
 
 ERRORS = torch.tensor([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0, 5.0, 3.5])
 
 
-def test_spread_is_numpy_s():
-    spread, errors = spread_of(ERRORS), ERRORS.double().numpy()
-    assert spread["mean"] == pytest.approx(errors.mean())
-    assert spread["std"] == pytest.approx(errors.std())
-    for name, share in (("q05", 5), ("q25", 25), ("median", 50), ("q75", 75), ("q95", 95)):
-        assert spread[name] == pytest.approx(np.percentile(errors, share))
+def test_a_row_of_errors_is_numpy_s():
+    row, errors = summary(fake_run(errors=ERRORS, results={LANDMARKS: 1.25}), LANDMARKS), ERRORS
+    low, median, high = np.percentile(errors.numpy(), [5, 50, 95])
+    assert row == {"Mean": "3.95", "Deviation": f"{errors.numpy().std():.2f}",
+                   "Median": f"{median:.2f}", "5 to 95 %": f"{low:.2f} to {high:.2f}",
+                   "results.json": "1.25"}
 
 
-def test_a_histogram_counts_all_errors_the_largest_in_its_last_bin():
-    outline = histogram(ERRORS, high=6.0)
-    lows, highs = outline[0::2], outline[1::2]
-    assert [share for _, share in lows] == [share for _, share in highs]
-    edges = [low for low, _ in lows]
-    assert [high for high, _ in highs][:-1] == pytest.approx(edges[1:])
-    for n, (low, share) in enumerate(lows):
-        is_last = n == len(lows) - 1
-        inside = [e for e in ERRORS.tolist() if low <= e and (is_last or e < highs[n][0])]
-        assert share == pytest.approx(len(inside) / 10)
-    assert outline[-1][0] == pytest.approx(6) and lows[-1][1] == pytest.approx(0.2)  # 6 and 9
+# --- Charts ---
 
 
-def test_a_cumulative_curve_counts_what_is_at_most_an_error():
-    curve = cumulative(ERRORS, high=6.0)
-    for error, share in curve:
-        assert share == sum(e <= error for e in ERRORS.tolist()) / 10
-    assert curve[0] == (0, 0) and curve[-1] == (6, 0.9)
+def tree_of(chart):
+    """Return a chart's SVG as a tree."""
+    return read_html(str(chart[1]))
 
 
-def test_the_shown_range_fits_the_run_with_the_largest_errors():
-    assert shown_range([ERRORS, 2 * ERRORS]) == pytest.approx(2 * shown_range([ERRORS]))
-    assert shown_range([torch.zeros(4)]) > 0
+def lines_of(svg, colour):
+    """Return the points (n, 2) of each line in a run's colour, in its order of drawing."""
+    style = f"stroke: var(--c{colour})"
+    return [np.array(re.findall(r"[ML] ([-\d.e]+) ([-\d.e]+)", path.get("d")), float)
+            for path in svg.iter("path")
+            if style in path.get("style", "") and "clip-path" in path.attrib]
 
 
-# --- Axes and charts ---
+def ticks_of(svg, along):
+    """Return {value: place} of the marked values of an axis: 0, horizontal, or 1, vertical."""
+    found = {}
+    for text in svg.iter("text"):
+        number = re.fullmatch(r"([-−\d.]+)( %)?", text_of(text))
+        is_vertical = "text-anchor: end" in text.get("style")
+        if number and is_vertical == bool(along):
+            place = re.search(r"rotate\(-?0 ([\d.]+) ([\d.]+)\)", text.get("transform"))
+            found[float(number[1])] = float(place[1 + along])
+    return found
 
 
-@pytest.mark.parametrize("low, high, texts", [
-    (0, 10, ["0", "2", "4", "6", "8", "10"]),
-    (0.1, 0.3, ["0.1", "0.15", "0.2", "0.25", "0.3"]),
-    (1.9, 2.43, ["2", "2.2", "2.4"]),
-])
-def test_ticks_are_round_numbers_in_their_places(low, high, texts):
-    ticks = Axis(low, high, 100, 300).ticks()
-    assert [text for _, text in ticks] == texts
-    for place, text in ticks:
-        assert place == pytest.approx(100 + 200 * (float(text) - low) / (high - low))
+def test_a_curve_goes_through_its_points():
+    run = fake_run(3, epochs(loss=[2.0, 4.0, 3.0], val_loss=[5.0, 1.0, 2.0]))
+    title, _ = chart = curve([run], "loss", "val_loss")
+    svg = tree_of(chart)
+    assert title == "Loss" and svg.get("aria-label") == "Loss by epoch, of D <run> 3"
+    training, validation = lines_of(svg, 3)
+    np.testing.assert_allclose(training[:, 0], validation[:, 0])
+    np.testing.assert_allclose(np.diff(training[:, 0]), training[1, 0] - training[0, 0])
+    heights = np.concatenate([training[:, 1], validation[:, 1]])
+    slope, start = np.polyfit([2, 4, 3, 5, 1, 2], heights, 1)
+    np.testing.assert_allclose(heights, slope * np.array([2, 4, 3, 5, 1, 2]) + start, atol=1e-4)
+    assert slope < 0  # up is less
+    places = ticks_of(svg, 1)
+    assert {2, 3, 4} <= places.keys()  # a number stands half its height below its grid line
+    assert all(abs(slope * value + start - place) < 5 for value, place in places.items())
+    assert sorted(ticks_of(svg, 0)) == [1, 2, 3]
 
 
-def test_a_logarithmic_axis_marks_powers_of_ten():
-    axis = Axis.over([1e-3, 1e-5, 5e-4], 0, 100, log=True)
-    places, texts = zip(*axis.ticks())
-    assert texts == ("1e-5", "1e-4", "1e-3") and places == pytest.approx((0, 50, 100))
+def test_a_rate_that_falls_by_powers_of_ten_has_a_logarithmic_axis():
+    svg = tree_of(curve([fake_run(0, epochs(lr=[1e-2, 1e-3, 1e-4]))], "lr"))
+    (line,) = lines_of(svg, 0)
+    heights = np.unique(line[:, 1])
+    assert len(heights) == 3 and np.diff(heights)[0] == pytest.approx(np.diff(heights)[1])
+    assert {"0.01", "0.001", "0.0001"} <= {text_of(text) for text in svg.iter("text")}
 
 
-def test_shares_are_written_in_percent():
-    assert [text for _, text in Axis(0, 0.1, 0, 100, shares=True).ticks()] == [
-        "0%", "2%", "4%", "6%", "8%", "10%"]
-    assert "7.5%" in [text for _, text in Axis(0, 0.11, 0, 100, shares=True).ticks()]
+@pytest.mark.parametrize("name", ["loss", "lr"])
+def test_a_single_epoch_is_a_mark(name):
+    svg = tree_of(curve([fake_run(0, epochs(**{name: [0.001]}))], name))
+    assert len([use for use in svg.iter("use") if "--c0" in use.get("style")]) == 1
+    assert all("nan" not in path.get("d") for path in svg.iter("path"))
 
 
-@pytest.mark.parametrize("values", [[3e-4, 5e-4], [2e-3], [1e-3], [0.1**3]])
-def test_a_logarithmic_axis_has_at_least_two_marks(values):
-    axis = Axis.over(values, 0, 100, log=True)
-    assert all(0 <= axis.place(value) <= 100 for value in values)
-    assert [place for place, _ in axis.ticks()] == pytest.approx([0, 100])
+def test_many_epochs_have_no_marks():
+    svg = tree_of(curve([fake_run(0, epochs(loss=range(300)))], "loss"))
+    assert not [use for use in svg.iter("use") if "--c0" in use.get("style")]
 
 
-@pytest.mark.parametrize("kind", [{}, {"whole": True}, {"shares": True}])
-def test_a_single_value_has_an_axis_too(kind):
-    axis = Axis.over([0.001, 0.001], 0, 100, **kind)
-    assert axis.place(0.001) == pytest.approx(50)
-    assert axis.ticks() and all(0 <= place <= 100 for place, _ in axis.ticks())
-
-
-def points_of(path):
-    """The points of a path of straight lines, (n, 2)."""
-    return [tuple(map(float, pair.split())) for pair in path.get("d")[1:].split("L")]
-
-
-def test_a_line_goes_through_its_points():
-    root = read_html(chart([Line(3, "D", [(1, 2.0), (2, 4.0), (5, 3.0)])], "says", "epoch"))
-    (group,) = with_class(root, "run-3")
-    (path,) = with_class(group, "line")
-    (x1, y1), (x2, y2), (x3, y3) = points_of(path)
-    assert (x2 - x1) / (x3 - x1) == pytest.approx(1 / 4, abs=1e-3)
-    assert (y3 - y1) / (y2 - y1) == pytest.approx(1 / 2, abs=1e-2) and y2 < y1  # up is less
-    marks = [(float(m.get("cx")), float(m.get("cy"))) for m in with_class(group, "mark")]
-    assert marks == points_of(path) and root.get("aria-label") == "says"
-
-
-def test_a_stepped_line_changes_half_way():
-    assert Line(0, "A", [(1, 7), (2, 7), (4, 5)], stepped=True).outline == [
-        (1, 7), (1.5, 7), (1.5, 7), (3, 7), (3, 5), (4, 5)]
+def letters_of(svg):
+    found = {}
+    for text in svg.iter("text"):
+        if re.fullmatch("[A-H]", text_of(text)):
+            place = re.search(r"rotate\(-?0 ([\d.]+) ([\d.]+)\)", text.get("transform"))
+            found[text_of(text)] = float(place[2])
+    return found
 
 
 def test_letters_of_lines_that_end_together_stand_apart():
-    lines = [Line(n, letter, [(0, y), (1, 0.0)]) for n, (letter, y) in
-             enumerate(zip("ABCD", (1, 2, 3, 4)))]
-    letters = with_class(read_html(chart(lines, "", "x")), "letter")
-    heights = sorted(float(letter.get("y")) for letter in letters)
-    assert sorted(map(text_of, letters)) == ["A", "B", "C", "D"]
-    assert min(np.diff(heights)) >= 12 and heights[0] > 0 and heights[-1] <= 176
-    assert with_class(read_html(chart(lines[:1], "", "x")), "letter") == []
+    runs = [fake_run(n, epochs(loss=[first, 0])) for n, first in enumerate((1, 2, 3, 4))]
+    letters = letters_of(tree_of(curve(runs, "loss")))
+    assert letters.keys() == set("ABCD")
+    assert min(np.diff(sorted(letters.values()))) >= 11
+    assert 0 < min(letters.values()) and max(letters.values()) < 200
+    assert letters_of(tree_of(curve(runs[:1], "loss"))) == {}
 
 
-def test_many_points_have_no_marks():
-    line = Line(0, "A", [(n, n) for n in range(300)])
-    assert with_class(read_html(chart([line], "", "x")), "mark") == []
+def test_letters_stand_where_the_lines_end():
+    runs = [fake_run(n, epochs(loss=[1, last])) for n, last in enumerate((3, 9, 6))]
+    svg = tree_of(curve(runs, "loss"))
+    for run in runs:
+        (line,) = lines_of(svg, run.colour)
+        assert abs(letters_of(svg)[run.letter] - line[-1, 1]) < 5
 
 
-def test_a_strip_has_its_quantiles_in_order():
-    root = read_html(strip(spread_of(ERRORS), 10, 1, "spread"))
-    numbers = {name: with_class(root, name)[0].get("d") for name in ("whisker", "box", "median")}
-    q05, q95 = map(float, numbers["whisker"].replace(" ", "H")[1:].split("H")[0::2])
-    assert 2 < q05 < q95 < 198 and (q95 - 2) / 196 * 10 == pytest.approx(7.65, abs=0.01)
+@pytest.fixture(scope="module")
+def drawn():
+    """The three charts of the errors of two runs."""
+    runs = [fake_run(0, errors=ERRORS), fake_run(1, errors=2 * ERRORS)]
+    return [tree_of(chart) for chart in distributions(runs, LANDMARKS)]
+
+
+def test_a_spread_has_its_quantiles_in_their_places(drawn):
+    for number, errors in enumerate((ERRORS, 2 * ERRORS)):
+        thin, thick = lines_of(drawn[0], number)
+        low, quarter, three, high = np.percentile(errors.numpy(), [5, 25, 75, 95])
+        values, places = zip(*ticks_of(drawn[0], 0).items())
+        expected = np.interp([low, high, quarter, three], values, places)
+        np.testing.assert_allclose([*thin[:, 0], *thick[:, 0]], expected, atol=0.02)
+
+
+def test_a_histogram_counts_all_errors_the_largest_in_its_last_bin(drawn):
+    outline = lines_of(drawn[1], 0)[0]
+    heights = outline[:, 1].max() - outline[:, 1]
+    values, places = zip(*ticks_of(drawn[1], 1).items())
+    per_share = abs(np.polyfit(values, places, 1)[0]) * 100
+    assert heights[1::2].sum() / per_share == pytest.approx(1, abs=0.01)
+    high = np.quantile(2 * ERRORS.numpy(), 0.98)
+    shares = np.histogram(ERRORS.numpy(), 24, (0, high))[0] / len(ERRORS)
+    assert heights.max() / per_share == pytest.approx(shares.max(), abs=0.005)
+    other = lines_of(drawn[1], 1)[0]
+    assert other[-2, 1] < other[-1, 1]  # 18, which is larger than the axis reaches
+
+
+def test_a_cumulative_curve_counts_what_is_at_most_an_error(drawn):
+    (line,) = lines_of(drawn[2], 0)
+    (x_values, x_places), (y_values, y_places) = (
+        zip(*ticks_of(drawn[2], along).items()) for along in (0, 1))
+    xs = np.polyval(np.polyfit(x_places, x_values, 1), line[:, 0])
+    height = np.polyfit(y_values, y_places, 1)[0]
+    shares = (line[:, 1] - line[0, 1]) / height / 100
+    for error in (0.5, 1.5, 3.2, 5.5, 9.5):
+        share = shares[xs <= error][-1]
+        assert share == pytest.approx((ERRORS <= error).double().mean().item(), abs=0.01)
+
+
+def test_charts_say_what_they_show_and_keep_their_text(drawn):
+    for svg in drawn:
+        assert FIGURES[LANDMARKS].title in svg.get("aria-label") and svg.get("role") == "img"
+        texts = [text_of(text) for text in svg.iter("text")]
+        assert f"error, {FIGURES[LANDMARKS].unit}" in texts
+        assert "#0000" not in "".join(path.get("style", "") for path in svg.iter())
+
+
+@pytest.mark.parametrize("errors", [torch.zeros(4), torch.ones(1)])
+def test_errors_that_are_alike_are_drawn_too(errors):
+    for chart in distributions([fake_run(errors=errors)], LANDMARKS):
+        assert "nan" not in str(chart[1])
 
 
 # --- Colours ---
@@ -157,10 +207,10 @@ def test_a_strip_has_its_quantiles_in_order():
 
 def test_colours_are_the_principal_components_of_all_maps():
     maps = random_maps(6, 5, 4, 3)
-    colours = SharedColours()
+    colours = PrincipalColours()
     for batch in maps.split([1, 3, 2]):
         colours.add(batch)
-    painted = colours.paint(maps).permute(0, 2, 3, 1).reshape(-1, 3).double().numpy()
+    painted = colours(maps).permute(0, 2, 3, 1).reshape(-1, 3).double().numpy()
     cells = maps.permute(0, 2, 3, 1).reshape(-1, 5).double().numpy()
     centred = cells - cells.mean(axis=0)
     _, scales, axes = np.linalg.svd(centred, full_matrices=False)
@@ -171,29 +221,26 @@ def test_colours_are_the_principal_components_of_all_maps():
 
 
 def test_a_descriptor_has_one_colour_wherever_it_is():
-    colours, descriptor = SharedColours(), torch.randn(8)
-    colours.add(random_maps(2, 8, 5, 5))
+    colours, descriptor = PrincipalColours(random_maps(2, 8, 5, 5)), torch.randn(8)
     first, second = random_maps(2, 8, 3, 4, seed=1).split(1)
     first[0, :, 1, 2] = second[0, :, 2, 0] = descriptor
-    assert torch.equal(colours.paint(first)[0, :, 1, 2], colours.paint(second)[0, :, 2, 0])
+    assert torch.equal(colours(first)[0, :, 1, 2], colours(second)[0, :, 2, 0])
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_few_channels_are_painted_too(channels):
-    colours, maps = SharedColours(), random_maps(2, channels, 3, 3)
-    colours.add(maps)
-    painted = colours.paint(maps)
+    maps = random_maps(2, channels, 3, 3)
+    painted = PrincipalColours(maps)(maps)
     assert painted.shape == (2, 3, 3, 3) and (painted[:, channels:] == 0.5).all()
 
 
 def test_equal_descriptors_are_painted_grey():
-    colours, maps = SharedColours(), torch.ones(1, 4, 2, 2)
-    colours.add(maps)
-    assert (colours.paint(maps) - 0.5).abs().max() < 0.01
+    maps = torch.ones(1, 4, 2, 2)
+    assert (PrincipalColours(maps)(maps) - 0.5).abs().max() < 0.01
 
 
 def test_a_network_s_maps_are_watched_until_told():
-    network, colours = torch.nn.Conv2d(3, 4, 1), SharedColours()
+    network, colours = torch.nn.Conv2d(3, 4, 1), PrincipalColours()
     seeing = colours.watch(network)
     network(torch.zeros(2, 3, 5, 5))
     seeing.remove()
@@ -204,9 +251,9 @@ def test_a_network_s_maps_are_watched_until_told():
 # --- Pictures ---
 
 
-def decoded(element):
-    """The picture of an <img> or <image>, (H, W, 3)."""
-    data = (element.get("src") or element.get("href")).partition("base64,")[2]
+def decoded(picture):
+    """The image of a ``Picture``, (H, W, 3)."""
+    data = picture.src.partition("base64,")[2]
     return np.array(Image.open(io.BytesIO(base64.b64decode(data))))
 
 
@@ -217,43 +264,49 @@ def smooth_image(H, W):
 
 def test_images_keep_their_pixels():
     image = smooth_image(20, 30)
-    shown = decoded(read_html(pictures.plain(image, "an image")))
+    shown = decoded(pictures.photo(image, "an image"))
     assert shown.shape == (20, 30, 3)
     assert np.abs(shown.astype(int) - image.permute(1, 2, 0).numpy()).mean() < 3
     colours = torch.rand(3, 4, 6, generator=torch.Generator().manual_seed(0))
-    exact = decoded(read_html(pictures.cells(colours, "colours")))
+    exact = decoded(pictures.colour_map(colours, "colours"))
     assert np.array_equal(exact, (255 * colours).round().byte().permute(1, 2, 0).numpy())
 
 
-def view_of(svg):
-    return tuple(map(float, svg.get("viewbox").split()))
+def colour_at(picture, x, y, size):
+    """Return the colour of a drawing at a pixel (x, y) of an image of ``size``, in [0, 1]."""
+    H, W = size
+    shown = decoded(picture)
+    column, row = ((x + 0.5) / W * shown.shape[1], (y + 0.5) / H * shown.shape[0])
+    return shown[int(row), int(column)] / 255
 
 
-def test_a_pair_joins_points_of_one_image_to_their_matches_in_the_other():
+def test_a_pair_has_dots_at_its_points_and_lines_between_them():
     H, W = 20, 30
-    points = torch.tensor([[3.0, 4.0], [29.0, 19.0]])
-    matched, truth = torch.tensor([[10.0, 5.0], [0.0, 0.0]]), torch.tensor([[12.0, 6.0], [1, 1]])
-    images = smooth_image(H, W), smooth_image(H, W)
-    root = read_html(pictures.pair(*images, points, matched, truth, "a pair"))
-    left, right = root.findall("svg")
-    for half, dots in ((left, points), (right, matched)):
-        assert view_of(half) == (-0.5, -0.5, W, H)  # the centre of the first pixel is (0, 0)
-        found = [[float(c.get("cx")), float(c.get("cy"))] for c in half.iter("circle")]
-        assert found == dots.tolist()
-    shift = float(right.get("x"))
-    assert shift >= W and view_of(root) == (0, 0, shift + W, H)
-    lines = [p.get("d") for p in root.findall("g/path")]
-    assert lines == [f"M3.5 4.5L{shift + 10.5:.1f} 5.5", f"M29.5 19.5L{shift + 0.5:.1f} 0.5"]
-    crosses = [path.get("d") for path in right.iter("path")]
-    assert [d.partition("m")[0] for d in crosses] == ["M12.0 6.0", "M1.0 1.0"]
+    image = torch.full((3, H, W), 128, dtype=torch.uint8)
+    points, matched = torch.tensor([[3.0, 4.0], [20, 15]]), torch.tensor([[10.0, 5.0], [25, 16]])
+    figure = bare_match_figure(image, image, points, matched, matched + 3)
+    shown = pictures.drawing(figure, "a pair", "")
+    whole = H, 2.02 * W
+    colours = landmark_colours(2)[:, :3]
+    for (x1, y1), (x2, y2), colour in zip(points.tolist(), matched.tolist(), colours):
+        for x, y in ((x1, y1), (x2 + 1.02 * W, y2)):
+            np.testing.assert_allclose(colour_at(shown, x, y, whole), colour, atol=0.15)
+    height, width, _ = decoded(shown).shape
+    assert width / height == pytest.approx(2.02 * W / H, rel=0.02)
+    np.testing.assert_allclose(colour_at(shown, 1, 17, whole), 128 / 255, atol=0.03)  # no margin
+    np.testing.assert_allclose(colour_at(shown, whole[1] - 2, 1, whole), 128 / 255, atol=0.03)
 
 
-def test_virtual_keypoints_have_their_landmark_s_colour():
-    places = torch.arange(12.0).view(2, 3, 2)
-    root = read_html(pictures.virtual_keypoints(smooth_image(12, 12), places, "points"))
-    first, second = root.iter("path")
-    assert first.get("stroke") != second.get("stroke")
-    assert second.get("d") == "M6.0 7.0h0M8.0 9.0h0M10.0 11.0h0"
+@pytest.mark.parametrize("draw", [
+    lambda image, points: bare_landmarks_figure(image, points, points + 5),
+    lambda image, points: bare_virtual_figure(image, points[:, None])])
+def test_points_on_a_single_image_are_where_they_belong(draw):
+    image = torch.full((3, 24, 24), 40, dtype=torch.uint8)
+    points = torch.tensor([[2.0, 3.0], [12.0, 20.0], [17.0, 8.0]])
+    shown = pictures.drawing(draw(image, points), "points", "")
+    for (x, y), colour in zip(points.tolist(), landmark_colours(3)[:, :3]):
+        np.testing.assert_allclose(colour_at(shown, x, y, (24, 24)), colour, atol=0.2)
+    np.testing.assert_allclose(colour_at(shown, 22, 1, (24, 24)), 40 / 255, atol=0.05)
 
 
 def test_the_chart_of_places_tells_them_apart():

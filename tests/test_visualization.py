@@ -10,13 +10,13 @@ from PIL import Image
 
 from utils.errors import ConfigError
 from utils.gallery import (
+    PrincipalColours,
     dense_figure,
     embedding_figure,
     fitting,
     landmarks_figure,
     match_figure,
     overview_figure,
-    pca_colours,
 )
 from utils.tps import to_normalised
 from utils.visualization import (
@@ -152,6 +152,10 @@ def test_a_cloud_holds_every_cell_of_two_images_in_the_image_s_colours(
 
 
 # ---- principal components
+
+
+def pca_colours(maps):
+    return PrincipalColours(maps)(maps)
 
 
 def test_pca_colours_fill_the_range_and_are_shared_by_all_maps(descriptors):

@@ -4,44 +4,71 @@ from bisect import bisect_right
 
 import torch
 import torch.nn.functional as F
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import ConnectionPatch
 from matplotlib.textpath import text_to_path
 
-from utils.visualization import as_pixels, draw_landmarks, landmark_colours
+from utils.visualization import (
+    as_pixels,
+    draw_landmarks,
+    draw_virtual_keypoints,
+    landmark_colours,
+)
 
 ROW_INCHES = 1.5
 TITLE_POINTS = 8
 MATCH_COLUMNS = 4  # pairs in a row
+GAP = 0.02  # between the two images of a bare pair, in their widths
+SMOOTH = {"image.interpolation": "bicubic"}  # of bare pictures, which are shown large
+SHOWN_DEVIATIONS = 2  # a principal component reaches its darkest and brightest colour there
 
 
 class PrincipalColours:
-    """The colours of descriptors: the first three principal components of those in maps (B, C, h,
-    w), of any images.
+    """RGB colours of descriptors: their first three principal components, over all maps seen.
+
+    The same descriptor has the same colour in every image. Maps (B, C, h, w) are given to the
+    constructor or to ``add``.
     """
 
-    def __init__(self, maps):
-        cells = maps.transpose(0, 1).flatten(1).T
-        self.mean = cells.mean(dim=0)
-        _, _, axes = torch.linalg.svd(cells - self.mean, full_matrices=False)
-        self.axes = F.pad(axes[:3], (0, 0, 0, max(0, 3 - len(axes)))).T
-        projected = (cells - self.mean) @ self.axes
-        self.low, high = projected.quantile(0.02, dim=0), projected.quantile(0.98, dim=0)
-        tiny = torch.finfo(high.dtype).tiny
-        self.span = (high - self.low).clamp(min=tiny)  # 0 where all cells are alike
+    def __init__(self, maps=None):
+        self.count, self.total, self.squared = 0, 0.0, 0.0  # moments, in float64
+        if maps is not None:
+            self.add(maps)
+
+    def add(self, maps):
+        """Include the cells of maps in the statistics."""
+        cells = maps.detach().transpose(0, 1).flatten(1).double()  # (C, cells)
+        self.count += cells.shape[1]
+        self.total = self.total + cells.sum(dim=1)
+        self.squared = self.squared + cells @ cells.T
+
+    def watch(self, network):
+        """Include all that a network puts out from now on; the result's ``remove()`` ends it."""
+        return network.register_forward_hook(lambda module, inputs, maps: self.add(maps))
+
+    def components(self):
+        """Return the mean (C,), the first min(C, 3) principal axes as columns, and the standard
+        deviations along them.
+
+        Of the two directions of an axis, the one in which its largest entry is positive.
+        """
+        mean = self.total / self.count
+        variances, axes = torch.linalg.eigh(self.squared / self.count - mean.outer(mean))
+        axes, variances = axes.flip(1)[:, :3], variances.flip(0)[:3]
+        largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
+        return mean, axes * largest.sign(), variances.clamp(min=0).sqrt()
 
     def __call__(self, maps):
-        """Map descriptors (B, C, h, w) to RGB (B, 3, h, w) in [0, 1]."""
-        projected = (maps.movedim(1, -1) - self.mean) @ self.axes
-        return ((projected - self.low) / self.span).clamp(0, 1).movedim(-1, 1)
-
-
-def pca_colours(maps):
-    """Map descriptors (B, C, h, w) to RGB (B, 3, h, w) in [0, 1] by their first three principal
-    components, shared by all.
-    """
-    return PrincipalColours(maps)(maps)
+        """Map descriptors (B, C, h, w) to RGB (B, 3, h, w) in [0, 1]: from -2 to +2 standard
+        deviations; 1/2 in the channels that C < 3 leaves.
+        """
+        mean, axes, deviations = self.components()
+        along = torch.einsum("bchw,cd->bdhw", maps.double() - mean.view(-1, 1, 1), axes)
+        span = (2 * SHOWN_DEVIATIONS * deviations).clamp(min=torch.finfo(torch.float32).tiny)
+        colours = (along / span.view(-1, 1, 1) + 0.5).clamp(0, 1).float()
+        return F.pad(colours, (0, 0, 0, 0, 0, 3 - colours.shape[1]), value=0.5)
 
 
 def match_figure(sources, targets, points, matched, truth, titles):
@@ -58,13 +85,51 @@ def match_figure(sources, targets, points, matched, truth, titles):
     for axes in grid[len(sources) :].flat:
         axes.axis("off")
     for m, (left, right) in enumerate(grid[: len(sources)]):
-        _show(left, sources[m])
-        _show(right, targets[m])
         _title_left(left, titles[m])
-        draw_landmarks(left, points[m])
-        draw_landmarks(right, matched[m], truth[m])
-        _join(figure, left, right, points[m], matched[m])
+        _draw_match(left, right, sources[m], targets[m], points[m], matched[m], truth[m])
     return figure
+
+
+@rc_context(SMOOTH)
+def bare_match_figure(source, target, points, matched, truth):
+    """Draw one pair as ``match_figure`` does, without title and margins."""
+    figure, (left, right) = _bare_axes(2, source.shape)
+    _draw_match(left, right, source, target, points, matched, truth)
+    return figure
+
+
+@rc_context(SMOOTH)
+def bare_landmarks_figure(image, predicted, truth):
+    """Draw one image as ``landmarks_figure`` does, without title and margins."""
+    figure, (axes,) = _bare_axes(1, image.shape)
+    _show(axes, image)
+    draw_landmarks(axes, predicted, truth)
+    return figure
+
+
+@rc_context(SMOOTH)
+def bare_virtual_figure(image, places):
+    """Draw the virtual keypoints (K, V, 2), in pixels, of each landmark on an image."""
+    figure, (axes,) = _bare_axes(1, image.shape)
+    _show(axes, image)
+    draw_virtual_keypoints(axes, places)
+    return figure
+
+
+def _bare_axes(columns, shape):
+    """Return a figure that images of a shape (3, H, W) fill, side by side, and their axes."""
+    size = (columns + GAP * (columns - 1)) * ROW_INCHES, ROW_INCHES * shape[1] / shape[2]
+    figure = Figure(figsize=size, facecolor="gray")
+    places = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": GAP}
+    return figure, figure.subplots(1, columns, squeeze=False, gridspec_kw=places)[0]
+
+
+def _draw_match(left, right, source, target, points, matched, truth):
+    _show(left, source)
+    _show(right, target)
+    draw_landmarks(left, points)
+    draw_landmarks(right, matched, truth)
+    _join(left.figure, left, right, points, matched)
 
 
 def _join(figure, left, right, starts, ends):
@@ -135,7 +200,7 @@ def overview_figure(images, maps, query, matched, predicted, truth):
         "landmarks,\nregressed",
     )
     figure, grid = _titled_rows(titles, M)
-    colours = pca_colours(maps)
+    colours = PrincipalColours(maps)(maps)
     for m in range(M):
         for row in (0, 2, 3):
             _show(grid[row, m], images[m])

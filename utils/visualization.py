@@ -89,8 +89,7 @@ def keypoints_intermediate(images, predicted, target, virtual):
     for n in range(columns):
         above, below = figure.axes[n], figure.axes[columns + n]
         draw_landmarks(above, predicted[n], target[n])
-        for k, places in enumerate(virtual[n]):
-            below.scatter(*places.T.numpy(), s=3, color=landmark_colours(len(virtual[n]))[k])
+        draw_virtual_keypoints(below, virtual[n])
     return figure
 
 
@@ -100,6 +99,12 @@ def draw_landmarks(axes, predicted, target=None):
     if target is not None:
         axes.scatter(*target.T.numpy(), marker="x", c=colours, s=30)
     axes.scatter(*predicted.T.numpy(), c=colours, s=14, edgecolors="white", linewidths=0.6)
+
+
+def draw_virtual_keypoints(axes, places):
+    """Draw virtual keypoints (K, V, 2) in pixels, in the colour of their landmark."""
+    for of_landmark, colour in zip(places, landmark_colours(len(places))):
+        axes.scatter(*of_landmark.T.numpy(), s=3, color=colour)
 
 
 def landmark_colours(K):

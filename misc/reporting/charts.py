@@ -1,138 +1,191 @@
-"""Charts as SVG; colours are CSS variables, so that they suit a light and a dark page."""
+"""The charts of a report: matplotlib figures as SVG that takes its colours from the page."""
 
-from dataclasses import dataclass
-from operator import itemgetter
+import io
+import re
 
-from misc.reporting.axes import Axis
-from misc.reporting.markup import join, tag
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-WIDTH, HEIGHT = 340, 214
-LEFT, RIGHT, TOP, BOTTOM = 46, 322, 10, 172  # of the frame
-LETTER_HEIGHT = 13
-MOST_MARKS = 40  # points that still have a mark each, which tells its value
-STRIP_WIDTH, STRIP_HEIGHT = 200, 20
+from trainer.figures import FIGURES
+
+NUM_COLOURS = 8  # of runs
+INK, QUIET, RULE = "#00000a", "#00000b", "#00000c"
+VARIABLES = {  # colours to draw with -> variables of report.css
+    **{f"#00000{n + 1}": f"var(--c{n})" for n in range(NUM_COLOURS)},
+    INK: "var(--ink)",
+    QUIET: "var(--quiet)",
+    RULE: "var(--rule)",
+}
+STYLE = {
+    "svg.fonttype": "none",
+    "font.size": 11,
+    "font.sans-serif": ["DejaVu Sans"],
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": QUIET,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": RULE,
+    "xtick.color": RULE,
+    "xtick.labelcolor": QUIET,
+    "ytick.color": RULE,
+    "ytick.labelcolor": QUIET,
+}
+SIZE = 4.7, 2.9  # inches, at 11 points for text
+METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # none
+MOST_MARKS = 40  # epochs that are marked on a curve
+LETTER_HEIGHT = 0.08  # of the chart's
+SHOWN_QUANTILE = 0.98  # of the errors that a distribution's axis reaches
+NUM_BINS = 24
+PERCENTS = (5, 25, 50, 75, 95)
 
 
-@dataclass(frozen=True)
-class Line:
-    """Points (x, y) of a run, whose number gives the colour and whose letter stands at the end."""
-
-    run: int
-    letter: str
-    points: list
-    what: str = ""  # the line's meaning, for its marks
-    dashed: bool = False  # a second line of its run, without a letter
-    filled: bool = False  # down to 0; without marks and letter
-    stepped: bool = False  # a value holds from half a step before its point to half a step after
-
-    @property
-    def outline(self):
-        """The points to draw through."""
-        if not self.stepped or len(self.points) < 2:
-            return self.points
-        xs, ys = zip(*self.points)
-        between = [(left + right) / 2 for left, right in zip(xs, xs[1:])]
-        sides = zip([xs[0], *between], [*between, xs[-1]], ys)
-        return [point for left, right, y in sides for point in ((left, y), (right, y))]
-
-
-def chart(lines, title, x_title, x_kind=None, y_kind=None, y_reach=()):
-    """Draw lines.
-
-    title: what a screen reader says; x_kind, y_kind: an ``Axis``'s; y_reach: what its values reach.
+def draw(title, says, x_title, plot):
+    """Return (title, SVG) of a chart that ``plot(axes)`` fills; says: what a screen reader reads,
+    another text for each chart of a page.
     """
-    lines = [line for line in lines if line.points]
-    xs, ys = ([p[i] for line in lines for p in line.points] for i in (0, 1))
-    x_axis = Axis.over(xs, LEFT, RIGHT, **x_kind or {})
-    y_axis = Axis.over([*ys, *y_reach], BOTTOM, TOP, **y_kind or {})
-    letters = len({line.letter for line in lines}) > 1
-    return tag(
-        "svg",
-        _frame(x_axis, y_axis, x_title),
-        *(_line(line, x_axis, y_axis) for line in lines),
-        _letters(lines, x_axis, y_axis) if letters else None,
-        class_="chart",
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img",
-        aria_label=title,
-    )
+    with rc_context({**STYLE, "svg.hashsalt": says}):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        axes = figure.subplots()
+        axes.set_xlabel(x_title)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        plot(axes)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata=METADATA, transparent=True)
+    return title, inline(file.getvalue(), says)
 
 
-def _frame(x_axis, y_axis, x_title):
-    """Draw grid lines, ticks and the horizontal axis' title; the other one's is the caption."""
-    parts = []
-    for x, text in x_axis.ticks():
-        parts.append(tag("path", class_="grid", d=f"M{x:.1f} {TOP}V{BOTTOM}"))
-        parts.append(tag("text", text, x=f"{x:.1f}", y=BOTTOM + 16, text_anchor="middle"))
-    for y, text in y_axis.ticks():
-        parts.append(tag("path", class_="grid", d=f"M{LEFT} {y:.1f}H{RIGHT}"))
-        parts.append(tag("text", text, x=LEFT - 7, y=f"{y + 4:.1f}", text_anchor="end"))
-    middle = (LEFT + RIGHT) / 2
-    return join([*parts, tag("text", x_title, x=middle, y=HEIGHT - 6, text_anchor="middle")])
-
-
-def _line(line, x_axis, y_axis):
-    """Draw a line, the area below it if it is filled, and a mark for each of a few points."""
-    corners = [f"{x_axis.place(x):.1f} {y_axis.place(y):.1f}" for x, y in line.outline]
-    d = "M" + "L".join(corners)
-    parts = [tag("path", class_="line dashed" if line.dashed else "line", d=d)]
-    if line.filled:
-        start = corners[0].partition(" ")[0]
-        parts.insert(0, tag("path", class_="area", d=f"{d}V{BOTTOM}H{start}Z"))
-    elif len(line.points) <= MOST_MARKS:
-        parts += [_mark(line, x, y, x_axis, y_axis) for x, y in line.points]
-    return tag("g", *parts, class_=f"run-{line.run}")
-
-
-def _mark(line, x, y, x_axis, y_axis):
-    says = f"{line.letter}, {line.what}: {y:.4g} at {x:g}"
-    place = {"cx": f"{x_axis.place(x):.1f}", "cy": f"{y_axis.place(y):.1f}"}
-    return tag("circle", tag("title", says), class_="mark", r=2.5, **place)
-
-
-def _letters(lines, x_axis, y_axis):
-    """Write each run's letter at the end of its line, side by side with no other letter."""
-    ends = [(line, *line.points[-1]) for line in lines if not (line.dashed or line.filled)]
-    ends = sorted(
-        ((y_axis.place(y) + 4, x_axis.place(x), line) for line, x, y in ends), key=itemgetter(0)
-    )
-    parts = []
-    for y, (_, x, line) in zip(_apart([end[0] for end in ends]), ends):
-        place = {"x": f"{min(x + 5, WIDTH - 12):.1f}", "y": f"{y:.1f}"}
-        parts.append(tag("text", line.letter, class_=f"letter run-{line.run}", **place))
-    return join(parts)
-
-
-def _apart(heights):
-    """Move sorted heights apart by at least a letter's, downwards, then up off the bottom."""
-    moved, free = [], 0
-    for y in heights:
-        moved.append(max(y, free))
-        free = moved[-1] + LETTER_HEIGHT
-    free = BOTTOM + 4
-    for n in reversed(range(len(moved))):
-        moved[n] = min(moved[n], free)
-        free = moved[n] - LETTER_HEIGHT
-    return moved
-
-
-def strip(spread, high, run, title):
-    """Draw the quantiles of ``spread`` from 0 to ``high``.
-
-    A thin line from 5 to 95 %, a thick one from 25 to 75 %, the median across, the mean as a ring.
+def inline(svg, says):
+    """Return an SVG file of matplotlib as an element of a page: without a style or namespaces of
+    its own, with no ids but those that it refers to, which "svg.hashsalt" makes unique.
     """
-    axis = Axis(0, high, 2, STRIP_WIDTH - 2)
-    names = ("q05", "q25", "median", "q75", "q95", "mean")
-    q05, q25, median, q75, q95, mean = (f"{axis.place(spread[name]):.1f}" for name in names)
-    middle = STRIP_HEIGHT / 2
-    return tag(
-        "svg",
-        tag("path", class_="whisker", d=f"M{q05} {middle}H{q95}"),
-        tag("path", class_="box", d=f"M{q25} {middle}H{q75}"),
-        tag("path", class_="median", d=f"M{median} 3V{STRIP_HEIGHT - 3}"),
-        tag("circle", class_="mean", cx=mean, cy=middle, r=3),
-        class_=f"strip run-{run}",
-        viewBox=f"0 0 {STRIP_WIDTH} {STRIP_HEIGHT}",
-        role="img",
-        aria_label=title,
-    )
+    opening, body = re.search(r"<svg([^>]*)>(.*)", svg, re.DOTALL).groups()
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r' id="[A-Za-z0-9.]+_\d+"', "", body)
+    body = re.sub("|".join(VARIABLES), lambda found: VARIABLES[found[0]], body)
+    view = re.search(r'viewBox="[^"]*"', opening)[0]
+    return Markup(f'<svg class="chart" role="img" aria-label="{escape(says)}" {view}>{body}')
+
+
+def colour_of(run):
+    """Return the colour to draw a run in."""
+    return f"#00000{run.colour + 1}"
+
+
+def names_of(runs):
+    """Return the runs of a chart, for its description."""
+    return ", ".join(f"{run.letter} {run.place.name}" for run in runs)
+
+
+def curve(runs, name, second=None):
+    """Draw a value of the epochs of runs, dashed that of another name."""
+    title = "Learning rate" if name == "lr" else name.removeprefix("val_").replace("_", " ")
+    title = title[:1].upper() + title[1:]
+
+    def plot(axes):
+        ends, lowest, highest = [], np.inf, 0
+        for run in runs:
+            for key in filter(None, (name, second)):
+                points = [(e["epoch"], e[key]) for e in run.epochs if key in e]
+                if not points:
+                    continue
+                x, y = np.array(points).T
+                axes.plot(
+                    x,
+                    y,
+                    "--" if key == second else "-",
+                    color=colour_of(run),
+                    marker="o" if len(x) <= MOST_MARKS else None,
+                    markersize=3.5,
+                    drawstyle="steps-mid" if name == "lr" else None,
+                )
+                lowest, highest = min(lowest, y.min()), max(highest, y.max())
+                if key == name:
+                    ends.append((run, x[-1], y[-1]))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        if name == "lr" and highest > 10 * lowest > 0:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+        elif name == "lr":
+            axes.set_ylim(0, 1.1 * highest)
+        if len(runs) > 1:
+            _write_letters(axes, ends)
+
+    return draw(title, f"{title} by epoch, of {names_of(runs)}", "epoch", plot)
+
+
+def _write_letters(axes, ends):
+    """Write each run's letter to the right of its line's end (run, x, y), none over another."""
+    axes.autoscale_view()
+    places = axes.transData.transform([end[1:] for end in ends])
+    rights, heights = axes.transAxes.inverted().transform(places).T
+    order = np.argsort(heights)
+    # Each at least a letter above the one below; then all of them no higher than the chart.
+    steps = LETTER_HEIGHT * np.arange(len(ends))
+    placed = np.maximum.accumulate(heights[order] - steps) + steps
+    placed = np.minimum(placed, 1 - steps[::-1])
+    for n, height in zip(order, placed):
+        run = ends[n][0]
+        axes.annotate(
+            run.letter,
+            (rights[n] + 0.02, height),
+            xycoords="axes fraction",
+            color=colour_of(run),
+            weight="bold",
+            va="center",
+        )
+
+
+def distributions(runs, name):
+    """Draw how a figure's errors are distributed: their quantiles, a histogram, and the share of
+    cases up to each error.
+    """
+    text = FIGURES[name]
+    errors = [run.findings.errors[name].double().numpy() for run in runs]
+    percent = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
+    high = max(np.quantile(e, SHOWN_QUANTILE) for e in errors) or 1.0  # where all errors are 0
+
+    def spread(axes):
+        for n, (run, e) in enumerate(zip(runs, errors)):
+            q05, q25, median, q75, q95 = np.percentile(e, PERCENTS)
+            colour = colour_of(run)
+            axes.hlines(n, q05, q95, color=colour, lw=1.5)
+            axes.hlines(n, q25, q75, color=colour, lw=12, alpha=0.45)
+            axes.plot(median, n, "|", color=INK, markersize=18, markeredgewidth=2)
+            axes.plot(e.mean(), n, "o", color=colour, markersize=7, mew=1.75, mfc="none")
+        axes.set_yticks(range(len(runs)), [run.letter for run in runs], weight="bold")
+        for label, run in zip(axes.get_yticklabels(), runs):
+            label.set_color(colour_of(run))
+        axes.set(xlim=(0, None), ylim=(len(runs) - 0.5, -0.5))
+        axes.grid(False, axis="y")
+
+    def histogram(axes):
+        for run, e in zip(runs, errors):
+            colour, shares = colour_of(run), np.full(len(e), 1 / len(e))
+            bins = {"bins": NUM_BINS, "range": (0, high), "weights": shares}
+            for kind, alpha in (("step", 1), ("stepfilled", 0.12)):
+                axes.hist(e.clip(max=high), **bins, color=colour, histtype=kind, alpha=alpha)
+        axes.set_xlim(0, high)
+        axes.yaxis.set_major_formatter(percent)
+
+    def cumulative(axes):
+        for run, e in zip(runs, errors):
+            shares = [*np.linspace(0, 1, len(e) + 1), 1]
+            reach = [0, *np.sort(e), max(high, e.max())]
+            axes.step(reach, shares, where="post", color=colour_of(run))
+        axes.set(xlim=(0, high), ylim=(0, 1.02))
+        axes.yaxis.set_major_formatter(percent)
+
+    for title, plot in (
+        ("Spread", spread),
+        (f"Share of {text.of}", histogram),
+        (f"Share of {text.of} up to an error", cumulative),
+    ):
+        says = f"{text.title}: {title.lower()}, of {names_of(runs)}"
+        yield draw(title, says, f"error, {text.unit}", plot)

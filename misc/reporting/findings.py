@@ -8,14 +8,15 @@ import torch.nn.functional as F
 
 from data_loader.augmentation import normalise
 from data_loader.base_dataset import KeypointDataset
-from misc.reporting.colours import SharedColours
 from model.compute_descriptors import compute_descriptors
 from trainer.datasets import build_dataset, evaluation_dataset
 from trainer.evaluation.cases import MatchingGallery, dense_cases, take_pixels
 from trainer.evaluation.measures import describe_pairs, evaluation_pairs
 from trainer.evaluation.results import evaluate, load_for_evaluation
+from trainer.figures import LANDMARKS
 from utils.config import errors_of
 from utils.errors import EmptySplit, UserError
+from utils.gallery import PrincipalColours
 from utils.mini_run import Limits
 from utils.tps import to_pixels
 
@@ -82,7 +83,7 @@ def _test_images(config):
 
 
 def _examine_embedding(model, config, dataset, device, annotated):
-    colours, watch = SharedColours(), MatchingWatch(dataset)
+    colours, watch = PrincipalColours(), MatchingWatch(dataset)
     seeing = colours.watch(model)
     if annotated:
         num_images = evaluate(model, config, dataset, device, watch).num_images
@@ -126,7 +127,7 @@ def place_chart(size):
 def _painted(model, dataset, device, colours):
     """Return {"images": (n, 3, H, W) uint8, "colours": (n, 3, h, w)} of the first test images."""
     images = next(evaluation_pairs(dataset, device, max_images=NUM_PAINTED)).first
-    painted = colours.paint(compute_descriptors(model, normalise(images)))
+    painted = colours(compute_descriptors(model, normalise(images)))
     return {"images": images.cpu(), "colours": painted.cpu()}
 
 
@@ -150,7 +151,7 @@ def _examine_landmarks(model, config, dataset, device):
         "ranks": ranks + 1,
         **{name: to_pixels(points, *size).cpu() for name, points in places.items()},
     }
-    figures = {"inter_ocular_error_pct": errors}
+    figures = {LANDMARKS: errors}
     return Findings(figures, len(errors), _words(dataset), dataset, {"landmarks": case})
 
 

@@ -1,59 +1,125 @@
-"""The page as a whole: one HTML file that needs nothing else."""
+"""The report page: what its template, report.html.j2, is filled with."""
 
+import json
+from itertools import chain
 from pathlib import Path
 
-from misc.reporting.blocks import note
-from misc.reporting.figures import training_section
-from misc.reporting.galleries import (
-    colours_section,
-    dense_section,
-    landmarks_section,
-    matching_section,
-)
-from misc.reporting.markup import Markup, join, tag
-from misc.reporting.overview import differences_section, runs_section
+import jinja2
+import numpy as np
 
-STYLE = Path(__file__).with_name("report.css")
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # nothing from outside
-NAVIGATION = {
-    "runs": "Runs",
-    "configs": "Configs",
-    "training": "Training",
-    "matching": "Matching",
-    "dense": "Dense correspondence",
-    "colours": "Colours",
-    "landmarks": "Landmarks",
-}
+from misc.reporting import pictures
+from misc.reporting.charts import curve, distributions
+from trainer.figures import FIGURES, LANDMARKS, MATCHING
+from utils.config import flatten
+from utils.wording import counted
+
+KINDS = {False: "Embeddings", True: "Landmark regressors", None: "Runs without a config"}
+KIND = {False: "embedding", True: "landmark regressor", None: None}
+UNCHARTED = ("epoch", "val_loss", "images_per_s")  # any other value of an epoch has a chart
+UNSET = "not set"
+ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 def render(runs, made):
     """Return the page of examined runs; made: when and where, in words."""
-    seen = [run for run in runs if run.findings is not None]
-    sections = {
-        "runs": runs_section(runs),
-        "configs": differences_section(runs),
-        "training": training_section(runs),
-        "matching": matching_section(seen),
-        "dense": dense_section(seen),
-        "colours": colours_section(seen),
-        "landmarks": landmarks_section(seen),
-    }
-    sections = {name: section for name, section in sections.items() if section is not None}
-    title = runs[0].place.name if len(runs) == 1 else f"{len(runs)} runs compared"
-    links = [tag("a", NAVIGATION[name], href=f"#{name}") for name in sections]
-    header = tag("header", tag("h1", title), note(made), tag("nav", *links))
-    body = tag("body", header, tag("main", *sections.values()))
-    return Markup("<!DOCTYPE html>\n") + tag("html", _head(title), body, lang="en")
-
-
-def _head(title):
-    policy = {"http_equiv": "Content-Security-Policy", "content": POLICY}
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", **policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", join([title, " · report"])),
-        tag("style", Markup(STYLE.read_text(encoding="utf-8"))),
+    configured = [run for run in runs if run.place.config is not None]
+    return ENVIRONMENT.get_template("report.html.j2").render(
+        title=runs[0].place.name if len(runs) == 1 else f"{len(runs)} runs compared",
+        made=made,
+        runs=[(run, facts(run)) for run in runs],
+        configured=configured,
+        configs=[json.dumps(run.place.config, indent=2) for run in configured],
+        differences=differences([run.place.config for run in configured]),
+        unset=UNSET,
+        training=list(filter(None, (training(runs, kind) for kind in KINDS))),
+        matching=shown(runs, "matches-same", MATCHING),
+        dense=shown(runs, "dense-same"),
+        colours=shown(runs, "colours"),
+        landmarks=shown(runs, "landmarks", [LANDMARKS]),
+        pictures=pictures,
     )
+
+
+def facts(run):
+    """Return what a run's card says, {name: text}."""
+    log, found, config = run.place.log, run.findings, run.config
+    lines = {
+        "Kind": KIND[run.is_landmark],
+        "Run": "/".join(run.place.relative.parts[1:]),
+        "Network": config and _network(config.arch),
+        "Loss": config and config.loss,
+        "Trained on": config and config.dataset["type"],
+        "Began with": log.origin and f"the backbone of {log.origin.path}",
+        "Training": ", ".join(
+            filter(None, (counted(len(run.epochs), "epoch"), run.trained, log.device))
+        )
+        if run.epochs
+        else None,
+        "Evaluated": found and f"{counted(found.num_images, 'image')} of {found.data}",
+        "Checkpoint": run.checkpoint and run.checkpoint.name,
+    }
+    for name, (mean, std) in log.spread.items():
+        lines[f"{name}, over seeds"] = f"{mean:.2f} ± {std:.2f}"
+    return {name: text for name, text in lines.items() if text is not None}
+
+
+def _network(arch):
+    args = ", ".join(f"{name} {json.dumps(value)}" for name, value in arch["args"].items())
+    return f"{arch['type']} ({args})" if args else arch["type"]
+
+
+def differences(configs):
+    """Return {dotted key: [value of each config as text]} of the keys whose values differ."""
+    flat = [flatten(config) for config in configs]
+    rows = {
+        key: [value if isinstance(value, str) else json.dumps(value) for value in values]
+        for key in dict.fromkeys(chain(*flat))
+        for values in [[config.get(key, UNSET) for config in flat]]
+    }
+    return {key: values for key, values in rows.items() if len(set(values)) > 1}
+
+
+def training(runs, kind):
+    """Return heading, runs and charts of the training of all runs of a kind, None without any."""
+    runs = [run for run in runs if run.is_landmark is kind and run.epochs]
+    if not runs:
+        return None
+    names = dict.fromkeys(name for run in runs for values in run.epochs for name in values)
+    charts = [
+        curve(runs, name, "val_loss" if name == "loss" else None)
+        for name in names
+        if name not in UNCHARTED
+    ]
+    return {"heading": KINDS[kind], "runs": runs, "names": list(names), "charts": charts}
+
+
+def shown(runs, case, figures=()):
+    """Return the runs that have pictures of a case, and what they measured, None without any."""
+    runs = [run for run in runs if run.findings is not None and case in run.findings.cases]
+    having = {name: [r for r in runs if name in r.findings.errors] for name in figures}
+    measured = [
+        (FIGURES[name], [(run, summary(run, name)) for run in of], list(distributions(of, name)))
+        for name, of in having.items()
+        if of
+    ]
+    return {"runs": runs, "measured": measured} if runs else None
+
+
+def summary(run, name):
+    """Return the columns of a figure's row in the table of errors, {title: text}."""
+    errors = run.findings.errors[name].double().numpy()
+    low, median, high = np.percentile(errors, (5, 50, 95))
+    recorded = run.place.results.get(name)
+    return {
+        "Mean": f"{errors.mean():.2f}",
+        "Deviation": f"{errors.std():.2f}",
+        "Median": f"{median:.2f}",
+        "5 to 95 %": f"{low:.2f} to {high:.2f}",
+        "results.json": "none" if recorded is None else f"{recorded:.2f}",
+    }

@@ -1,128 +1,108 @@
-"""Images and what is drawn on them as SVG, self-contained."""
+"""The pictures of a report: images and matplotlib figures as ``<img>`` elements without files."""
 
 import base64
 import io
+from dataclasses import dataclass
 
-from matplotlib.colors import to_hex
 from PIL import Image
 
-from misc.reporting.markup import Markup, join, tag
-from utils.visualization import landmark_colours
+from misc.reporting.findings import NUM_PAIRS, place_chart
+from trainer.evaluation.cases import pair_label
+from utils.gallery import bare_landmarks_figure, bare_match_figure, bare_virtual_figure
 
-JPEG_QUALITY = 88
-GAP = 2  # pixels between the two images of a pair
-
-
-def jpeg(image):
-    """Return an image (3, H, W) uint8 as a data URI."""
-    return _data_uri(image, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-
-
-def png(image):
-    """Return colours (3, H, W) in [0, 1] as a data URI, to the bit of their 8 bits."""
-    return _data_uri((255 * image).round().byte(), "PNG", optimize=True)
+JPEG = {"quality": 88, "subsampling": 0}
+DPI = 160
+DENSE = {
+    "source": "source",
+    "target": "target",
+    "warped": "source, warped",
+    "field": "where from",
+}
 
 
-def _data_uri(image, kind, **options):
-    buffer = io.BytesIO()
-    Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(buffer, kind, **options)
-    coded = base64.b64encode(buffer.getvalue()).decode()
-    return f"data:image/{kind.lower()};base64,{coded}"
+@dataclass(frozen=True)
+class Picture:
+    """An image's data URI, and the text that stands for it."""
+
+    src: str
+    alt: str
+    caption: str = ""
+    is_map: bool = False  # shown cell by cell
 
 
-def plain(image, alt):
-    """Show an image (3, H, W) uint8."""
-    return tag("img", src=jpeg(image), alt=alt, width=image.shape[2], height=image.shape[1])
+def photo(image, alt, caption=""):
+    """Return the ``Picture`` of an image (3, H, W) uint8."""
+    return Picture(_encoded(image, "jpeg", **JPEG), alt, caption)
 
 
-def cells(colours, alt):
-    """Show colours (3, h, w) in [0, 1] of a map, each cell a square."""
-    h, w = colours.shape[1:]
-    return tag("img", src=png(colours), alt=alt, width=w, height=h, class_="cells")
+def colour_map(colours, alt):
+    """Return the ``Picture`` of colours (3, h, w) in [0, 1], exact to 8 bits."""
+    return Picture(_encoded((255 * colours).round().byte(), "png"), alt, is_map=True)
 
 
-def pair(source, target, points, matched, truth, alt):
-    """Show two images (3, H, W) side by side, each landmark of the first, (K, 2) in pixels, joined
-    to its match in the second; crosses are its true places.
-    """
-    H, W = source.shape[1:]
-    shift = W + GAP
-    return _drawing(
-        (2 * W + GAP, H),
-        alt,
-        _picture(source, _dots(points, W), 0),
-        _picture(target, join([_crosses(truth, W), _dots(matched, W)]), shift),
-        _joins(points, matched, shift),
-    )
+def drawing(figure, alt, caption):
+    """Return the ``Picture`` of a matplotlib figure."""
+    file = io.BytesIO()
+    figure.savefig(file, format="jpeg", dpi=DPI, pil_kwargs=JPEG)
+    return Picture(_data_uri(file, "jpeg"), alt, caption)
 
 
-def landmarks(image, predicted, truth, alt):
-    """Show an image (3, H, W) with landmarks (K, 2): predicted as dots, true ones as crosses."""
-    H, W = image.shape[1:]
-    overlay = join([_crosses(truth, W), _dots(predicted, W)])
-    return _drawing((W, H), alt, _picture(image, overlay, 0))
+def _encoded(image, kind, **options):
+    file = io.BytesIO()
+    Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(file, kind, **options)
+    return _data_uri(file, kind)
 
 
-def virtual_keypoints(image, places, alt):
-    """Show an image (3, H, W) with the virtual keypoints (K, V, 2) of each landmark in a colour."""
-    H, W = image.shape[1:]
-    clouds = [
-        tag("path", d=_moves(cloud, "h0"), stroke=colour, stroke_width=f"{W / 40:.2f}")
-        for cloud, colour in zip(places, _colours(len(places)))
-    ]
-    overlay = tag("g", *clouds, stroke_linecap="round", stroke_opacity=0.8)
-    return _drawing((W, H), alt, _picture(image, overlay, 0))
+def _data_uri(file, kind):
+    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _drawing(size, alt, *parts):
-    view = f"0 0 {size[0]} {size[1]}"
-    return tag("svg", *parts, class_="picture", viewBox=view, role="img", aria_label=alt)
+def matches(run, identity, kind):
+    """Yield pictures of pairs whose landmarks were matched; kind: "first", "best" or "worst"."""
+    case = run.findings.cases[f"matches-{identity}"][kind]
+    names = ("sources", "targets", "points", "matched", "truth")
+    for m in range(min(NUM_PAIRS, len(case["errors"]))):
+        label = pair_label(run.findings.dataset, int(case["numbers"][m]), identity)
+        alt = f"{label}: landmarks of one image joined to their matches in another"
+        figure = bare_match_figure(*(case[name][m] for name in names))
+        yield drawing(figure, alt, f"{label}: {float(case['errors'][m]):.1f}\u00a0px")
 
 
-def _picture(image, overlay, x):
-    """Place an image and what lies on it, cut at its border; pixel centres are whole numbers."""
-    H, W = image.shape[1:]
-    size = {"width": W, "height": H}
-    shown = tag("image", href=jpeg(image), x=-0.5, y=-0.5, **size)
-    return tag("svg", shown, overlay, x=x, y=0, viewBox=f"-0.5 -0.5 {W} {H}", **size)
+def dense(run, identity):
+    """Yield groups of the four pictures of a dense correspondence."""
+    case = run.findings.cases[f"dense-{identity}"]
+    for m in range(len(case["source"])):
+        yield [photo(case[row][m], f"Pair {m}: {says}", says) for row, says in DENSE.items()]
 
 
-def _dots(points, W):
-    style = {"stroke": "#fff", "stroke_width": f"{W / 150:.2f}"}
-    dots = [
-        tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=f"{W / 45:.2f}", fill=colour)
-        for (x, y), colour in zip(points.tolist(), _colours(len(points)))
-    ]
-    return tag("g", *dots, **style)
+def places():
+    """Return the picture that explains the colours of places."""
+    return photo(place_chart((32, 32))[0], "A square with another colour at each place")
 
 
-def _crosses(points, W):
-    a = W / 32
-    stroke = f"m{-a:.1f} {-a:.1f}l{2 * a:.1f} {2 * a:.1f}m0 {-2 * a:.1f}l{-2 * a:.1f} {2 * a:.1f}"
-    crosses = [
-        tag("path", d=_moves([point], stroke), stroke=colour)
-        for point, colour in zip(points, _colours(len(points)))
-    ]
-    return tag("g", *crosses, fill="none", stroke_width=f"{W / 70:.2f}")
+def colours(run):
+    """Yield groups of an image and its descriptors as colours."""
+    case = run.findings.cases["colours"]
+    for n, (image, painted) in enumerate(zip(case["images"], case["colours"])):
+        label = run.findings.dataset.label(n)
+        yield [photo(image, label, label), colour_map(painted, f"Descriptors of {label}")]
 
 
-def _joins(starts, ends, shift):
-    """Draw lines between points of the first image and points of one that begins at ``shift``."""
-    lines = [
-        tag(
-            "path",
-            d=f"M{x1 + 0.5:.1f} {y1 + 0.5:.1f}L{x2 + shift + 0.5:.1f} {y2 + 0.5:.1f}",
-            stroke=colour,
-        )
-        for (x1, y1), (x2, y2), colour in zip(starts.tolist(), ends.tolist(), _colours(len(starts)))
-    ]
-    return tag("g", *lines, stroke_width=0.6, stroke_opacity=0.85)
+def predictions(run):
+    """Yield pictures of predicted and true landmarks, from the best to the worst."""
+    case, of = run.findings.cases["landmarks"], run.findings.num_images
+    for n, (error, rank) in enumerate(zip(case["errors"].tolist(), case["ranks"].tolist())):
+        label = run.findings.dataset.label(int(case["numbers"][n]))
+        points = case["predicted"][n], case["truth"][n]
+        figure = bare_landmarks_figure(case["images"][n], *points)
+        alt = f"{label}: predicted and true landmarks"
+        yield drawing(figure, alt, f"{rank} of {of}, {label}: {error:.1f}\u00a0%")
 
 
-def _moves(points, stroke):
-    """Return the path that repeats a stroke at each of some points (n, 2)."""
-    return Markup("".join(f"M{x:.1f} {y:.1f}{stroke}" for x, y in points))
-
-
-def _colours(K):
-    return [to_hex(colour) for colour in landmark_colours(K)]
+def virtual_keypoints(run):
+    """Yield pictures of virtual keypoints, of every second of the images of ``predictions``."""
+    case = run.findings.cases["landmarks"]
+    for n in range(0, len(case["errors"]), 2):
+        label = run.findings.dataset.label(int(case["numbers"][n]))
+        figure = bare_virtual_figure(case["images"][n], case["virtual"][n])
+        yield drawing(figure, f"{label}: virtual keypoints, a colour for each landmark", label)

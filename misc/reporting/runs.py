@@ -4,6 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from misc.reporting.charts import NUM_COLOURS
 from misc.reporting.findings import Findings, examine
 from misc.reproduction.run_records import RunPlace
 from utils.config import RUN_TIMESTAMP, Config, read_config
@@ -12,7 +13,6 @@ from utils.wording import counted
 
 LAYOUT = "<save_dir>/models/<name>/<time>"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-NUM_COLOURS = 8  # of report.css
 TRAINED, EARLY = "trained in ", "stopped: no better"  # how lines of a log begin
 
 
