@@ -39,7 +39,7 @@ STYLE = {
 SIZE = 4.7, 2.9  # inches, at 11 points for text
 METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # none
 MOST_MARKS = 40  # epochs that are marked on a curve
-LETTER_HEIGHT = 0.08  # of the chart's
+LETTER_WIDTH = 11  # points
 SHOWN_QUANTILE = 0.98  # of the errors that a distribution's axis reaches
 NUM_BINS = 24
 PERCENTS = (5, 25, 50, 75, 95)
@@ -84,62 +84,33 @@ def names_of(runs):
 
 
 def curve(runs, name, second=None):
-    """Draw a value of the epochs of runs, dashed that of another name."""
+    """Draw a value of the epochs of runs, dashed that of another name; each run's letter stands to
+    the right of its line's end.
+    """
     title = "Learning rate" if name == "lr" else name.removeprefix("val_").replace("_", " ")
     title = title[:1].upper() + title[1:]
 
     def plot(axes):
-        ends, lowest, highest = [], np.inf, 0
-        for run in runs:
-            for key in filter(None, (name, second)):
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        steps = "steps-mid" if name == "lr" else "default"
+        for n, run in enumerate(runs):
+            for key, dash in ((name, "-"), (second, "--")):
                 points = [(e["epoch"], e[key]) for e in run.epochs if key in e]
-                if not points:
-                    continue
-                x, y = np.array(points).T
-                axes.plot(
-                    x,
-                    y,
-                    "--" if key == second else "-",
-                    color=colour_of(run),
-                    marker="o" if len(x) <= MOST_MARKS else None,
-                    markersize=3.5,
-                    drawstyle="steps-mid" if name == "lr" else None,
-                )
-                lowest, highest = min(lowest, y.min()), max(highest, y.max())
-                if key == name:
-                    ends.append((run, x[-1], y[-1]))
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        if name == "lr" and highest > 10 * lowest > 0:
+                x, y = zip(*points) if points else ((), ())
+                mark = "o" if len(x) <= MOST_MARKS else ""
+                axes.plot(x, y, dash, color=colour_of(run), marker=mark, ms=3.5, drawstyle=steps)
+                if key == name and points and len(runs) > 1:
+                    offset = {"xytext": (6 + LETTER_WIDTH * n, 0), "textcoords": "offset points"}
+                    look = {"color": colour_of(run), "weight": "bold", "va": "center"}
+                    axes.annotate(run.letter, points[-1], **offset, **look)
+        low, high = axes.dataLim.intervaly
+        if name == "lr" and high > 10 * low > 0:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:g}")
         elif name == "lr":
-            axes.set_ylim(0, 1.1 * highest)
-        if len(runs) > 1:
-            _write_letters(axes, ends)
+            axes.set_ylim(0, 1.1 * high)
 
     return draw(title, f"{title} by epoch, of {names_of(runs)}", "epoch", plot)
-
-
-def _write_letters(axes, ends):
-    """Write each run's letter to the right of its line's end (run, x, y), none over another."""
-    axes.autoscale_view()
-    places = axes.transData.transform([end[1:] for end in ends])
-    rights, heights = axes.transAxes.inverted().transform(places).T
-    order = np.argsort(heights)
-    # Each at least a letter above the one below; then all of them no higher than the chart.
-    steps = LETTER_HEIGHT * np.arange(len(ends))
-    placed = np.maximum.accumulate(heights[order] - steps) + steps
-    placed = np.minimum(placed, 1 - steps[::-1])
-    for n, height in zip(order, placed):
-        run = ends[n][0]
-        axes.annotate(
-            run.letter,
-            (rights[n] + 0.02, height),
-            xycoords="axes fraction",
-            color=colour_of(run),
-            weight="bold",
-            va="center",
-        )
 
 
 def distributions(runs, name):
