@@ -211,14 +211,19 @@ def test_what_a_config_says_is_no_markup(landmark_folder, tmp_path):
     assert text_of(page.find(".//h1")) == name and not list(page.iter("script"))
 
 
-def test_images_without_landmarks_are_shown_without_figures(landmark_folder, tmp_path):
+def test_images_without_landmarks_are_shown_without_figures_and_by_any_name(
+        landmark_folder, tmp_path):
     shutil.copytree(landmark_folder / "images", tmp_path / "images")
     for number in range(12):  # their names decide which of them are test images
-        shutil.copy(landmark_folder / "images/000.jpg", tmp_path / f"images/{number}.jpg")
+        name = f'images/"><script>{number}.jpg'
+        shutil.copy(landmark_folder / "images/000.jpg", tmp_path / name)
     run_folder = finished_embedding(tmp_path / "saved", tmp_path)
     page = write_page(tmp_path / "page.html", run_folder.models)
     shown = [section.get("id") for section in page.iter("section")]
     assert shown == ["runs", "configs", "training", "dense", "colours"]
+    assert not list(page.iter("script"))
+    labels = [text_of(caption) for caption in with_id(page, "colours").iter("figcaption")]
+    assert any(re.fullmatch(r'"><script>\d+\.jpg', label) for label in labels)
 
 
 def spoil_config(run_folder):

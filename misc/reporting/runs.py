@@ -75,55 +75,42 @@ def _place(path):
     if stamped is not None and len(stamped.parents) > 2:
         base = stamped.parents[1]
         place = RunPlace(base.parent, folder.relative_to(base))
-        if base.name in ("models", "log") and _holds_something(place):
+        left = any((place.models / name).is_file() for name in ("config.json", "results.json"))
+        left = left or place.log.messages or place.last_checkpoint() is not None
+        if base.name in ("models", "log") and left:
             return place
     raise UserError(f"{path}: no run folder, expected {LAYOUT} with what a training left there")
 
 
-def _holds_something(place):
-    names = ("config.json", "results.json")
-    present = any((place.models / name).is_file() for name in names)
-    return present or place.log.messages or place.last_checkpoint() is not None
-
-
 def _read_run(place, number):
-    run = ReportedRun(place, number)
+    """Return a run with its config and last checkpoint (else the best, else the one evaluated), and
+    what it lacks, in words.
+    """
+    run, lacks = ReportedRun(place, number), []
     path = place.models / "config.json"
-    if path.is_file():
+    if not path.is_file():
+        lacks.append("config.json: without it nothing was evaluated")
+    else:
         try:
             run.config = read_config(path)
         except ConfigError as error:
-            run.missing.append(f"a config that can be read: {one_line(error)}")
-    else:
-        run.missing.append("config.json: without it nothing was evaluated")
-    run.checkpoint = _checkpoint(place)
-    run.missing += _missing_pieces(run)
-    return run
-
-
-def _missing_pieces(run):
-    """Yield what a run lacks beside its config, in words."""
-    seeds = sorted(folder.name for folder in run.place.models.glob("seed-*"))
-    if run.checkpoint is None and seeds:
-        yield f"a checkpoint: each seed has a run folder of its own here, {', '.join(seeds)}"
-    elif run.checkpoint is None:
-        yield "a checkpoint: without one nothing was evaluated"
+            lacks.append(f"a config that can be read: {one_line(error)}")
+    _, last = place.last_checkpoint() or (None, place.models / "model_best.pth")
+    named = last, Path(place.results.get("checkpoint", ""))
+    run.checkpoint = next((path for path in named if path.is_file()), None)
+    if run.checkpoint is None:
+        seeds = sorted(folder.name for folder in place.models.glob("seed-*"))
+        why = "each seed has a run folder of its own here, " + ", ".join(seeds)
+        lacks.append(f"a checkpoint: {why if seeds else 'without one nothing was evaluated'}")
     done, planned = len(run.epochs), run.config.trainer.epochs if run.config else 0
     if not done:
-        yield "training curves: there is no info.log that tells of an epoch"
-    elif done < planned and not any(m.startswith(EARLY) for m in run.place.log.messages):
-        yield f"the end of the training: {done} of {counted(planned, 'epoch')} done"
-    if not run.place.results:
-        yield "results.json: the training was not evaluated at its end"
-
-
-def _checkpoint(place):
-    """Return the last checkpoint of a run, or the one that its evaluation read; None without."""
-    last = place.last_checkpoint()
-    if last is not None:
-        return last[1]
-    others = place.models / "model_best.pth", Path(place.results.get("checkpoint", ""))
-    return next((path for path in others if path.is_file()), None)
+        lacks.append("training curves: there is no info.log with epochs")
+    elif done < planned and not any(m.startswith(EARLY) for m in place.log.messages):
+        lacks.append(f"the end of the training: {done} of {counted(planned, 'epoch')} done")
+    if not place.results:
+        lacks.append("results.json: the training was not evaluated at its end")
+    run.missing = lacks
+    return run
 
 
 def examine_run(run, overrides, device, max_images):
