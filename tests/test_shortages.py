@@ -35,6 +35,8 @@ def test_a_training_that_is_too_large_for_the_machine(embedding_config):
 @pytest.mark.parametrize("error", [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3.00 GiB."),
     RuntimeError("[enforce fail at alloc_cpu.cpp:1] DefaultCPUAllocator: can't allocate memory: 9"),
+    RuntimeError("unable to open shared memory object </torch_1> in read-write mode: Cannot "
+                 "allocate memory (12)"),
     RuntimeError("unable to mmap 9 bytes from file </torch_1>: Cannot allocate memory (12)"),
     MemoryError(),
 ])
@@ -66,3 +68,37 @@ def test_a_killed_worker_is_told(train, embedding_config, monkeypatch):
 def test_other_errors_stay_what_they_are():
     with pytest.raises(RuntimeError, match="^shapes"), shortages_told():
         raise RuntimeError("shapes do not fit")
+
+
+# /dev/shm, where worker processes put their batches
+
+WITH_A_SMALL_SHM = """
+mount -t tmpfs -o size=4k tmpfs /dev/shm 2> /dev/null || exit 77
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize("change", ["num_workers=2", "cache=memory"])
+def test_a_small_dev_shm_is_named_with_the_keys_that_help(embedding_config, change):
+    private = ["unshare", "--mount", "bash", "-c", WITH_A_SMALL_SHM, "bash"]
+    if subprocess.run([*private, "true"], capture_output=True).returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    done = subprocess.run(
+        [*private, sys.executable, "train.py", "--mini_train", "--config", embedding_config(),
+         "--set", change], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert done.stderr.startswith(
+        "error: /dev/shm, the memory that processes share, is too small: ")
+    assert "num_workers" in done.stderr and "cache = 'memory'" in done.stderr
+
+
+@pytest.mark.parametrize("error", [
+    RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on "
+                 "device (28)"),
+    RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that "
+                 "dataloader's workers are out of shared memory. Please try to raise your shared "
+                 "memory limit."),
+])
+def test_dev_shm_is_told_from_other_memory(error):
+    with pytest.raises(UserError, match="^/dev/shm, .*num_workers"), shortages_told():
+        raise error

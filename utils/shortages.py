@@ -1,5 +1,6 @@
 """A machine that is short of memory, told in one line instead of a traceback."""
 
+import multiprocessing
 import re
 from contextlib import contextmanager
 
@@ -7,8 +8,13 @@ from utils.errors import UserError
 
 # What torch says of a GPU and of the CPU, numpy, and the system.
 OUT_OF_MEMORY = re.compile("out of memory|can(?:'t|not) allocate memory|unable to allocate", re.I)
+OUT_OF_SHARED_MEMORY = re.compile("</torch_.*no space left|shared memory limit|bus error", re.I)
 LOST_WORKER = re.compile(r"DataLoader worker \(pid[^.]*")
 WHAT_HELPS = "free some of it, or give the program less to do at a time"
+LARGER_SHM = (
+    "/dev/shm, the memory that processes share, is too small: make it larger (in Docker: "
+    "--shm-size=2g), or lower num_workers (0: no worker processes); cache = 'memory' lies there too"
+)
 
 
 @contextmanager
@@ -19,6 +25,8 @@ def shortages_told(what_helps=WHAT_HELPS):
     try:
         yield
     except (MemoryError, RuntimeError) as error:
+        if OUT_OF_SHARED_MEMORY.search(str(error)):
+            raise UserError(LARGER_SHM) from error
         worker = LOST_WORKER.search(str(error))
         if worker:
             raise UserError(
@@ -28,3 +36,11 @@ def shortages_told(what_helps=WHAT_HELPS):
         if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
             raise UserError(f"out of memory: {what_helps}") from error
         raise
+
+
+def require_shared_memory(num_workers):
+    """Raise ``UserError`` unless /dev/shm takes the locks of a loader's queues and events."""
+    try:
+        [multiprocessing.Lock() for _ in range(8 + 4 * num_workers)]
+    except OSError as error:
+        raise UserError(f"{LARGER_SHM} ({error.strerror})") from error
