@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, default_collate
 
 from utils.distributed import World
 from utils.keyed_random import mix
+from utils.shortages import require_shared_memory
 
 MAX_WORKERS = 8
 
@@ -16,8 +17,8 @@ class EpochBatches:
 
     Training: shuffled by (seed, epoch) alone, the last incomplete batch dropped. Otherwise in
     order, nothing dropped; a last batch of one is joined to the one before, since the exchange
-    needs a neighbour. Of several processes each takes its share of every training batch, and its
-    share of the batches otherwise.
+    needs a neighbour. Of several processes each takes its share of every training batch, and
+    otherwise whole batches in turn: the main process takes the first, the last may take none.
     """
 
     def __init__(self, num_samples, batch_size, seed, training, world=World()):
@@ -50,7 +51,7 @@ class EpochBatches:
         batches = [batch.tolist() for batch in batches[self.skipped :]]
         if self.training:
             return iter([self.world.share(batch) for batch in batches])
-        return iter(self.world.share(batches))
+        return iter(batches[self.world.rank :: self.world.size])
 
     def __len__(self):
         return sum(1 for _ in self)
@@ -89,6 +90,8 @@ def in_order(loader, batch_size):
 
 
 def _data_loader(dataset, batches, num_workers, pin_memory):
+    if num_workers:
+        require_shared_memory(num_workers)
     return DataLoader(
         dataset,
         batch_sampler=batches,

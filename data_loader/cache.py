@@ -29,11 +29,27 @@ class ItemCache(Dataset):
     """
 
     def __init__(self, dataset, array):
-        self.dataset = dataset
-        N, S = len(dataset), dataset.imwidth
+        self.dataset, self._array = dataset, array
+        self._open_arrays()
+
+    def _open_arrays(self):
+        array, N, S = self._array, len(self.dataset), self.dataset.imwidth
         self._images = array("images", (N, 3, S, S), torch.uint8)
-        self._keypts = array("keypts", (N, num_keypts(dataset), 2), torch.float32)
+        self._keypts = array("keypts", (N, num_keypts(self.dataset), 2), torch.float32)
         self._filled = array("filled", (N,), torch.bool)
+
+    def __getstate__(self):
+        """Return what a worker process is given that is not forked: it maps files anew."""
+        state = dict(vars(self))
+        if isinstance(self._array, CacheFolder):
+            for name in ("_images", "_keypts", "_filled"):
+                del state[name]
+        return state
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        if "_images" not in state:
+            self._open_arrays()
 
     def __len__(self):
         return len(self.dataset)

@@ -196,3 +196,20 @@ def test_too_little_memory_on_the_device_is_told(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 200))
     with pytest.raises(UserError, match="the images take 108 B, and 100 B are free on cuda:0"):
         DeviceCache(CountingImages(1), torch.device("cuda:0"))
+
+
+# Worker processes that are not forked
+
+
+@pytest.mark.parametrize("where, method", [("memory", "spawn"), ("disk", "spawn"),
+                                           ("disk", "forkserver")])
+def test_workers_that_are_started_anew_share_the_cache(caches, where, method, photographs):
+    """As Python starts them on macOS, and from 3.14 on everywhere."""
+    dataset = photographs(use_keypoints=True)
+    expected, cache = batches_of(photographs(use_keypoints=True)), caches[where](dataset)
+    loader = make_loader(cache, 3, CPU, seed=2, training=True, num_workers=1)
+    loader.multiprocessing_context = method
+    assert_same_batches(list(loader), expected)
+    for path in dataset.paths:
+        path.unlink()
+    assert_same_batches(batches_of(cache), expected)

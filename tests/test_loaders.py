@@ -8,6 +8,7 @@ from data_loader.batches import EpochBatches, in_order, make_loader
 from data_loader.cache import ItemCache, in_memory
 from data_loader.restricted import RestrictedAnnotations, repeated
 from tests.data_helpers.counting_images import CountingImages
+from utils.distributed import World
 
 CPU = torch.device("cpu")
 
@@ -140,3 +141,13 @@ def test_chosen_images_are_repeated_too():
     chosen = np.random.RandomState(0).choice(7, 2, replace=False).tolist()
     assert batch["image"][:, 0, 0, 0].tolist() == chosen * 9
     assert batch["index"].tolist() == list(range(18))
+
+
+@pytest.mark.parametrize("num_samples, size", [(3, 2), (4, 3), (9, 2), (13, 3)])
+def test_of_several_processes_the_main_one_validates_on_the_first_batch(num_samples, size):
+    shares = [list(EpochBatches(num_samples, 4, seed=0, training=False, world=World(rank, size)))
+              for rank in range(size)]
+    alone = list(EpochBatches(num_samples, 4, seed=0, training=False))
+    assert shares[0][0] == alone[0]
+    assert sorted(sum(shares, [])) == alone
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
