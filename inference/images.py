@@ -1,27 +1,33 @@
 """Images of any kind as 8-bit RGB, the way a viewer shows them."""
 
 import os
+from io import BytesIO, TextIOBase
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from data_loader.images import IMAGE_ERRORS, read_image, to_8_bits, upright_rgb
-from utils.errors import UserError
+from utils.errors import UserError, one_line, shown
 
 
 def as_rgb(image):
     """Return one image as an RGB PIL image.
 
-    image: a path; a PIL image of any mode; an array (H, W) or (H, W, channels) of uint8 or uint16;
-    a tensor (channels, H, W) of uint8, or of floats in [0, 1]. There are one (grey), three (RGB)
-    or four channels (RGB and alpha).
+    image: a path; the bytes of an image file, or a file object in binary mode; a PIL image of any
+    mode; an array (H, W) or (H, W, channels) of uint8 or uint16; a tensor (channels, H, W) of
+    uint8, or of floats in [0, 1]. There are one (grey), three (RGB) or four channels (RGB and
+    alpha).
 
     An EXIF orientation is applied, 16 bits are reduced to 8, and transparency is over white.
     Raises ``UserError`` for what is no image.
     """
     if isinstance(image, (str, os.PathLike)):
         return read_image(image, as_seen=True)
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return _from_file(BytesIO(image), f"{len(image)} bytes")
+    if is_file(image):
+        return _from_file(image, shown(getattr(image, "name", type(image).__name__)))
     if isinstance(image, Image.Image):
         return _from_picture(image)
     if isinstance(image, torch.Tensor):
@@ -29,9 +35,26 @@ def as_rgb(image):
     if isinstance(image, np.ndarray):
         return _from_array(image)
     raise UserError(
-        f"an image of type {type(image).__name__}, expected a path, a PIL image, an array or a "
-        "tensor"
+        f"an image of type {type(image).__name__}, expected a path, bytes, a file object, a PIL "
+        "image, an array or a tensor"
     )
+
+
+def is_file(image):
+    """Whether this is a file object, not a path."""
+    return callable(getattr(image, "read", None))
+
+
+def _from_file(file, name):
+    if isinstance(file, TextIOBase):
+        raise UserError(f"{name}: a file that was opened as text, expected mode 'rb'")
+    try:
+        with Image.open(file) as image:
+            return upright_rgb(image)
+    except UnidentifiedImageError as error:
+        raise UserError(f"{name}: not the content of an image file") from error
+    except IMAGE_ERRORS as error:
+        raise UserError(f"{name}: cannot read this image ({one_line(error)})") from error
 
 
 def _from_picture(image):

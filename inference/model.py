@@ -11,17 +11,19 @@ from PIL import Image
 
 from data_loader.augmentation import normalise
 from data_loader.batches import MAX_WORKERS
-from inference.images import as_rgb
+from inference.images import as_rgb, is_file
 from inference.matching import PROTOCOLS, match_maps
 from inference.view import Seen, View
 from model.compute_descriptors import compute_descriptors
 from model.loss import cell_stride
 from utils.build import look_up
+from utils.device import usable_device
 from utils.errors import UserError, blamed_on, one_line
 from utils.tps import to_pixels
 
 BATCH_SIZE = 32
-ONE_IMAGE = (str, os.PathLike, Image.Image, np.ndarray, torch.Tensor, Seen)
+ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike)
+ONE_IMAGE += (Image.Image, np.ndarray, torch.Tensor, Seen)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Model:
     """
 
     def __init__(self, backbone, viewer, head=None, device="cpu", landmark_names=None):
-        self.device, self.viewer = torch.device(device), viewer
+        self.device, self.viewer = usable_device(device), viewer
         self.landmark_names = landmark_names
         self.backbone = backbone.to(self.device).eval()
         self.head = None if head is None else head.to(self.device).eval()
@@ -181,7 +183,7 @@ def is_one_image(images):
     """Whether this is one image, or something in its place, and not several."""
     if getattr(images, "ndim", 3) == 4:
         return False
-    return isinstance(images, ONE_IMAGE) or not isinstance(images, Iterable)
+    return isinstance(images, ONE_IMAGE) or is_file(images) or not isinstance(images, Iterable)
 
 
 def as_points(points):

@@ -1,5 +1,6 @@
 """The Python API: answers in the pixels of the image as given, whatever its size, mode and kind."""
 
+import io
 import json
 import re
 import subprocess
@@ -29,6 +30,7 @@ from tests.data_helpers.stand_ins import (
     tiny_networks,
 )
 from tests.data_helpers.tiny_runs import EMBEDDING, ENVIRONMENT, LANDMARKS, ROOT, write_image
+from utils.checkpoint import read_checkpoint
 from utils.errors import UserError
 
 S, CROP = 100, 15
@@ -97,13 +99,22 @@ def test_points_come_back_within_half_a_cell(matcher, a, b, protocol, half_cell)
     assert scores.shape == (60,) and (scores > (0.999 if protocol == "cosine" else 1.99)).all()
 
 
+class Stream(io.RawIOBase):
+    """What comes over a network: it is read once, and never goes back."""
+
+    def __init__(self, content):
+        self.read = io.BytesIO(content).read
+
+
 def kinds_of(array, folder):
     """Yield one picture in all kinds that are taken."""
     path = folder / "picture.png"
     Image.fromarray(array).save(path)
     tensor = torch.from_numpy(array).permute(2, 0, 1)
     return [path, str(path), Image.open(path), array, np.asfortranarray(array), tensor,
-            tensor.float() / 255, tensor.double() / 255, array.astype(np.uint16) * 257]
+            tensor.float() / 255, tensor.double() / 255, array.astype(np.uint16) * 257,
+            path.read_bytes(), bytearray(path.read_bytes()), memoryview(path.read_bytes()),
+            path.open("rb"), io.BytesIO(path.read_bytes()), Stream(path.read_bytes())]
 
 
 def test_all_kinds_of_a_picture_are_the_same(matcher, tmp_path):
@@ -486,3 +497,51 @@ assert [len(part.shape) for part in one] == [2, 1] and [*map(len, one)] == [2, 2
                           env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)}, capture_output=True,
                           text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_file_object_is_one_image(matcher):
+    file = io.BytesIO()
+    Image.fromarray(ramp(30, 20)).save(file, "png")
+    for one in (file, file.getvalue()):  # read from its beginning, wherever it stands
+        assert matcher.embed(one).view.image_size == (30, 20)
+        assert len(matcher.embed([one, one])) == 2
+
+
+@pytest.mark.parametrize("image, message", [
+    (b"junk", "4 bytes: not the content of an image file"),
+    (io.BytesIO(b"junk"), "'BytesIO': not the content of an image file"),
+    (io.StringIO("text"), "'StringIO': a file that was opened as text, expected mode 'rb'"),
+])
+def test_bytes_that_are_no_image_are_told_in_a_line(matcher, image, message):
+    with pytest.raises(UserError) as told:
+        matcher.embed(image)
+    assert str(told.value) == message
+
+
+def test_a_file_that_is_cut_short_is_named(matcher, tmp_path):
+    write_image(tmp_path / "cut.jpg", seed=1)
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-200])
+    with open(tmp_path / "cut.jpg", "rb") as file:
+        with pytest.raises(UserError, match=r"cut\.jpg': cannot read this image \(.*truncated"):
+            matcher.embed(file)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "meta", "nonsense", 99, None])
+def test_a_device_that_is_not_there_is_told_in_a_line(checkpoints, device):
+    with pytest.raises(UserError) as told:
+        inference.load(checkpoints[0], device=device)
+    assert str(told.value).startswith(f"device = {device!r}: torch cannot compute on it here, ")
+    assert "expected 'cpu', or a GPU's name" in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_bare_state_dict_is_read_where_a_config_says_what_it_is_for(checkpoints, tmp_path):
+    expected = inference.load(checkpoints[0])
+    bare = tmp_path / "elsewhere" / "bare.pth"
+    bare.parent.mkdir()
+    torch.save(expected.backbone.state_dict(), bare)
+    with pytest.raises(UserError, match=f"{bare}: holds no config, .* name the config"):
+        inference.load(bare)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(read_checkpoint(checkpoints[0])["config"]))
+    found = inference.load(bare, config=config)
+    assert torch.equal(*(model.embed(ramp(30, 20)).descriptors for model in (found, expected)))

@@ -9,6 +9,7 @@ import torch
 
 from utils.allocator import keep_freed_memory
 from utils.errors import UserError
+from utils.wording import counted
 
 
 def select_device(name):
@@ -36,6 +37,23 @@ def require_gpu(name):
             f"--device {name}: no such GPU, {torch.cuda.device_count()} found; "
             "leave --device out for the CPU"
         )
+
+
+def usable_device(device):
+    """Return a ``torch.device``, given as torch takes it: a name, a GPU's number, a device.
+
+    Raises ``UserError`` where this machine, or this build of torch, cannot compute on it.
+    """
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found).item()
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:  # one for each backend
+        raise UserError(
+            f"device = {device!r}: torch cannot compute on it here, and finds "
+            f"{counted(torch.cuda.device_count(), 'GPU')}; expected 'cpu', or a GPU's name, such "
+            "as 'cuda:0'"
+        ) from error
+    return found
 
 
 def computes_bfloat16(device):
