@@ -191,3 +191,44 @@ def test_other_files_are_refused(tmp_path, content):
 def test_missing_file_and_folder_are_refused(tmp_path):
     assert_refused(tmp_path / "missing.pth", "No such file")
     assert_refused(tmp_path, "directory")
+
+
+# Other ways to save a model
+
+
+@both_formats
+@pytest.mark.parametrize("as_parameters", [False, True])
+def test_a_bare_state_dict_is_one(tmp_path, zip_format, as_parameters):
+    state = published_state_dict("smallnet64")
+    if as_parameters:
+        state = OrderedDict((name, torch.nn.Parameter(tensor, tensor.is_floating_point()))
+                            for name, tensor in state.items())
+    path = tmp_path / "weights.pt"
+    torch.save(state, path, _use_new_zipfile_serialization=zip_format)
+    found = read_foreign_checkpoint(path)
+    assert_same_tensors(found.pop("state_dict"), published_state_dict("smallnet64"))
+    assert found == {"epoch": None, "arch": None, "config": None}
+
+
+def save_torchscript(network, path):
+    torch.jit.save(torch.jit.trace(network, torch.ones(1, 2)), path)
+
+
+def save_exported(network, path):
+    torch.export.save(torch.export.export(network, (torch.ones(1, 2),)), path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("save, message", [
+    (save_torchscript, "it is a TorchScript or an exported program, expected the checkpoint"),
+    (save_exported, "it is a TorchScript or an exported program, expected the checkpoint"),
+    (torch.save, "it names 'torch.nn.modules.linear.Linear', which weights do not need"),
+    (lambda network, path: torch.save({"model": network.state_dict()}, path),
+     "it holds no 'state_dict', expected the checkpoint of a training, or what torch.save"),
+])
+def test_what_holds_more_or_less_than_weights_is_told(tmp_path, save, message):
+    path = tmp_path / "model.pt2"
+    save(torch.nn.Linear(2, 2), path)
+    with pytest.raises(UserError) as told:
+        read_foreign_checkpoint(path)
+    assert str(told.value).startswith(f"{path}: refused as a checkpoint: {message}")

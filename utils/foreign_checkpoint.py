@@ -7,7 +7,7 @@ import torch
 
 from utils.errors import UserError
 from utils.inert_pickle import Foreign, UnreadablePickle
-from utils.torch_file import StridedView, open_torch_file
+from utils.torch_file import EXPECTED, StridedView, open_torch_file
 
 # Whose objects published checkpoints hold beside tensors, and the like of it. None of them is
 # built; a file that names anything else is refused, for it is not what it pretends to be.
@@ -39,7 +39,8 @@ def read_foreign_checkpoint(path):
     """Return {"state_dict": name -> CPU tensor, "epoch": int or None, "arch": str or None,
     "config": dict or None, ...}.
 
-    The dots are the checkpoint's other entries that are plain values. Nothing in the file is run,
+    The dots are the checkpoint's other entries that are plain values; a bare state_dict has none,
+    and neither epoch, arch nor config. Nothing in the file is run,
     and the tensors take no more memory than it has bytes, whatever it claims. Raises UserError if
     it cannot be read, is damaged or names what weights do not need.
     """
@@ -62,8 +63,13 @@ def is_harmless(name):
 
 
 def _plain_contents(contents, read_storage):
+    if type(contents) is dict and contents and all(
+            type(value) is StridedView for value in contents.values()):
+        contents = {"state_dict": contents}  # what torch.save(model.state_dict()) leaves
     if type(contents) is not dict or type(contents.get("state_dict")) is not dict:
-        raise UnreadablePickle("there is no 'state_dict' in it")
+        whole = type(contents) is Foreign
+        found = f"an object of class {contents.name}" if whole else "no 'state_dict'"
+        raise UnreadablePickle(f"it holds {found}, {EXPECTED}")
     plain = {name: value for name, value in contents.items() if type(value) in PLAIN_TYPES}
     epoch, arch = plain.get("epoch"), plain.get("arch")
     return {**plain,

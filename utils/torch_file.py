@@ -20,7 +20,11 @@ import torch
 
 from utils.inert_pickle import Global, UnreadablePickle, read_pickle
 
+EXPECTED = ("expected the checkpoint of a training, or what torch.save(model.state_dict(), ...) "
+            "writes")
 ZIP_START = b"PK\x03\x04"
+# Of torch.jit.save and torch.export.save.
+PROGRAM_MEMBERS = ("/constants.pkl", "/archive_format")
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_VERSION = 1001
 MAX_DIMENSIONS = 8
@@ -87,8 +91,10 @@ def open_torch_file(file, is_harmless):
 
 def _open_zip(file, is_harmless):
     archive = zipfile.ZipFile(file)
-    _check_archive(archive, _size_in_bytes(file))
     names = archive.namelist()
+    if any(name.endswith(PROGRAM_MEMBERS) for name in names):
+        raise UnreadablePickle(f"it is a TorchScript or an exported program, {EXPECTED}")
+    _check_archive(archive, _size_in_bytes(file))
     pickles = [name for name in names if re.fullmatch(r"[^/]+/data\.pkl", name)]
     if len(pickles) != 1:
         raise UnreadablePickle("the archive does not hold exactly one object")
