@@ -4,6 +4,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import pytest
 import torch
 
 import hubconf
@@ -41,6 +42,38 @@ def test_a_trained_model_from_another_folder(tmp_path):
         import numpy, torch
         model = torch.hub.load({str(ROOT)!r}, "model", "embedding.pth", source="local")
         print(model.embed(numpy.full((9, 7, 3), 50, numpy.uint8)).descriptors.sum().item())
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT,
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    expected = inference.load(embedding).embed(0 * ramp(7, 9) + 50).descriptors.sum().item()
+    assert abs(float(done.stdout) - expected) < 1e-3
+
+
+OWN_NAMES = ("base", "data_loader", "inference", "model", "trainer", "utils")
+
+
+@pytest.mark.parametrize("imported_before", [(), ("utils", "model"), OWN_NAMES])
+def test_a_script_keeps_its_own_modules_of_the_same_names(tmp_path, imported_before):
+    embedding, _ = save_both(tmp_path)
+    for name in OWN_NAMES:
+        (tmp_path / f"{name}.py").write_text(f"owner = 'the script, {name}'")
+    code = f"""if True:
+        import importlib, sys, numpy, torch
+        before = {{name: importlib.import_module(name) for name in {imported_before}}}
+        path = list(sys.path)
+        first, second = (torch.hub.load({str(ROOT)!r}, "model", "embedding.pth", source="local")
+                         for _ in range(2))
+        network = torch.hub.load({str(ROOT)!r}, "smallnet", source="local")
+        assert sys.path == path
+        assert type(network) is type(first.backbone)
+        for name in {OWN_NAMES}:
+            module = importlib.import_module(name)
+            assert module.owner == "the script, " + name
+            assert before.get(name, module) is module
+        picture = numpy.full((9, 7, 3), 50, numpy.uint8)
+        first.match(picture, second.embed(picture), [[3, 3]])
+        print(second.embed(picture).descriptors.sum().item())
     """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT,
                           capture_output=True, text=True, timeout=120)
