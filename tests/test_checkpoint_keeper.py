@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -288,7 +289,7 @@ class Refused:
 def test_events_survive_a_disk_that_fills_up_under_them(tmp_path, caplog, monkeypatch):
     events = Events(tmp_path, logging.getLogger("events"))
     with monkeypatch.context() as patch:
-        patch.setattr("utils.events._summary_writer", lambda folder: Refused())
+        patch.setattr(events, "_make_writer", lambda folder: Refused())
         events.add_scalar("loss", 0.5, 1)
     events.add_scalar("loss", 0.5, 2)
     events.close()
@@ -346,3 +347,26 @@ def test_what_a_file_needs_is_told(tmp_path, refusing):
 def test_negative_numbers_keep_nothing(options):
     with pytest.raises((ValueError, ConfigError), match="= -1, expected at least 0"):
         TrainerOptions(epochs=1, monitor="min val_loss", **options)
+
+
+def test_events_need_no_tensorboard(train, embedding_config, monkeypatch):
+    """Where it is missing, or anything is wrong with it."""
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    trained = train(embedding_config(trainer={"epochs": 2, "tensorboardX": True}))
+    assert trained.checkpoint(2).exists() and (trained.folder / "results.json").exists()
+    assert trained.log.count("no TensorBoard events") == 1
+    first_epoch = trained.log.index("    epoch ")
+    assert trained.log.index("no TensorBoard events: tensorboard cannot be used (") < first_epoch
+
+
+def test_a_tensorboard_that_breaks_later_is_told_once(tmp_path, caplog, monkeypatch):
+    def broken(folder):
+        raise TypeError("Descriptors cannot be created directly.")
+
+    events = Events(tmp_path, logging.getLogger("events"))
+    monkeypatch.setattr(events, "_make_writer", broken)
+    for epoch in range(3):
+        events.add_scalar("loss", 0.5, epoch)
+    events.close()
+    (record,) = caplog.records
+    assert "(TypeError: Descriptors cannot be created directly.)" in record.message
