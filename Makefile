@@ -1,9 +1,10 @@
 # make install: make .venv, with what the programs and the tests need.
 # make demo: learn dense landmarks on generated faces, and show them.    make test: run the tests.
-# make soak: faults injected again and again, 20 minutes; writes the table of docs/reliability.md.
+# make soak SEED=0: faults injected again and again, 20 minutes; writes a table of docs/reliability.md.
 # make test-oldest: the tests of what depends on torch, with the oldest Python and packages allowed.
 PYTHON ?= python3
 VENV ?= .venv
+SEED ?= 0
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
@@ -45,7 +46,7 @@ test-oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
 
 soak: $(INSTALLED)
-	$(RUN) tests/soak.py
+	$(RUN) tests/soak.py --seed $(SEED)
 
 ablation: $(INSTALLED)
 	$(RUN) misc/ablation.py

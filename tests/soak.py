@@ -1,8 +1,8 @@
 """Faults injected on purpose, again and again, in real processes: ``make soak``.
 
-Trainings killed at random moments, disks that fill up, hostile checkpoints, damaged files for every
-reader. What was tried and what came of it is written into the table of docs/reliability.md; exit
-code 1 if something was lost, or ended without a clear message.
+Trainings killed at random moments and inside every write, disks that fill up, hostile checkpoints,
+damaged files for every reader. What was tried and what came of it is written into the table of
+docs/reliability.md; exit code 1 if something was lost, or ended without a clear message.
 """
 
 import platform
@@ -28,19 +28,22 @@ def main():
     parser.add_argument("--files", type=positive, default=3000,
                         help="damaged files for each reader (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random")
+    parser.add_argument("--only", choices=CAMPAIGNS, help="one campaign; no table is written")
     parser.add_argument("--page", type=Path, default=PAGE, help="(default: %(default)s)")
     args = parser.parse_args()
     around_table(args.page)  # or what follows would be for nothing
     rows = []
     with tempfile.TemporaryDirectory() as place:
-        for number, campaign in enumerate(tqdm(CAMPAIGNS, unit="campaign", disable=None)):
-            folder = Path(place) / str(number)
+        names = [args.only] if args.only else list(CAMPAIGNS)
+        for name in tqdm(names, unit="campaign", disable=None):
+            folder = Path(place) / name
             folder.mkdir()
-            rows += campaign(folder, args)
+            rows += CAMPAIGNS[name](folder, args)
             for row in rows[-1:]:
                 tqdm.write(f"{row.fault}: {row.tried}, {row.losses} lost, {row.unclear} unclear")
-    where = f"{machine(torch.device('cpu'))}, Python {platform.python_version()}"
-    fill_page(args.page, rows, f"{date.today():%-d %B %Y}, {where}, seed {args.seed}")
+    if not args.only:
+        where = f"{machine(torch.device('cpu'))}, Python {platform.python_version()}"
+        fill_page(args.page, rows, f"{date.today():%-d %B %Y}, {where}, seed {args.seed}")
     for row in rows:
         for message in row.messages:
             print(f"{row.fault}: {message}", file=sys.stderr)

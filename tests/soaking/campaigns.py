@@ -14,7 +14,8 @@ def kills(folder, options):
     found = KillCampaign(Training.new(folder, 10, 48), options.kills, options.seed).run()
     trainings = f"{found.trainings} training{'s' if found.trainings > 1 else ''}"
     return [Row(
-        "kill -9", "`SIGKILL` at random moments, also while it starts or writes; `--resume auto`",
+        "kill -9", "`SIGKILL`: every other one inside a write (before, within, after; of config, "
+        "checkpoints, results, log, events), the others at random moments; `--resume auto`",
         f"{found.killed} kills of {trainings}", found.losses,
         "final weights, optimiser and figures equal the undisturbed run's to the bit",
         found.unclear)]
@@ -69,4 +70,4 @@ def readers(folder, options):
     return rows
 
 
-CAMPAIGNS = (kills, disks, hostile, readers)
+CAMPAIGNS = {campaign.__name__: campaign for campaign in (kills, disks, hostile, readers)}

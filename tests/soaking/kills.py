@@ -1,13 +1,17 @@
-"""``kill -9`` at random moments; each time the training goes on from what lies on the disk."""
+"""``kill -9`` at random moments, and inside every kind of write; each time the training goes on
+from what lies on the disk.
+"""
 
 import random
 import time
-from itertools import count
+from itertools import count, cycle
 
+from tests.soaking.dying import PLACES
 from tests.soaking.trainings import BEGUN, checkpoints_in, leftovers_in, readable
 from utils.checkpoint_names import parse_name
 
-SHARE_OF_STARTS = 0.2  # of the kills that hit a program which has not begun to train
+SHARE_OF_STARTS = 0.2  # of the random kills that hit a program which has not begun to train
+SECONDS_TO_TRAIN = 2.0  # of which a random part passes before a kill
 
 
 def last_epoch(save_dir):
@@ -18,16 +22,18 @@ def last_epoch(save_dir):
 class KillCampaign:
     """Kills a training ``kills`` times, and counts what is lost.
 
+    Every other kill is inside a write: of each file in turn, before, within and after it.
+
     Lost is a checkpoint that cannot be read, an epoch that was on the disk and no longer is, an end
     that is not the undisturbed run's.
     """
 
     def __init__(self, training, kills, seed):
         self.training, self.kills, self.draw = training, kills, random.Random(seed)
+        self.places = cycle(self.draw.sample(PLACES, len(PLACES)))
         self.folders = (training.place / f"disturbed-{n}" for n in count())
         self.killed = self.losses = self.trainings = 0
         self.unclear = []
-        self.seconds_to_train = 1.0  # from its first line to its end; the first run tells
 
     def run(self):
         """Return itself, once all is done: trainings are begun until all kills are spent."""
@@ -49,19 +55,14 @@ class KillCampaign:
     def train_until_killed(self, save_dir):
         """Return the exit code of a training that is killed, None if it came to its end before."""
         before = last_epoch(save_dir)
-        process, begin = self.training.start(save_dir), time.perf_counter()
-        if self.draw.random() < SHARE_OF_STARTS:
-            time.sleep(self.draw.uniform(0, 2))
+        if self.killed % 2 == 0:
+            process = self.training.start(save_dir, self._place())
         else:
-            for line in process.stdout:
-                if BEGUN.match(line):
-                    break
-            begin = time.perf_counter()
-            time.sleep(self.draw.uniform(0, self.seconds_to_train))
-        process.kill()
+            process = self.training.start(save_dir)
+            self._wait(process)
+            process.kill()
         _, err = process.communicate()
         if process.returncode == 0:
-            self.seconds_to_train = (time.perf_counter() - begin) / 2
             return None
         self.killed += 1
         if process.returncode != -9 or err:
@@ -69,6 +70,22 @@ class KillCampaign:
         self.losses += sum(not readable(path) for path in checkpoints_in(save_dir))
         self.losses += last_epoch(save_dir) < before
         return process.returncode
+
+    def _place(self):
+        """Return the next file, a moment of writing it, and which of its writes that is."""
+        name, when = next(self.places)
+        several = name.startswith(("checkpoint", "model_best"))
+        return name, when, str(self.draw.choice([1, 1, 2, 3]) if several else 1)
+
+    def _wait(self, process):
+        """Wait for a while that is random: before the training begins, or within it."""
+        if self.draw.random() < SHARE_OF_STARTS:
+            time.sleep(self.draw.uniform(0, 2))
+            return
+        for line in process.stdout:
+            if BEGUN.match(line):
+                break
+        time.sleep(self.draw.uniform(0, SECONDS_TO_TRAIN))
 
     def take(self, finished):
         if finished.code != 0 or finished.stderr:

@@ -36,7 +36,7 @@ class Training:
     def new(cls, place, epochs, images):
         """Write images and a config, and train."""
         root = write_landmark_folder(place / "faces", images, 8)
-        trainer = {"epochs": epochs, "tensorboardX": False, "keep_last": 2,
+        trainer = {"epochs": epochs, "tensorboardX": True, "keep_last": 2,
                    "monitor": "min val_loss"}
         config = write_tiny_config(
             place / "configs" / "tiny" / "embedding.json", EMBEDDING, root, place / "saved",
@@ -49,10 +49,13 @@ class Training:
         return ["--config", str(self.config), "--resume", "auto",
                 "--set", f"trainer.save_dir={save_dir}"]
 
-    def start(self, save_dir):
-        """Begin, or go on; returns the process."""
+    def start(self, save_dir, dying=()):
+        """Begin, or go on; returns the process. dying: where it ends itself, for
+        ``tests.soaking.dying``.
+        """
+        program = ["-m", "tests.soaking.dying", *dying] if dying else ["train.py"]
         return subprocess.Popen(
-            [sys.executable, "-u", "train.py", *self.arguments(save_dir)], cwd=ROOT,
+            [sys.executable, "-u", *program, *self.arguments(save_dir)], cwd=ROOT,
             env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def finish(self, save_dir):
@@ -87,4 +90,4 @@ def readable(path):
 
 def leftovers_in(save_dir):
     """Return the temporary files that are there."""
-    return list(save_dir.glob("models/*/*/.*.tmp-*"))
+    return list(save_dir.glob("*/*/**/.*.tmp-*"))
