@@ -1,16 +1,23 @@
 """Run folders, logs and results: where they lie, and that they are written whole."""
 
+import errno
 import json
 import logging
+import multiprocessing
+import os
 import re
+import socket
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from tests.data_helpers.tiny_runs import EMBEDDING
+from tests.data_helpers.tiny_runs import EMBEDDING, ROOT
 from utils.config import check_config
 from utils.errors import UserError
+from utils.holding import LOCK, held, holder_of
 from utils.run import Run, RunFolder, newest_checkpoint, open_log, write_json
 
 STAMP = "2019-08-08_17-56-24"
@@ -109,6 +116,15 @@ def test_the_newest_checkpoint_is_the_last_of_the_newest_run_that_has_any(tmp_pa
     assert newest_checkpoint(tmp_path, "other") is None
 
 
+def test_the_newest_checkpoint_is_of_the_run_that_was_saved_last_whatever_its_name(tmp_path):
+    old = touch_checkpoint(tmp_path, "old-baseline", "checkpoint-epoch9.pth")
+    new = touch_checkpoint(tmp_path, "2021-01-01_00-00-00", "checkpoint-epoch2.pth")
+    os.utime(old, ns=(1, 1))
+    assert newest_checkpoint(tmp_path, "tiny").path == new
+    os.utime(new, ns=(0, 0))
+    assert newest_checkpoint(tmp_path, "tiny").path == old
+
+
 # ---- logs
 
 
@@ -179,3 +195,77 @@ def test_what_json_cannot_hold_leaves_the_old_file(tmp_path):
         write_json(tmp_path / "a.json", {"a": object()})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+# ---- one process for each run
+
+
+def make_folders(save_dir, start, made):
+    start.wait()
+    made.put([str(RunFolder.new(save_dir, "a").model_dir) for _ in range(5)])
+
+
+def test_runs_that_start_at_once_in_many_processes_have_folders_of_their_own(tmp_path):
+    context = multiprocessing.get_context("fork")
+    start, made = context.Barrier(4), context.Queue()
+    processes = [context.Process(target=make_folders, args=(tmp_path, start, made))
+                 for _ in range(4)]
+    for process in processes:
+        process.start()
+    names = sum((made.get(timeout=60) for _ in processes), [])
+    for process in processes:
+        process.join(60)
+    assert len(set(names)) == len(names) == 20
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from utils.holding import held
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.fixture
+def held_elsewhere(tmp_path):
+    """Return a folder, and the process that holds it."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], cwd=ROOT,
+                               stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield tmp_path, process
+    process.kill()
+    process.wait()
+
+
+def test_a_folder_is_held_by_one_process_until_that_ends(held_elsewhere):
+    folder, process = held_elsewhere
+    holder = f"process {process.pid} on {socket.gethostname()}"
+    assert holder_of(folder) == holder
+    with pytest.raises(UserError, match=f"^{folder}: {holder} trains in this folder; wait"):
+        with held(folder):
+            pass
+    process.kill()  # as the machine does that is short of memory: it cannot clean up
+    process.wait()
+    assert (folder / LOCK).exists() and holder_of(folder) is None
+    with held(folder):
+        assert (folder / LOCK).read_text() == f"process {os.getpid()} on {socket.gethostname()}"
+    assert not (folder / LOCK).exists()
+
+
+def test_a_file_system_without_locks_is_used_without(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("utils.holding.fcntl.lockf", refuse)
+    with held(tmp_path), held(tmp_path):
+        assert holder_of(tmp_path) is None
+
+
+def test_a_held_run_that_came_to_nothing_leaves_nothing(tmp_path):
+    for seeds in (None, [0, 1]):
+        folder = RunFolder.new(tmp_path, "a")
+        with folder.held(seeds):
+            assert len(list(folder.model_dir.rglob(LOCK))) == len(seeds or [0])
+        assert not folder.model_dir.exists()

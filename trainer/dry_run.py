@@ -26,7 +26,7 @@ from utils.disk import size_text
 from utils.distributed import World
 from utils.mini_run import MINI, Limits
 from utils.progress import bars_hidden, clock
-from utils.run import Run
+from utils.run import Run, RunFolder
 from utils.wording import counted
 
 NUM_STEPS = 3  # measured; the first is slower, and is not counted
@@ -36,7 +36,7 @@ TRIAL_IMAGES = 64  # for training at least, and for the evaluation
 def dry_run(config, resume=None, seeds=None, world=World()):
     """Print what ``train_seeds`` with the same arguments would do, and what it may cost."""
     start = StartingPoint.read(config, resume, seeds, world)
-    folder = world.agreed(start.folder(config))
+    folder = world.agreed(start.folder(config, RunFolder.next))
     folders = [folder.for_seed(seed) for seed in seeds] if seeds else [folder]
     hidden = config.trainer.verbosity < 1 or not world.is_main
     with errors_of(config), bars_hidden(hidden), determinism(config.deterministic):

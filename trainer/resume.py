@@ -1,16 +1,26 @@
 """Decide what ``--resume`` means: fresh weights, a backbone's weights, or a continued run."""
 
 import json
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from utils.checkpoint import continues_run, load_weights, read_checkpoint
 from utils.config import flatten
+from utils.disk import parent_folder, remove_leftovers
 from utils.distributed import World, was_restarted
 from utils.errors import UserError, shown
 from utils.foreign_checkpoint import backbone_state
+from utils.holding import LOCK, alone, holder_of
 from utils.mini_run import MINI
-from utils.run import RunFolder, last_checkpoint, last_checkpoints, newest_checkpoint
+from utils.run import (
+    RunFolder,
+    last_checkpoint,
+    last_checkpoints,
+    newest_checkpoint,
+    no_folder,
+    run_folders,
+)
 from utils.wording import counted
 
 AUTO = "auto"
@@ -40,7 +50,7 @@ class StartingPoint:
         """
         sought = None
         if was_restarted() and seeds is None:
-            resume = world.agreed(_last_checkpoint(config) or resume)
+            resume = world.agreed(_of_restarted(config) or resume)
         if resume == AUTO:
             resume = _newest(config)
             sought = None if resume else str(Path(config.trainer.save_dir) / "models" / config.name)
@@ -64,9 +74,8 @@ class StartingPoint:
             return [f"start: from fresh weights{absent}"]
         path, epoch = self.path, self.checkpoint.get("epoch")
         if not self.continued:
-            return [
-                f"start: backbone weights of {path} (epoch {epoch}); training begins at epoch 1"
-            ]
+            after = "" if epoch is None else f" (epoch {epoch})"
+            return [f"start: backbone weights of {path}{after}; training begins at epoch 1"]
         step = self.checkpoint.get("step")
         where = f"epoch {epoch}" + (f" and {counted(step, 'step')}" if step else "")
         lines = [f"start: continuing {path} after {where}"]
@@ -98,13 +107,42 @@ class StartingPoint:
         """Return the run's seed: the checkpoint's if it is continued, else the config's."""
         return self.checkpoint["seed"] if self.continued else config.seed
 
-    def folder(self, config):
-        """Return the run's folder.
-
-        The checkpoint's own if it is continued there, else a new one.
+    def folder(self, config, new=RunFolder.new):
+        """Return the run's folder: the checkpoint's own if it is continued there; where "auto"
+        found nothing, that of a training which was killed before its first checkpoint; else a new
+        one, made by ``new(save_dir, name)``.
         """
         own = RunFolder.of_checkpoint(self.path) if self.continued else None
-        return own or RunFolder.new(config.trainer.save_dir, config.name)
+        if own is None and self.sought:
+            own = _begun_in_vain(config)
+        return own or new(config.trainer.save_dir, config.name)
+
+
+@contextmanager
+def begun(config, resume, seeds, world):
+    """Yield the ``StartingPoint`` of a training, or of one for each of several seeds, and its
+    folder, where no other process may write until it ends.
+    """
+    with ExitStack() as until_end:
+        yield world.from_main(lambda: _begin(config, resume, seeds, until_end))
+
+
+def _begin(config, resume, seeds, until_end):
+    save_dir = Path(config.trainer.save_dir)
+    runs, logs = (save_dir / part / config.name for part in ("models", "log"))
+    try:
+        until_end.enter_context(parent_folder(runs / "a run"))
+    except OSError as error:
+        raise no_folder(error) from error
+    with alone(runs):  # of two that look at once, the second one finds the first
+        start = StartingPoint.read(config, resume, seeds)
+        if resume == AUTO:
+            for folder in run_folders(save_dir, config.name):
+                for place in (folder, logs / folder.name / "pictures"):
+                    remove_leftovers(place)  # of trainings that were killed
+        folder = start.folder(config)
+        until_end.enter_context(folder.held(seeds))
+    return start, folder
 
 
 def _told(flat, key):
@@ -112,15 +150,43 @@ def _told(flat, key):
 
 
 def _newest(config):
-    """Return the path of the last checkpoint of a config's newest run, mini or not; or None."""
+    """Return the path of the last checkpoint of a config's run, mini or not, that was saved last;
+    or None.
+
+    Raises ``UserError`` while one of its runs still trains.
+    """
+    for folder in run_folders(config.trainer.save_dir, config.name):
+        if holder := holder_of(folder):
+            raise UserError(
+                f"--resume auto: {holder} trains in {folder}; wait for its end, or leave --resume "
+                "out for a run beside it"
+            )
     for found in last_checkpoints(config.trainer.save_dir, config.name):
         if bool(read_checkpoint(found.path).get("mini_train")) == (config.limits is MINI):
             return str(found.path)
     return None
 
 
-def _last_checkpoint(config):
-    """Return the last checkpoint of the newest run of a config; None if that run has none."""
+def _begun_in_vain(config):
+    """Return the folder of a run of the same config and seed that ended before its first
+    checkpoint; None if there is none.
+    """
+    content = json.loads(json.dumps(config.raw))
+    for folder in run_folders(config.trainer.save_dir, config.name):
+        own = RunFolder.of_checkpoint(folder / "config.json")
+        names = {path.name for path in folder.iterdir()}
+        if own is None or not names <= {"config.json", LOCK}:
+            continue
+        with suppress(OSError, ValueError):
+            path = folder / "config.json"
+            if not path.exists() or json.loads(path.read_text()) == content:
+                return own
+    return None
+
+
+def _of_restarted(config):
+    """Return the last checkpoint of the run that torchrun has started again, None without one."""
     found = newest_checkpoint(config.trainer.save_dir, config.name)
-    runs = (Path(config.trainer.save_dir) / "models" / config.name).glob("*")
-    return str(found.path) if found and found.path.parent == max(runs) else None
+    folders = run_folders(config.trainer.save_dir, config.name)
+    newest = max(folders, key=lambda folder: folder.stat().st_mtime_ns, default=None)
+    return str(found.path) if found and found.path.parent == newest else None

@@ -10,7 +10,7 @@ from trainer.embedding_trainer import EmbeddingTrainer
 from trainer.evaluation.results import evaluate, save_results
 from trainer.landmark_trainer import LandmarkTrainer
 from trainer.optimisation import unreached_milestones
-from trainer.resume import StartingPoint
+from trainer.resume import begun
 from utils.checkpoint_names import checkpoint_name
 from utils.config import errors_of
 from utils.device import computes_bfloat16, determinism
@@ -27,22 +27,21 @@ def train_seeds(config, resume=None, seeds=None, world=World()):
     Returns the figures of each seed, {name: value}; outside the main process of a world, those of
     the last epoch alone.
     """
-    start = StartingPoint.read(config, resume, seeds, world)
-    folder = world.agreed(start.folder(config))
-    if seeds is None:
-        config = config.with_seed(start.seed(config))
-        return [train_one_seed(config, folder, start, world)]
-    figures = [
-        train_one_seed(config.with_seed(seed), folder.for_seed(seed), start, world)
-        for seed in seeds
-    ]
-    if world.is_main:
-        folder.create(config.with_seed(seeds[0]).raw)
-        logger = open_log(folder, config.trainer.verbosity)
-        for name in figures[0]:
-            values = [of_seed[name] for of_seed in figures]
-            logger.info(f"{name} -> mean: {np.mean(values):.4f}, std: {np.std(values):.4f}")
-    return figures
+    with begun(config, resume, seeds, world) as (start, folder):
+        if seeds is None:
+            config = config.with_seed(start.seed(config))
+            return [train_one_seed(config, folder, start, world)]
+        figures = [
+            train_one_seed(config.with_seed(seed), folder.for_seed(seed), start, world)
+            for seed in seeds
+        ]
+        if world.is_main:
+            folder.create(config.with_seed(seeds[0]).raw)
+            logger = open_log(folder, config.trainer.verbosity)
+            for name in figures[0]:
+                values = [of_seed[name] for of_seed in figures]
+                logger.info(f"{name} -> mean: {np.mean(values):.4f}, std: {np.std(values):.4f}")
+        return figures
 
 
 def train_one_seed(config, folder, start, world=World()):

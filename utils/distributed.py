@@ -50,6 +50,23 @@ class World:
             dist.broadcast_object_list(held)
         return held[0]
 
+    def from_main(self, function):
+        """Return what a function returns in the main process, where alone it is called; a
+        ``UserError`` of it is raised in all processes.
+        """
+        outcome = None
+        if self.is_main:
+            try:
+                outcome = function()
+            except UserError as error:
+                if self.size == 1:
+                    raise
+                outcome = error
+        outcome = self.agreed(outcome)
+        if isinstance(outcome, UserError):
+            raise outcome
+        return outcome
+
     def everyones(self, value):
         """Return each process's value of a picklable object, a list in their order."""
         held = [value] * self.size

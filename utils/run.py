@@ -2,7 +2,7 @@
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from utils.disk import disk_errors, write_atomically
 from utils.distributed import World
 from utils.errors import UserError, shown
 from utils.events import Events
+from utils.holding import held
 from utils.log import open_log, silent_log
 from utils.mini_run import MINI
 
@@ -41,6 +42,19 @@ class RunFolder:
 
     @classmethod
     def new(cls, save_dir, name):
+        """Make the folder of a run that starts now, and that of no other run."""
+        while True:
+            folder = cls.next(save_dir, name)
+            try:
+                folder.model_dir.mkdir(parents=True)
+                return folder
+            except OSError as error:
+                if not folder.model_dir.is_dir():
+                    raise no_folder(error) from error
+                # Another run was given it just now.
+
+    @classmethod
+    def next(cls, save_dir, name):
         """Name a run that starts now, or, where that name is taken, some seconds later."""
         start = datetime.now()
         try:
@@ -78,11 +92,35 @@ class RunFolder:
             self.model_dir.mkdir(parents=True, exist_ok=True)
             self.log_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(
-                f"{error.filename}: cannot make this folder ({error.strerror}); "
-                "see trainer.save_dir"
-            ) from error
+            raise no_folder(error) from error
         write_json(self.model_dir / "config.json", raw_config)
+
+    @contextmanager
+    def held(self, seeds=None):
+        """Keep other processes from writing this run, or those of its seeds, while entered; then
+        remove what was not used.
+        """
+        parts = [self] if seeds is None else [self.for_seed(seed) for seed in seeds]
+        try:
+            with ExitStack() as stack:
+                for folder in (part.model_dir for part in parts):
+                    try:
+                        folder.mkdir(parents=True, exist_ok=True)
+                    except OSError as error:
+                        raise no_folder(error) from error
+                    stack.enter_context(held(folder))
+                yield
+        finally:
+            for folder in (*(part.model_dir for part in parts), self.model_dir):
+                with suppress(OSError):  # it is in use
+                    folder.rmdir()
+
+
+def no_folder(error):
+    """Return a ``UserError`` of a folder that cannot be made."""
+    return UserError(
+        f"{error.filename}: cannot make this folder ({error.strerror}); see trainer.save_dir"
+    )
 
 
 @dataclass(frozen=True)
@@ -100,9 +138,25 @@ def newest_checkpoint(save_dir, run_name):
 
 
 def last_checkpoints(save_dir, run_name):
-    """Yield the last checkpoint of each run of a name that has any, the newest run's first."""
-    folders = sorted((Path(save_dir) / "models" / run_name).glob("*"), reverse=True)
+    """Yield the last checkpoint of each run of a name that has any; the run that was saved last
+    comes first, whatever its folder is called.
+    """
+    folders = sorted(run_folders(save_dir, run_name), key=_saved_at, reverse=True)
     yield from filter(None, (_last(folder.glob("*.pth")) for folder in folders))
+
+
+def run_folders(save_dir, run_name):
+    """Return the folders of the runs of a name, with and without checkpoints."""
+    return [path for path in (Path(save_dir) / "models" / run_name).glob("*") if path.is_dir()]
+
+
+def _saved_at(folder):
+    """Return when a run was last saved, in ns, and its name; 0 where it has no checkpoint."""
+    times = [0]
+    for path in folder.glob("*.pth"):
+        with suppress(OSError):  # a training has just removed it
+            times.append(path.stat().st_mtime_ns if parse_name(path.name) else 0)
+    return max(times), folder.name
 
 
 def checkpoint_of_run(folder):
