@@ -171,7 +171,7 @@ def _begun_in_vain(config):
     """Return the folder of a run of the same config and seed that ended before its first
     checkpoint; None if there is none.
     """
-    content = json.loads(json.dumps(config.raw))
+    content = json.loads(json.dumps(config.with_seed(config.seed).raw))
     for folder in run_folders(config.trainer.save_dir, config.name):
         own = RunFolder.of_checkpoint(folder / "config.json")
         names = {path.name for path in folder.iterdir()}
