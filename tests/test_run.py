@@ -170,7 +170,7 @@ def test_an_open_run_has_its_config_and_begins_its_log(folder):
         run.logger.info("at work")
     log = (folder.log_dir / "info.log").read_text()
     assert re.sub(LOG_LINE, "", log).splitlines() == ["start: here", "a note", "at work"]
-    assert json.loads((folder.model_dir / "config.json").read_text()) == {"seed": 0}
+    assert json.loads((folder.model_dir / "config.json").read_text()) == run.config.raw
 
 
 @pytest.mark.parametrize("wanted, events", [(True, True), (True, False), (False, True)])

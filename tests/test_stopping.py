@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -200,3 +201,95 @@ def test_threads_train_without_listening():
     thread.start()
     thread.join()
     assert not failed
+
+
+# --resume auto, where runs still train or were killed
+
+
+def auto(tmp_path):
+    return "--set", f"trainer.save_dir={tmp_path / 'auto'}", "--resume", "auto"
+
+
+def test_auto_takes_the_run_that_was_saved_last_whatever_it_is_called(
+        train, embedding_config, tmp_path):
+    config, save_dir = embedding_config(), auto(tmp_path)[:2]
+    old = train(config, *save_dir, "--set", "trainer.epochs=1")
+    old.folder.rename(old.folder.with_name("old-baseline"))
+    new = train(config, *save_dir, "--set", "trainer.epochs=2")
+    again = train(config, *auto(tmp_path))
+    assert again.finished.stdout.startswith(f"start: continuing {new.checkpoint(2)} after epoch 2")
+    assert again.folder == new.folder and again.checkpoint(3).exists()
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from utils.holding import held
+with held(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(100)
+"""
+
+
+def test_a_run_that_still_trains_is_not_continued(train, embedding_config, tmp_path, call_program):
+    config, options = embedding_config(), auto(tmp_path)
+    first = train(config, *options, "--set", "trainer.epochs=1")
+    other = subprocess.Popen([sys.executable, "-c", HOLD, str(first.folder)], cwd=ROOT,
+                             stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    holder = f"process {other.pid} on {socket.gethostname()}"
+    before = names_in(first.folder)
+    for resume, told in (
+            ("auto", f"--resume auto: {holder} trains in {first.folder}; wait for its end, or "),
+            (first.checkpoint(1), f"{first.folder}: {holder} trains in this folder; wait for")):
+        done = call_program("train.py", "--config", config, *options[:2], "--resume", resume)
+        assert done.code == 2 and done.stderr.startswith(f"error: {told}")
+        assert done.stderr.count("\n") == 1 and names_in(first.folder) == before
+    other.kill()  # its lock stays, and holds nothing
+    other.wait()
+    again = train(config, *options)
+    assert again.folder == first.folder and again.checkpoint(3).exists()
+    assert ".lock" not in names_in(first.folder)
+
+
+def test_of_two_that_begin_at_once_one_trains(embedding_config, tmp_path):
+    command = [sys.executable, "train.py", "--config", str(embedding_config()), *auto(tmp_path)]
+    programs = [subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    ends = [(*program.communicate(timeout=200), program.returncode) for program in programs]
+    refused = [err for _, err, code in ends if code == 2]
+    (folder,) = (tmp_path / "auto" / "models" / "tiny-embedding").iterdir()
+    assert (folder / "results.json").exists()
+    if refused:  # else the second one came so late that the first had ended
+        assert re.match(r"error: --resume auto: process \d+ on \S+ trains in ", refused[0])
+    assert len(refused) <= 1 and all(code in (0, 2) for *_, code in ends)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_is_taken_up(
+        train, embedding_config, tmp_path):
+    config = embedding_config()
+    run = train(config, *auto(tmp_path))
+    straight = names_in(run.folder)
+    for path in run.folder.iterdir():
+        if path.name != "config.json":
+            path.unlink()
+    (run.folder / ".model_best.pth.tmp-17").write_text("half of it")
+    (run.folder / ".lock").write_text("process 17 on a machine that was switched off")
+    again = train(config, *auto(tmp_path))
+    assert again.folder == run.folder and names_in(run.folder) == straight
+    other = train(config, *auto(tmp_path)[:2], "--set", "seed=1")
+    for path in other.folder.glob("*.*"):
+        if path.name != "config.json":
+            path.unlink()
+    run.checkpoint(3).rename(tmp_path / "moved.pth")
+    for path in run.folder.glob("*.pth"):
+        path.unlink()
+    beside = train(config, *auto(tmp_path))  # neither of another seed nor of one with results
+    assert beside.folder not in (run.folder, other.folder)
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(call_program, embedding_config, tmp_path):
+    config = embedding_config(root=tmp_path / "nowhere")
+    for options in ((), ("--seeds", "0,1")):
+        done = call_program("train.py", "--config", config, *auto(tmp_path), *options)
+        assert done.code == 2 and not (tmp_path / "auto").exists()
