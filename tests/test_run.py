@@ -17,7 +17,7 @@ import pytest
 from tests.data_helpers.tiny_runs import EMBEDDING, ROOT
 from utils.config import check_config
 from utils.errors import UserError
-from utils.holding import LOCK, held, holder_of
+from utils.holding import LOCK, held, held_run, holder_of
 from utils.run import Run, RunFolder, newest_checkpoint, open_log, write_json
 
 STAMP = "2019-08-08_17-56-24"
@@ -266,6 +266,6 @@ def test_a_file_system_without_locks_is_used_without(tmp_path, monkeypatch):
 def test_a_held_run_that_came_to_nothing_leaves_nothing(tmp_path):
     for seeds in (None, [0, 1]):
         folder = RunFolder.new(tmp_path, "a")
-        with folder.held(seeds):
+        with held_run(folder, seeds):
             assert len(list(folder.model_dir.rglob(LOCK))) == len(seeds or [0])
         assert not folder.model_dir.exists()

@@ -11,7 +11,7 @@ from utils.disk import parent_folder, remove_leftovers
 from utils.distributed import World, was_restarted
 from utils.errors import UserError, shown
 from utils.foreign_checkpoint import backbone_state
-from utils.holding import LOCK, alone, holder_of
+from utils.holding import LOCK, alone, held_run, holder_of
 from utils.mini_run import MINI
 from utils.run import (
     RunFolder,
@@ -141,7 +141,7 @@ def _begin(config, resume, seeds, until_end):
                 for place in (folder, logs / folder.name / "pictures"):
                     remove_leftovers(place)  # of trainings that were killed
         folder = start.folder(config)
-        until_end.enter_context(folder.held(seeds))
+        until_end.enter_context(held_run(folder, seeds))
     return start, folder
 
 

@@ -3,10 +3,11 @@
 import fcntl
 import os
 import socket
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from utils.disk import disk_errors
 from utils.errors import UserError
+from utils.run import no_folder
 
 LOCK = ".lock"  # in a folder that is held; one that a killed process left holds nothing
 
@@ -31,6 +32,27 @@ def held(folder):
         finally:
             with suppress(OSError):
                 path.unlink()
+
+
+@contextmanager
+def held_run(run_folder, seeds=None):
+    """Hold a run's folder, or those of its seeds, while entered; then remove what was not used."""
+    folders = [run_folder.model_dir]
+    if seeds is not None:
+        folders = [run_folder.for_seed(seed).model_dir for seed in seeds]
+    try:
+        with ExitStack() as until_end:
+            for folder in folders:
+                try:
+                    folder.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise no_folder(error) from error
+                until_end.enter_context(held(folder))
+            yield
+    finally:
+        for folder in (*folders, run_folder.model_dir):
+            with suppress(OSError):  # it is in use
+                folder.rmdir()
 
 
 def holder_of(folder):

@@ -2,7 +2,7 @@
 
 import json
 import os
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,7 +14,6 @@ from utils.disk import disk_errors, write_atomically
 from utils.distributed import World
 from utils.errors import UserError, shown
 from utils.events import Events
-from utils.holding import held
 from utils.log import open_log, silent_log
 from utils.mini_run import MINI
 
@@ -56,19 +55,17 @@ class RunFolder:
     @classmethod
     def next(cls, save_dir, name):
         """Name a run that starts now, or, where that name is taken, some seconds later."""
-        start = datetime.now()
+        start, runs = datetime.now(), Path(name)
         try:
-            while (folder := cls._at(save_dir, name, start)).model_dir.exists():
+            while (
+                folder := cls(Path(save_dir), runs / start.strftime("%Y-%m-%d_%H-%M-%S"))
+            ).model_dir.exists():
                 start += timedelta(seconds=1)
         except OSError as error:
             raise UserError(
                 f"trainer.save_dir = {shown(save_dir)}: cannot look into it ({error.strerror})"
             ) from error
         return folder
-
-    @classmethod
-    def _at(cls, save_dir, name, start):
-        return cls(Path(save_dir), Path(name) / start.strftime("%Y-%m-%d_%H-%M-%S"))
 
     @classmethod
     def of_checkpoint(cls, path):
@@ -94,26 +91,6 @@ class RunFolder:
         except OSError as error:
             raise no_folder(error) from error
         write_json(self.model_dir / "config.json", raw_config)
-
-    @contextmanager
-    def held(self, seeds=None):
-        """Keep other processes from writing this run, or those of its seeds, while entered; then
-        remove what was not used.
-        """
-        parts = [self] if seeds is None else [self.for_seed(seed) for seed in seeds]
-        try:
-            with ExitStack() as stack:
-                for folder in (part.model_dir for part in parts):
-                    try:
-                        folder.mkdir(parents=True, exist_ok=True)
-                    except OSError as error:
-                        raise no_folder(error) from error
-                    stack.enter_context(held(folder))
-                yield
-        finally:
-            for folder in (*(part.model_dir for part in parts), self.model_dir):
-                with suppress(OSError):  # it is in use
-                    folder.rmdir()
 
 
 def no_folder(error):
