@@ -42,7 +42,10 @@ class DoubleHourglass(HourglassNet):
 
 
 class SmoothNetwork(nn.Module):
-    """Two convolutions in float32, without kinks, which would tell its rounding errors."""
+    """Two convolutions in float32, without kinks, which would enlarge its rounding errors.
+
+    Their gradients are sums of some 10^4 products in two orders: off by sqrt(10^4) * 6e-8 = 6e-6.
+    """
 
     def __init__(self, num_output_channels: int):
         super().__init__()
@@ -194,17 +197,31 @@ def test_a_training_on_two_devices_leaves_one_run(embedding_config, tmp_path):
     assert json.loads((folder / "results.json").read_text())["num_images"] == 8
 
 
+def learned(before, after):
+    """Return by how much a training moved each of a regressor's weights, in float64."""
+    names = "inner_conv.weight", "reg_conv.weight"
+    return [after[f"1.{name}"].double() - before[f"1.{name}"].double() for name in names]
+
+
 def test_a_regressor_on_two_devices_is_that_of_one(
         landmark_config, trained_embedding, train, tmp_path):
-    config, start = landmark_config(), ("--resume", str(trained_embedding.checkpoint(3)))
+    """Plain steps: Adam makes whole ones of gradients that are nothing but rounding.
+
+    Responses reach about 300 before their softmax, which float32 rounds by 300 * 6e-8 = 2e-5: so
+    far are shares, and gradients, off in another order of sums. A wrong share of a batch, or a
+    wrong factor, moves a gradient by its own size.
+    """
+    config = landmark_config(optimizer={"type": "SGD", "args": {"lr": 0.01}})
+    start = ("--resume", str(trained_embedding.checkpoint(3)))
     alone = train(config, *start)
     program = start_training(config, *start)
     _, err = program.communicate(timeout=200)
     assert (program.returncode, err) == (0, "")
     (path,) = (tmp_path / "saved" / "models").glob("*/*/checkpoint-epoch3.pth")
-    expected, found = (read_checkpoint(p)["state_dict"] for p in (alone.checkpoint(3), path))
-    for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
+    first, expected, found = (read_checkpoint(p)["state_dict"] for p in (
+        alone.checkpoint(1), alone.checkpoint(3), path))
+    for moved, other in zip(learned(first, expected), learned(first, found)):
+        assert moved.norm() > 0 and (other - moved).norm() < 1e-2 * moved.norm()
 
 
 def test_a_mistake_in_one_process_ends_all_with_one_line(embedding_config):

@@ -121,12 +121,12 @@ def test_all_kinds_of_a_picture_are_the_same(matcher, tmp_path):
     kinds = kinds_of(ramp(61, 47), tmp_path)
     embeddings = matcher.embed(kinds)
     for embedding in embeddings:
-        assert torch.equal(embedding.descriptors, embeddings[0].descriptors)
+        torch.testing.assert_close(embedding.descriptors, embeddings[0].descriptors)
         assert embedding.view == embeddings[0].view
     batch = np.stack([ramp(61, 47)] * 3)
     for several in (batch, torch.from_numpy(batch).permute(0, 3, 1, 2)):
-        assert [torch.equal(e.descriptors, embeddings[0].descriptors)
-                for e in matcher.embed(several)] == [True] * 3
+        found = torch.stack([embedding.descriptors for embedding in matcher.embed(several)])
+        torch.testing.assert_close(found, torch.stack([embeddings[0].descriptors] * 3))
 
 
 def test_grey_arrays_and_alpha(matcher):
@@ -315,7 +315,8 @@ def test_one_image_gives_one_result_and_several_a_list(matcher, light_finder):
     several = matcher.match(picture, [other, picture, other], points, batch_size=2)
     assert [x.shape for x in several] == [(3, 3, 2), (3, 3)]
     for n in (0, 2):
-        assert torch.equal(several[0][n], one[0]) and torch.equal(several[1][n], one[1])
+        assert torch.equal(several[0][n], one[0])
+        torch.testing.assert_close(several[1][n], one[1])  # batches of other sizes
     assert [x.shape for x in matcher.match(picture, [], points)] == [(0, 3, 2), (0, 3)]
     assert [x.shape for x in matcher.match(picture, other, np.empty((0, 2)))] == [(0, 2), (0,)]
     assert light_finder.landmarks([picture, other]).shape == (2, 1, 2)
@@ -336,9 +337,11 @@ def test_embeddings_can_be_matched_again(matcher):
 
 def test_more_points_than_are_compared_at_once(matcher, monkeypatch):
     points = torch.rand(50, 2) * 60 + 20
-    expected = matcher.match(ramp(S, S), ramp(S, S), points)
+    places, scores = matcher.match(ramp(S, S), ramp(S, S), points)
     monkeypatch.setattr("inference.matching.POINTS_AT_ONCE", 7)
-    assert all(map(torch.equal, matcher.match(ramp(S, S), ramp(S, S), points), expected))
+    places_in_parts, scores_in_parts = matcher.match(ramp(S, S), ramp(S, S), points)
+    assert (places_in_parts - places).abs().max() <= 1  # of two cells as good, either
+    torch.testing.assert_close(scores_in_parts, scores)
 
 
 # What is wrong is told

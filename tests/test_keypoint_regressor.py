@@ -37,7 +37,8 @@ def literal_virtual_keypoint(descriptors, kernel, softargmax_mul):
 @pytest.mark.parametrize("softargmax_mul", [1, 100])
 def test_landmarks_are_linear_in_their_own_virtual_keypoints(softargmax_mul):
     C, K, V, h, w = 4, 3, 5, 4, 6
-    regressor, descriptors = regressor_of(C, K, V, softargmax_mul), random_descriptors(2, C, h, w)
+    regressor = regressor_of(C, K, V, softargmax_mul).double()
+    descriptors = random_descriptors(2, C, h, w).double()
     found, virtual = regressor(descriptors), regressor.virtual_keypoints(descriptors)
     assert found.shape == (2, K, 2) and virtual.shape == (2, K, V, 2)
     kernels = regressor.inner_conv.weight.detach().view(K, V, C)
@@ -45,11 +46,11 @@ def test_landmarks_are_linear_in_their_own_virtual_keypoints(softargmax_mul):
     for b, k in product(range(2), range(K)):
         places = [literal_virtual_keypoint(descriptors[b], kernels[k, v], softargmax_mul)
                   for v in range(V)]
-        torch.testing.assert_close(virtual[b, k], torch.tensor(places), rtol=0, atol=2e-5)
+        torch.testing.assert_close(virtual[b, k], torch.tensor(places, dtype=torch.float64))
         interleaved = [coordinate for place in places for coordinate in place]
         for axis in range(2):
             expected = sum(a * p for a, p in zip(linear[k, axis].tolist(), interleaved))
-            assert found[b, k, axis].item() == pytest.approx(expected, abs=1e-4)
+            assert found[b, k, axis].item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_filter_that_answers_at_one_cell_gives_its_place():

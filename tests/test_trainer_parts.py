@@ -106,7 +106,7 @@ def test_the_fused_optimiser_takes_the_same_steps():
     after = []
     for more in ({}, {"fused": True}):
         torch.manual_seed(0)
-        model = SmallNet(4)
+        model = SmallNet(4).double()
         section = {"type": "Adam", "args": {**CONFIG.optimizer["args"], **more}}
         optimizer = build_optimizer(replace(CONFIG, optimizer=section), model)
         for _ in range(3):
