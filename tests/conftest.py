@@ -1,6 +1,7 @@
 """Fixtures: a tiny data set of image files, tiny configs for it, and the programs run on them."""
 
 import os
+import random
 import signal
 import sys
 
@@ -29,6 +30,23 @@ def pytest_configure():
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--shuffle", type=int, metavar="SEED",
+                     help="run the tests in a random order, the same one for the same seed")
+
+
+def pytest_collection_modifyitems(config, items):
+    seed = config.getoption("--shuffle")
+    if seed is not None:
+        random.Random(seed).shuffle(items)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Random numbers of a test are its own, whatever ran before it."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
