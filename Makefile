@@ -1,12 +1,18 @@
 # make install: make .venv, with what the programs and the tests need.
 # make demo: learn dense landmarks on generated faces, and show them.    make test: run the tests.
 # make soak SEED=0: faults injected again and again, 20 minutes; writes a table of docs/reliability.md.
+# make test-plain: the tests of numbers once more, as a processor without vector instructions rounds them.
 # make test-oldest: the tests of what depends on torch, with the oldest Python and packages allowed.
 PYTHON ?= python3
 VENV ?= .venv
 SEED ?= 0
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+
+# What computes: losses, networks, warps, matching, trainings; its sums depend on the processor.
+NUMERIC_TESTS := $(addprefix tests/test_,$(addsuffix .py,networks network loss keypoint_regressor \
+	matching metric tps warper augmentation keyed_random descriptors cache trainer_parts nonfinite compiling \
+	resume distributed deterministic inference export benchmark visualization))
 
 OLDEST := .venv-oldest
 # The lowest Python from 3.10 on that runs here, on the path or among those of pyenv.
@@ -17,7 +23,7 @@ OLDEST_TESTS := $(addprefix tests/test_,$(addsuffix .py,networks loss keypoint_r
 	warper augmentation loaders cache descriptors trainer_parts checkpoint checkpoint_keeper torch_file \
 	foreign_checkpoint run resume stopping nonfinite shortages build config visualization))
 
-.PHONY: install demo test test-oldest soak ablation benchmark clean
+.PHONY: install demo test test-plain test-oldest soak ablation benchmark clean
 
 $(INSTALLED): $(wildcard requirements/*.txt)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -34,6 +40,10 @@ test: $(INSTALLED)
 	$(RUN) -m flake8
 	$(RUN) -m isort --check-only --quiet .
 	$(RUN) -m pytest -n auto --dist worksteal
+
+test-plain: $(INSTALLED)
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 \
+		$(RUN) -m pytest -n auto --dist worksteal $(NUMERIC_TESTS)
 
 $(OLDEST)/.installed: requirements/pip-requirements.txt misc/lower_bounds.py
 	@test -n "$(OLDEST_PYTHON)" || { echo "no Python 3.10 to 3.13 was found"; exit 2; }
