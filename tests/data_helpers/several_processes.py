@@ -18,7 +18,7 @@ def _work(rank, count, port, function, arguments, outcomes):
     )
     torch.set_num_threads(1)
     try:
-        with joined([None]) as (world, _):
+        with joined([None]) as world:
             outcome = function(world, *arguments)
     except Exception:
         outcome = traceback.format_exc()
