@@ -1,4 +1,4 @@
-"""The 111 published experiments as configs, against recipes written out independently."""
+"""The 111 published experiments as configs, against every value that was published of them."""
 
 import json
 import re
@@ -11,11 +11,12 @@ from misc.generate_configs import CONFIGS, TEMPLATES, generate, layout
 from misc.generate_configs import main as generate_configs
 from misc.published import load_experiments
 from model import BACKBONES, METRICS, REGRESSORS
-from tests.data_helpers.published_recipes import DATA, RECIPES, Named, expected_config
+from tests.data_helpers.published_recipes import (
+    NUM_LANDMARKS, VALUES, Named, in_effect, keys_of_our_own, published)
 from trainer.assembly import build_loss, build_optimizer, build_scheduler
 from utils.build import build
 from utils.cli import EXIT_USER_ERROR, run
-from utils.config import check_config, read_config
+from utils.config import read_config
 from utils.errors import ConfigError
 
 PUBLISHED = load_experiments()
@@ -38,7 +39,8 @@ each_config = pytest.mark.parametrize("named", list(map(Named, CONFIG_PATHS)), i
 # The set as a whole
 
 def test_the_configs_are_the_published_experiments():
-    assert len(PUBLISHED) == 111 and PUBLISHED.keys() <= FOUND.keys()
+    assert len(PUBLISHED) == 111 and VALUES.keys() == PUBLISHED.keys()
+    assert PUBLISHED.keys() <= FOUND.keys()
     assert {path.as_posix() for path in generate()} == {f"{path}.json" for path in CONFIG_PATHS}
     for name, path in EXAMPLES.items():
         assert name in PUBLISHED and FOUND[name] == path
@@ -106,20 +108,19 @@ def test_config_is_valid_and_its_run_has_the_published_name(named):
 
 @each_config
 def test_sections_that_need_no_files_build(named):
-    experiment = check_config(named.stem, named.raw).experiment
+    experiment = named.experiment
     backbone = _network(named.arch, named.dim)
     optimizer = build_optimizer(experiment, backbone)
     build_loss(experiment, torch.device("cpu"))
     build_scheduler(experiment, optimizer)
     rates = {group["lr"] for group in optimizer.param_groups}
-    lr = RECIPES[named.family][0]
-    biases_apart = named.family == "embedding" and named.arch == "SmallNet"
-    assert rates == ({lr, 1e-5} if biases_apart else {lr})
+    lr = named.published["optimizer"][1]["lr"]
+    assert rates == {lr, named.published.get("bias_lr", lr)}
     assert set(experiment.metrics) <= METRICS.keys()
     if named.is_landmark:
         section = experiment.keypoint_regressor
         regressor = build(section, REGRESSORS, "", descriptor_dimension=named.dim)
-        assert regressor.num_annotated_points == DATA[named.data][2]
+        assert regressor.num_annotated_points == NUM_LANDMARKS.get(named.published["dataset"], 5)
 
 
 @each_config
@@ -137,14 +138,40 @@ def _network(arch, dim):
 
 
 @each_config
-def test_values_are_those_of_the_published_recipe(named):
-    assert named.raw == expected_config(named)
+def test_every_value_is_the_published_one(named):
+    """Defaults applied, ours to our config and the published code's to the published one."""
+    assert in_effect(named) == published(named)
+    assert not keys_of_our_own(named)
+
+
+@each_config
+def test_what_was_not_published_of_single_experiments_is_the_same_in_all(named):
+    trainer = named.raw["trainer"]
+    assert named.raw["n_gpu"] == 1
+    assert named.raw.get("warper", {}).get("args", {}) == {}
+    assert {name: trainer[name] for name in ("save_dir", "log_dir", "verbosity", "tensorboardX")} \
+        == {"save_dir": "saved/", "log_dir": "saved/", "verbosity": 2, "tensorboardX": True}
+    embedding = named.published["epochs"] == 100
+    assert trainer["early_stop"] == (10 if embedding else named.published["epochs"])
+    assert trainer.keys() == {"epochs", "save_period", "monitor", "early_stop", "save_dir",
+                              "log_dir", "verbosity", "tensorboardX"}
+
+
+def test_a_value_apart_from_the_published_one_shows():
+    """The comparison sees a default that stands in for a published value: AFLW's is false."""
+    named = Named("aflw-ft/celeba-smallnet-3d")
+    assert published(named)["dataset_args"]["do_augmentations"]
+    del named.raw["dataset"]["args"]["do_augmentations"]
+    assert not in_effect(named)["dataset_args"]["do_augmentations"]
+    celeba = Named("celeba/smallnet-3d")
+    celeba.raw["dataset"]["args"]["val_split"] = "mafl"
+    assert in_effect(celeba) != published(celeba)
 
 
 @each_config
 def test_start_is_a_published_checkpoint_of_the_same_network(named):
     """And of one whose own config is here, so that it can be learned as well as fetched."""
-    if named.family == "embedding":
+    if "finetune_from" not in named.published:
         return
     start, _, file = named.raw["finetune_from"].removeprefix("data/saved/models/").split("/")
     folder = "celeba" if start.startswith("celeba-") else f"{named.data}-ft"
