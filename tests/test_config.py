@@ -256,7 +256,7 @@ def test_a_misspelt_published_argument_is_noted(tmp_path, inside_args):
         "args": {"num_intermediate_points": 50, "softargmax_mul": 100.0},
     }
     (section["args"] if inside_args else section)["softmaxarg_mul"] = 100.0
-    config = read_config(write(tmp_path, {**VALID, **LANDMARKS, "dataset": VALID["dataset"],
+    config = read_config(write(tmp_path, {**LANDMARKS, "dataset": VALID["dataset"],
                                           "keypoint_regressor": section}))
     key = "keypoint_regressor.args.softmaxarg_mul" if inside_args else (
         "keypoint_regressor.softmaxarg_mul")

@@ -11,8 +11,8 @@ from misc.generate_configs import CONFIGS, TEMPLATES, generate, layout
 from misc.generate_configs import main as generate_configs
 from misc.published import load_experiments
 from model import BACKBONES, METRICS, REGRESSORS
-from tests.data_helpers.published_recipes import (
-    NUM_LANDMARKS, VALUES, Named, in_effect, keys_of_our_own, published)
+from tests.data_helpers import published_recipes as recipes
+from tests.data_helpers.published_recipes import Named, in_effect, published
 from trainer.assembly import build_loss, build_optimizer, build_scheduler
 from utils.build import build
 from utils.cli import EXIT_USER_ERROR, run
@@ -39,7 +39,7 @@ each_config = pytest.mark.parametrize("named", list(map(Named, CONFIG_PATHS)), i
 # The set as a whole
 
 def test_the_configs_are_the_published_experiments():
-    assert len(PUBLISHED) == 111 and VALUES.keys() == PUBLISHED.keys()
+    assert len(PUBLISHED) == 111 and recipes.VALUES.keys() == PUBLISHED.keys()
     assert PUBLISHED.keys() <= FOUND.keys()
     assert {path.as_posix() for path in generate()} == {f"{path}.json" for path in CONFIG_PATHS}
     for name, path in EXAMPLES.items():
@@ -120,7 +120,8 @@ def test_sections_that_need_no_files_build(named):
     if named.is_landmark:
         section = experiment.keypoint_regressor
         regressor = build(section, REGRESSORS, "", descriptor_dimension=named.dim)
-        assert regressor.num_annotated_points == NUM_LANDMARKS.get(named.published["dataset"], 5)
+        num_landmarks = recipes.NUM_LANDMARKS.get(named.published["dataset"], 5)
+        assert regressor.num_annotated_points == num_landmarks
 
 
 @each_config
@@ -141,7 +142,7 @@ def _network(arch, dim):
 def test_every_value_is_the_published_one(named):
     """Defaults applied, ours to our config and the published code's to the published one."""
     assert in_effect(named) == published(named)
-    assert not keys_of_our_own(named)
+    assert not recipes.keys_of_our_own(named)
 
 
 @each_config

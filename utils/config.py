@@ -10,6 +10,7 @@ from pathlib import Path
 from utils.build import call, expected_one_of
 from utils.errors import ConfigError, shown
 from utils.experiment import Experiment, TrainerOptions
+from utils.idle_keys import idle_keys
 from utils.mini_run import MINI, NO_LIMITS, Limits
 
 # Keys of published configs that nothing ever read: accepted, and said so in the log.
@@ -113,7 +114,10 @@ def check_config(path, raw):
     keys = vars(call(Experiment, known, "config"))
     trainer = call(TrainerOptions, keys["trainer"], "trainer")
     _check_values(raw)
-    return Config(**{**keys, "trainer": trainer}, path=Path(path), raw=raw, notes=notes)
+    config = Config(**{**keys, "trainer": trainer}, path=Path(path), raw=raw, notes=notes)
+    for key, reason in idle_keys(config, known).items():
+        notes.append(f"config: '{key}' is accepted but changes nothing: {reason}")
+    return config
 
 
 def _check_values(value, keys=()):

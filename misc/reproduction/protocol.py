@@ -36,12 +36,24 @@ def published_config(name):
 
 def config_differences(config, reference):
     """Return [(key path, value, reference value)] of what changes the protocol; None: not set."""
-    ours, theirs = flatten(config), flatten(reference)
+    ours, theirs = map(_what_counts, (config, reference))
     return [
         (key, ours.get(key), theirs.get(key))
         for key in sorted(ours.keys() | theirs.keys())
         if ours.get(key) != theirs.get(key) and not FREE_KEYS.fullmatch(key)
     ]
+
+
+def _what_counts(config):
+    """Return {key path: value} without two sections that configs of earlier versions give, or lack,
+    to no effect: a warper of pairs beside a regressor, and a schedule without milestones.
+    """
+    flat, idle = flatten(config), []
+    if "keypoint_regressor" in config and flat.get("warper.type") == "Warper":
+        idle.append("warper.")
+    if flat.get("lr_scheduler.args.milestones") == []:
+        idle.append("lr_scheduler.")
+    return {key: value for key, value in flat.items() if not key.startswith(tuple(idle))}
 
 
 def deviations(record):

@@ -1,0 +1,98 @@
+"""Keys that change nothing for the kind of training that a config describes.
+
+They are accepted, and the log notes them, as it does the keys that nothing ever reads.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Callable
+
+
+def _embedding(experiment):
+    return not experiment.is_landmark
+
+
+def _landmarks(experiment):
+    return experiment.is_landmark
+
+
+def _any(experiment):
+    return True
+
+
+def _is_mafl(experiment):
+    return experiment.dataset["type"] == "MAFLAligned"
+
+
+def _warper_is(experiment, name):
+    return experiment.warper is not None and experiment.warper["type"] == name
+
+
+@dataclass(frozen=True)
+class IdleKey:
+    """A key path, the value that holds whatever the config says, when that is so, and why."""
+
+    path: str
+    holds: Any
+    applies: Callable  # (experiment) -> bool
+    reason: str
+
+
+FROZEN = "the backbone is frozen"
+UNFITTED = "only a landmark regressor is fitted on kept descriptors"
+IDLE_KEYS = (
+    # Learning an embedding.
+    IdleKey("metrics", [], _embedding, "an embedding is measured by its matches"),
+    IdleKey("restrict_annos", None, _embedding, "an embedding needs no annotations"),
+    IdleKey("cache_descriptors", False, _embedding, UNFITTED),
+    IdleKey(
+        "descriptor_precision", "float16", lambda e: not e.is_landmark or not e.cache_descriptors,
+        "no descriptors are kept (cache_descriptors)",
+    ),
+    IdleKey("keypoint_regressor_upsample", False, _embedding, "there is no keypoint_regressor"),
+    IdleKey("dataset.args.eye_indices", None, _embedding, "only landmark errors are divided by it"),
+    IdleKey(
+        "dataset.args.use_keypoints", False,
+        lambda e: not e.is_landmark and e.dataset["type"] != "LandmarkFolder",
+        "an embedding is learned without landmarks, and always evaluated with them",
+    ),
+    IdleKey("loss_args.fold_corr", None, _any, "the loss is the same with and without"),
+    # Fitting landmarks.
+    IdleKey(
+        "warper", None, lambda e: e.is_landmark and _warper_is(e, "Warper"),
+        "pairs are of no use to a regressor, which WarperSingle augments",
+    ),
+    IdleKey(
+        "warp_val", False, lambda e: e.is_landmark and not _warper_is(e, "WarperSingle"),
+        "nothing is warped without a warper of type WarperSingle",
+    ),
+    IdleKey("dataset.args.use_keypoints", True, _landmarks, "landmarks are always read here"),
+    IdleKey("bias_lr", None, _landmarks, "the regressor's convolutions have no biases"),
+    IdleKey("trainer.precision", "float32", _landmarks, FROZEN),
+    IdleKey("trainer.sync_batchnorm", True, _landmarks, FROZEN),
+    # Either.
+    IdleKey("cache_dir", None, lambda e: e.cache != "disk", "cache is not 'disk'"),
+    IdleKey(
+        "dataset.args.val_split", "celeba", _is_mafl, "MAFL is validated on its test images"
+    ),
+    IdleKey(
+        "dataset.args.val_size", 2000,
+        lambda e: _is_mafl(e) or e.dataset["args"].get("val_split") == "mafl",
+        "MAFL's test images are validated on, all of them",
+    ),
+)
+
+
+def idle_keys(experiment, raw):
+    """Return {key path: reason} of the keys that a config gives and that change nothing.
+
+    raw: the config as it stands in its file, without the keys that nothing ever reads. A key whose
+    value is what holds anyway asks for nothing and is left out.
+    """
+    found = {}
+    for key in IDLE_KEYS:
+        value = raw
+        for name in key.path.split("."):
+            value = value.get(name, key.holds) if isinstance(value, dict) else key.holds
+        if value != key.holds and key.applies(experiment):
+            found[key.path] = key.reason
+    return found
