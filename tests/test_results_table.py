@@ -7,6 +7,7 @@ import pytest
 
 from misc.published import load_experiments
 from misc.reproduction.markdown import fill_markers, render
+from misc.reproduction.protocol import config_differences, published_config
 from misc.reproduction.run_records import RunStore
 from misc.reproduction.tables import TABLES
 from misc.results_table import main
@@ -369,3 +370,31 @@ def test_one_table_is_printed(saved, capsys):
     assert capsys.readouterr().out == (
         f"### Landmark matching\n\n{table_of(saved, 'matching')}\n\n"
     )
+
+
+# Configs of earlier versions
+
+AUGMENTED = "dataset.args.do_augmentations"
+
+
+@pytest.mark.parametrize("name, earlier, differences", [
+    (MAFL, {"warper": {"type": "Warper", "args": {}}}, []),
+    (FEW.format(5), {"lr_scheduler": None}, []),
+    (FINETUNED, {AUGMENTED: None}, []),
+    ("aflw-ft/celeba-smallnet-3d", {AUGMENTED: None}, [(AUGMENTED, False, True)]),
+    (EMBEDDING, {"warper": {"type": "WarperSingle"}}, [("warper.type", "WarperSingle", "Warper")]),
+    (MAFL, {"lr_scheduler": {"type": "MultiStepLR", "args": {"gamma": 0.1, "milestones": [9]}}},
+     [("lr_scheduler.args.milestones", [9], [100, 250])]),
+])
+def test_configs_of_earlier_versions_differ_where_it_matters(name, earlier, differences):
+    published = published_config(name.replace("/", "-"))
+    config = json.loads(json.dumps(published))
+    for path, value in earlier.items():
+        *sections, key = path.split(".")
+        holder = config
+        for section in sections:
+            holder = holder[section]
+        holder.pop(key, None)
+        if value is not None:
+            holder[key] = value
+    assert config_differences(config, published) == differences

@@ -45,10 +45,12 @@ def config_differences(config, reference):
 
 
 def _what_counts(config):
-    """Return {key path: value} without two sections that configs of earlier versions give, or lack,
-    to no effect: a warper of pairs beside a regressor, and a schedule without milestones.
+    """Return {key path: value} of a config, such that those of earlier versions compare: with the
+    default of ``do_augmentations``, without a warper of pairs beside a regressor, and without a
+    schedule that has no milestones, neither of which has an effect.
     """
     flat, idle = flatten(config), []
+    flat.setdefault("dataset.args.do_augmentations", flat.get("dataset.type") != "AFLW")
     if "keypoint_regressor" in config and flat.get("warper.type") == "Warper":
         idle.append("warper.")
     if flat.get("lr_scheduler.args.milestones") == []:
