@@ -123,6 +123,24 @@ def _is_row(line, num_values):
         return False
 
 
+def without_heading(lines):
+    """Return the rows of a table, and the number of its first line: a line that holds nothing but
+    the number of rows, and one of column names, in which no word is a number, are passed over.
+    """
+    start = int(bool(lines) and lines[0].strip().isdigit())
+    if len(lines) > start and lines[start].strip():
+        start += not any(map(_is_number, lines[start].split()))
+    return lines[start:], start + 1
+
+
+def _is_number(word):
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
 def require_unique(names, path, first_line=1):
     """Raise ``UserError`` where a list has a name twice."""
     if len(set(names)) == len(names):

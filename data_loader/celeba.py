@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from data_loader.annotations import parse_table, read_lines, read_names, require_unique
+from data_loader.annotations import (
+    parse_table,
+    read_lines,
+    read_names,
+    require_unique,
+    without_heading,
+)
 from data_loader.published_dataset import PublishedDataset
 from utils.errors import UserError
 
@@ -29,6 +35,7 @@ class CelebAFaces(PublishedDataset):
 
     default_root = "data/celeba"
     archive = "celeba"
+    images_hint = "; dataset.args.use_hq_ims: img_align_celeba_hq or img_align_celeba"
 
     def __init__(
         self,
@@ -84,13 +91,15 @@ class CelebAFaces(PublishedDataset):
     def _read_partition(self):
         """Return names, list of N, and partitions, (N,)."""
         path = self.find(PARTITION)
-        names, table = parse_table(read_lines(path), 1, path)
-        require_unique(names, path)
+        lines, first = without_heading(read_lines(path))
+        names, table = parse_table(lines, 1, path, first)
+        require_unique(names, path, first)
         self.require_count(PARTITION, len(names), NUM_IMAGES, "rows")
         unknown = np.flatnonzero(~np.isin(table[:, 0], (0, 1, 2)))
         if len(unknown):
             i = unknown[0]
-            raise UserError(f"{path}, line {i + 1}: partition {table[i, 0]}, expected 0, 1 or 2")
+            found = f"partition {table[i, 0]}, expected 0, 1 or 2"
+            raise UserError(f"{path}, line {i + first}: {found}")
         return names, table[:, 0].astype(np.int8)
 
     def _read_mafl(self, names):
@@ -120,15 +129,13 @@ class CelebAFaces(PublishedDataset):
     def _read_landmarks(self, names):
         """Return the row of each name, (N,), -1 for none, and the landmarks, (rows, 5, 2)."""
         path = self.find(LANDMARKS)
-        lines = read_lines(path)
-        if not (lines and lines[0].strip().isdigit()):
-            raise UserError(f"{path}, line 1: expected the number of rows")
-        row_names, table = parse_table(lines[2:], 10, path, first_line=3)
+        lines, first = without_heading(read_lines(path))
+        row_names, table = parse_table(lines, 10, path, first)
         self.require_count(LANDMARKS, len(row_names), NUM_IMAGES, "rows")
         landmarks = table.reshape(-1, 5, 2)
         if row_names == names:
             return np.arange(len(names)), landmarks
-        require_unique(row_names, path, first_line=3)
+        require_unique(row_names, path, first)
         row_of = {name: row for row, name in enumerate(row_names)}
         rows = np.array([row_of.get(name, -1) for name in names])
         absent = np.flatnonzero(rows < 0)

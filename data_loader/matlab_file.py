@@ -13,7 +13,8 @@ from scipy.io import loadmat
 
 HEADER_BYTES = 128
 BYTE_ORDERS = {b"IM": "<", b"MI": ">"}  # the last two bytes of the header
-VERSION = 0x0100
+VERSION, VERSION_73 = 0x0100, 0x0200
+HDF5 = b"\x89HDF\r\n\x1a\n"  # what a file of version 7.3 is, after a header of 512 bytes
 INT8, INT32, UINT32, MATRIX, COMPRESSED = 1, 5, 6, 14, 15
 ITEM_BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8, 16: 1, 17: 2, 18: 4}
 KINDS = {MATRIX, COMPRESSED, *ITEM_BYTES}
@@ -42,7 +43,13 @@ def check_matlab(content):
     arrays of numbers and of text, cells and structs.
     """
     order = BYTE_ORDERS.get(content[HEADER_BYTES - 2 : HEADER_BYTES])
-    if order is None or struct.unpack_from(f"{order}H", content, 124) != (VERSION,):
+    version = order and struct.unpack_from(f"{order}H", content, 124)[0]
+    if version == VERSION_73 or HDF5 in (content[: len(HDF5)], content[512 : 512 + len(HDF5)]):
+        raise ValueError(
+            "version 7.3, which is HDF5; expected version 5 to 7: load it in MATLAB and save it "
+            "anew with save(FILE, '-v7')"
+        )
+    if version != VERSION:
         raise ValueError("not a MATLAB file of version 5")
     for kind, payload in _elements(memoryview(content)[HEADER_BYTES:], order):
         if kind == COMPRESSED:

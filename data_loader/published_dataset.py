@@ -2,6 +2,7 @@
 protocol.
 """
 
+import glob
 import os
 
 from data_loader.base_dataset import ImageFileDataset
@@ -24,6 +25,7 @@ class PublishedDataset(ImageFileDataset):
     """
 
     archive = None  # the data set's name in misc/fetch_datasets.py
+    images_hint = ""  # which arguments choose among folders of images, for messages
 
     def __init__(
         self,
@@ -39,8 +41,6 @@ class PublishedDataset(ImageFileDataset):
         self.root, self.allow_partial = root_folder(root), allow_partial
         self._deviations = []
         self.paths, self.landmarks = self.list_samples()
-        if not self.paths:
-            raise UserError(f"{self.root}: no images of split '{split}'")
         self.partial_note = "; ".join(self._deviations) or None
 
     def list_samples(self):
@@ -50,12 +50,30 @@ class PublishedDataset(ImageFileDataset):
     def find(self, name):
         """Return the path of an annotation file below the root."""
         path = self.root / name
-        if not path.is_file():
-            raise UserError(
-                f"{path}: no such file; README, 'Data', says how to get it "
-                f"(python misc/fetch_datasets.py --dataset {self.archive})"
-            )
-        return path
+        if path.is_file():
+            return path
+        places = [self.root.parent / name, *sorted(self.root.glob(f"*/{name}"))]
+        shifted = next((str(place) for place in places if place.is_file()), None)
+        elsewhere = self._found_elsewhere(name, ending=".*")
+        if shifted:
+            root = shifted.removesuffix(f"/{name}")
+            elsewhere = f", but {shifted} is there (did you mean dataset.args.root = {root}?)"
+        raise UserError(
+            f"{path}: no such file{elsewhere}; README, 'Data', says how to get it "
+            f"(python misc/fetch_datasets.py --dataset {self.archive})"
+        )
+
+    def _found_elsewhere(self, name, ending=None):
+        """Say where a file of the root lies too deep, or too flat, if so.
+
+        ending: a glob for its ending, None for its own.
+        """
+        folder, file = os.path.split(glob.escape(name))
+        file = file if ending is None else os.path.splitext(file)[0] + ending
+        folders = (folder, f"*/{folder}", f"{folder}/*", "", "*", "*/*", "*/*/*")
+        patterns = (os.path.normpath(os.path.join(deep, file)) for deep in folders)
+        found = next((path for p in patterns for path in self.root.glob(p.lstrip("/"))), None)
+        return f", but {found} is there" if found else ""
 
     def require_count(self, name, count, expected, unit):
         """Check how many ``unit`` (a plural) the file ``name`` of the root holds."""
@@ -72,12 +90,42 @@ class PublishedDataset(ImageFileDataset):
         self._deviations.append(f"{name}: {finding}")
 
     def present(self, paths):
-        """Return the indices of the images to keep: all, or in a partial copy those that exist."""
-        if not self.allow_partial:
-            return range(len(paths))
-        kept = [i for i, path in enumerate(paths) if os.path.isfile(path)]
+        """Return the indices of the images to keep: all, or in a partial copy those that exist.
+
+        Raises ``UserError`` if there are none.
+        """
+        kept = range(len(paths))
+        if self.allow_partial:
+            kept = [i for i, path in enumerate(paths) if os.path.isfile(path)]
+        if not kept:
+            self._refuse_absent(paths)
         if len(kept) < len(paths):
+            held = {os.path.dirname(paths[i]) for i in kept}
+            empty = sorted({os.path.dirname(path) for path in paths} - held)
+            folders = [os.path.relpath(folder, self.root) for folder in empty]
+            more = f" and {len(folders) - 3} more folders" if len(folders) > 3 else ""
+            whole = f", all of {', '.join(folders[:3])}{more} among them" if folders else ""
             self._deviations.append(
-                f"{len(paths) - len(kept)} of {len(paths)} listed images are absent"
+                f"{len(paths) - len(kept)} of {len(paths)} listed images are absent{whole}"
             )
         return kept
+
+    def require_files(self):
+        """Raise ``UserError`` unless each folder of images holds the first that is listed there."""
+        first = {}
+        for path in self.paths:
+            first.setdefault(os.path.dirname(path), path)
+        absent = [path for path in first.values() if not os.path.isfile(path)]
+        if absent:
+            self._refuse_absent(absent)
+
+    def _refuse_absent(self, paths):
+        """Raise ``UserError`` for listed images none of which exists."""
+        if not paths:
+            raise UserError(f"{self.root}: no images of split '{self.split}'")
+        folder, name = os.path.split(paths[0])
+        lack = "is not in it" if os.path.isdir(folder) else "should be in it: no such folder"
+        elsewhere = self._found_elsewhere(os.path.relpath(paths[0], self.root))
+        raise UserError(
+            f"{folder}: {name} of split '{self.split}' {lack}{elsewhere}{self.images_hint}"
+        )

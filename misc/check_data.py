@@ -26,6 +26,7 @@ from data_loader import DATASETS, LandmarkFolder  # noqa: E402
 from data_loader.broken_images import examine  # noqa: E402
 from data_loader.folder_listing import FolderListing  # noqa: E402
 from data_loader.images import peculiarities, size_as_seen  # noqa: E402
+from data_loader.published_dataset import PublishedDataset  # noqa: E402
 from trainer.datasets import with_landmarks  # noqa: E402
 from utils.build import build, check_arguments, look_up  # noqa: E402
 from utils.cli import add_overrides, make_parser, run  # noqa: E402
@@ -112,6 +113,9 @@ def versions(config, split, report):
         found.append(build({**section, "args": args}, registry, "dataset", split=split))
     except EmptySplit as error:
         report.add(one_line(error))
+    for dataset in found:
+        if isinstance(dataset, PublishedDataset):
+            dataset.require_files()  # of a folder that is absent one line, not one for each image
     return found
 
 

@@ -214,8 +214,46 @@ def test_absent_images_are_left_out_of_a_partial_copy_and_counted(tmp_path):
     dataset = partial(CelebAPrunedAligned_MAFLVal, root, "train", use_keypoints=True)
     assert listed(dataset) == [4, 6] and len(dataset.landmarks) == 2
     assert dataset.partial_note.endswith("; 1 of 3 listed images are absent")
-    with pytest.raises(UserError, match="no images of split 'train'"):
+
+
+def test_a_folder_of_images_that_is_not_there_is_named_with_the_other_one(tmp_path):
+    root = write_small(tmp_path)
+    other = root / "Img/img_align_celeba_hq"
+    with pytest.raises(UserError) as caught:
         partial(CelebAPrunedAligned_MAFLVal, root, "train", use_hq_ims=False)
+    assert str(caught.value) == (
+        f"{root}/Img/img_align_celeba: 000004.jpg of split 'train' should be in it: no such "
+        f"folder, but {other}/000004.jpg is there; dataset.args.use_hq_ims: img_align_celeba_hq "
+        "or img_align_celeba")
+    (root / "Img/img_align_celeba").mkdir()
+    other.rename(root / "Img/img_align_celeba/img_align_celeba")
+    with pytest.raises(UserError) as caught:
+        partial(MAFLAligned, root, "test", use_hq_ims=False)
+    assert f"{root}/Img/img_align_celeba: 000001.jpg of split 'test' is not in it, but " in str(
+        caught.value)
+    assert "Img/img_align_celeba/img_align_celeba/000001.jpg is there" in str(caught.value)
+
+
+@pytest.mark.parametrize("name, count, header", [
+    (LANDMARKS, "6", "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y a b c d"),
+    (PARTITION, "6", "image partition"),
+])
+@pytest.mark.parametrize("with_count", [True, False])
+@pytest.mark.parametrize("with_header", [True, False])
+def test_lists_are_read_with_and_without_their_heading(tmp_path, name, count, header, with_count,
+                                                       with_header):
+    root = write_small(tmp_path)
+    whole = partial(MAFLAligned, root, "test", use_keypoints=True)
+    rows = [line for line in (root / name).read_text().splitlines() if ".jpg" in line]
+    write_text(root / name, [count] * with_count + [header] * with_header + rows)
+    dataset = partial(MAFLAligned, root, "test", use_keypoints=True)
+    assert dataset.paths == whole.paths and listed(dataset) == [1, 11]
+    np.testing.assert_array_equal(dataset.landmarks, whole.landmarks)
+    assert dataset.partial_note == whole.partial_note
+    rows[2] += " 7.x"
+    write_text(root / name, [count] * with_count + [header] * with_header + rows)
+    with pytest.raises(UserError, match=f"line {3 + with_count + with_header}: expected a name"):
+        partial(MAFLAligned, root, "test")
 
 
 def test_landmarks_are_found_by_name_not_by_row(tmp_path):
@@ -242,7 +280,8 @@ def test_landmarks_may_have_fractions(small, tmp_path):
         (PARTITION, 3, "000003.jpg", "line 3: expected a name and 1 finite numbers"),
         (PARTITION, 3, "000003.jpg 5", "line 3: partition 5, expected 0, 1 or 2"),
         (PARTITION, 3, "000002.jpg 0", "line 3: 000002.jpg is listed in line 2 too"),
-        (LANDMARKS, 1, "000001.jpg 1 2 3 4 5 6 7 8 9 10", "line 1: expected the number of rows"),
+        (LANDMARKS, 1, "000001.jpg 1 2 3 4 5 6 7 8 9 10", "line 2: expected a name and 10 finite"),
+        (LANDMARKS, 1, "six", "line 2: expected a name and 10 finite numbers"),
         (LANDMARKS, 5, "000003.jpg 1 2 3", "line 5: expected a name and 10 finite numbers"),
         (LANDMARKS, 4, "a.jpg 1 2 3 x 5 6 7 8 9 10", "line 4: expected a name and 10"),
         (LANDMARKS, 4, "a.jpg 1 2 3 nan 5 6 7 8 9 10", "line 4: expected a name and 10"),

@@ -109,3 +109,18 @@ def test_cells_within_cells_have_an_end(tmp_path):
     savemat(tmp_path / "a.mat", {"a": nested})
     with pytest.raises(ValueError, match="something else than arrays"):
         check_matlab((tmp_path / "a.mat").read_bytes())
+
+
+@pytest.mark.parametrize("header", [
+    b"MATLAB 7.3 MAT-file, Platform: GLNXA64 HDF5 schema 1.00 .".ljust(124) + b"\0\2IM",
+    b"MATLAB 7.3 MAT-file, Platform: SOL64 HDF5 schema 1.00 .".ljust(124) + b"\2\0MI",
+    b"\x89HDF\r\n\x1a\n".ljust(128, b"\0"),  # HDF5 without MATLAB's header
+    bytes(512) + b"\x89HDF\r\n\x1a\n",
+])
+def test_version_7_3_is_named_with_its_cure(tmp_path, header):
+    path = tmp_path / "a.mat"
+    path.write_bytes(header + bytes(600))
+    with pytest.raises(UserError) as caught:
+        read_matlab(path, "gt")
+    assert str(path) in str(caught.value) and "version 7.3" in str(caught.value)
+    assert "save(FILE, '-v7')" in str(caught.value)
