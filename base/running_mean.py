@@ -14,15 +14,21 @@ class RunningMean:
         self.total = self.total + value.detach().double() * weight
         self.weight += weight
 
+    def add_each(self, values):
+        """Take values of further samples, (B,), without those that are NaN: that have none."""
+        count = (~values.isnan()).sum()
+        self.add(values.nanmean().masked_fill(count == 0, 0), count)
+
     @property
     def value(self):
         """The mean so far, a float."""
-        return float(self.total) / max(self.weight, 1)
+        return float(self.total) / max(int(self.weight), 1)
 
     def over(self, world, device):
         """Return the mean over the samples of all processes of a world."""
         everyone = RunningMean()
-        sums = torch.tensor([float(self.total), self.weight], dtype=torch.float64, device=device)
+        sums = [float(self.total), int(self.weight)]
+        sums = torch.tensor(sums, dtype=torch.float64, device=device)
         everyone.total, weight = world.total(sums)
         everyone.weight = int(weight)
         return everyone

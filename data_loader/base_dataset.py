@@ -70,6 +70,12 @@ class KeypointDataset(Dataset):
     def require_files(self):
         """Raise ``UserError`` where files are known to be absent."""
 
+    def without_eye_distance(self):
+        """Return the indices of the images in which the two landmarks that normalise errors
+        coincide, which leaves their errors undefined.
+        """
+        return []
+
     def describe(self):
         """Return what the data set found on disk, as lines for the log."""
         return []
@@ -120,6 +126,12 @@ class ImageFileDataset(KeypointDataset):
                 setattr(self, name, parts[indices])
             elif parts is not None:
                 setattr(self, name, [parts[index] for index in indices])
+
+    def without_eye_distance(self):
+        if self.landmarks is None or not self.eye_indices:
+            return []
+        left, right = (self.landmarks[:, eye] for eye in self.eye_indices)
+        return np.flatnonzero((left == right).all(axis=-1)).tolist()
 
     def label(self, index):
         name = os.path.basename(self.paths[index])

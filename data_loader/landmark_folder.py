@@ -23,7 +23,7 @@ class LandmarkFolder(ImageFileDataset):
 
     root: the folder.
     eye_indices: the two landmarks whose distance landmark errors are divided by; null: the first
-        two.
+        two; []: none, errors are in pixels, as they are with a single landmark.
     pattern: a glob that the names of the images, relative to their folder, must fit.
     annotation: the file or files of landmarks, relative to the root, or "*.pts" for those beside
         the images, or "none"; null: what is found.
@@ -123,6 +123,8 @@ class LandmarkFolder(ImageFileDataset):
         """Return the two landmarks whose distance normalises errors; of one landmark, none."""
         if indices is None:
             return (0, 1) if self.num_landmarks > 1 else ()
+        if not indices:
+            return ()
         if len(indices) != 2 or not all(0 <= i < self.num_landmarks for i in indices):
             raise ValueError(
                 f"eye_indices = {indices}, expected two of the "

@@ -92,7 +92,8 @@ def print_table(figures, folder, checkpoints):
     """Print the figures, and where everything lies."""
     width = max(len(text.title) for text in FIGURES.values())
     print("\nerror on faces of people never seen")
-    for name, text in FIGURES.items():
+    for name in filter(figures.__contains__, FIGURES):
+        text = FIGURES[name]
         print(f"  {text.title:{width}}   {figures[name]:.2f} {text.unit}")
     print("\npictures:   ", *sorted(str(path) for path in folder.glob("*.png")), sep="\n  ")
     print("\ncheckpoints:", *checkpoints, sep="\n  ")

@@ -6,7 +6,7 @@ Tensors in, tensors out; no files, no config, no logging.
 from model.hourglass import HourglassNet
 from model.keypoint_regressor import IntermediateKeypointPredictor
 from model.loss import dense_correlation_loss, dense_correlation_loss_dve, regression_loss
-from model.metric import inter_ocular_error
+from model.metric import inter_ocular_error, landmark_pixel_error
 from model.smallnet import SmallNet
 
 
@@ -19,4 +19,4 @@ REGRESSORS = _by_name(IntermediateKeypointPredictor)
 DENSE_LOSSES = _by_name(dense_correlation_loss, dense_correlation_loss_dve)
 EXCHANGING_LOSSES = _by_name(dense_correlation_loss_dve)  # they take ``desc_aux``
 LANDMARK_LOSSES = _by_name(regression_loss)
-METRICS = _by_name(inter_ocular_error)
+METRICS = _by_name(inter_ocular_error, landmark_pixel_error)

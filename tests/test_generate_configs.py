@@ -13,7 +13,8 @@ from misc.published import load_experiments
 from model import BACKBONES, METRICS, REGRESSORS
 from tests.data_helpers import published_recipes as recipes
 from tests.data_helpers.published_recipes import Named, in_effect, published
-from trainer.assembly import build_loss, build_optimizer, build_scheduler
+from trainer.optimisation import build_optimizer, build_scheduler
+from trainer.parts import build_loss
 from utils.build import build
 from utils.cli import EXIT_USER_ERROR, run
 from utils.config import read_config

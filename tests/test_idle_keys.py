@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from tests.data_helpers.tiny_runs import EMBEDDING, LANDMARKS
-from trainer.limits import MINI
-from trainer.make_trainer import make_trainer
-from trainer.start import Start
+from trainer.resume import StartingPoint
+from trainer.training import build_trainer
 from utils.config import check_config, read_config
 from utils.run import Run, RunFolder
 
@@ -92,12 +91,12 @@ def test_arguments_of_a_data_set_that_an_embedding_does_without(dataset, given, 
 
 def trained(config, tmp_path):
     """Return losses, validation figures and weights after two steps and a validation."""
-    start = Start()
-    if config.experiment.is_landmark:
+    start = StartingPoint()
+    if config.is_landmark:
         torch.manual_seed(1)
-        backbone = make_trainer_of(config_with(EMBEDDING, {}), tmp_path, start).model
-        start = Start("embedding.pth", {"state_dict": backbone.state_dict()})
-    trainer = make_trainer_of(config, tmp_path, start)
+        backbone = trainer_of(config_with(EMBEDDING, {}), tmp_path, start).model
+        start = StartingPoint("embedding.pth", {"state_dict": backbone.state_dict()})
+    trainer = trainer_of(config, tmp_path, start)
     trainer.prepare()
     trainer.model.train()
     losses = []
@@ -110,11 +109,10 @@ def trained(config, tmp_path):
     return losses, trainer.validate(1), trainer.model.state_dict()
 
 
-def make_trainer_of(config, tmp_path, start):
+def trainer_of(config, tmp_path, start):
     torch.manual_seed(0)
-    identity = {"run_name": config.name, "seed": 0, "config": config.raw}
-    run = Run(RunFolder.new(tmp_path, config.name), config.trainer, identity, torch.device("cpu"))
-    return make_trainer(config.experiment, run, start, MINI)
+    config = config.mini()
+    return build_trainer(config, start, Run(RunFolder.new(tmp_path, config.name), config))
 
 
 @pytest.mark.parametrize("kind, changes, noted", [

@@ -9,7 +9,7 @@ import pytest
 from data_loader import DATASETS
 from tests.data_helpers.published_layouts import write_boxes
 from tests.data_helpers.published_trees import write_published_data
-from trainer.assembly import build_dataset
+from trainer.datasets import build_dataset
 from utils.config import check_config
 from utils.errors import UserError
 
@@ -49,7 +49,7 @@ def test_set(name, root, **args):
     args = {"root": str(root), "imwidth": 100, "allow_partial": True, "use_keypoints": True, **args}
     raw = {"arch": {"type": "SmallNet"}, "optimizer": {"type": "Adam"}, "loss": "x",
            "trainer": {"epochs": 1}, "dataset": {"type": name, "args": args}}
-    return build_dataset(check_config("x.json", raw).experiment, "test")
+    return build_dataset(check_config("x.json", raw), "test")
 
 
 test_set.__test__ = False

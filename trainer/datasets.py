@@ -7,7 +7,10 @@ from data_loader import DATASETS
 from data_loader.broken_images import leave_out_broken
 from utils.build import build, check_arguments, look_up
 from utils.distributed import World
-from utils.errors import ConfigError, EmptySplit
+from utils.errors import EmptySplit, UserError
+from utils.wording import counted
+
+FEW_NAMES = 20  # of images in a message
 
 
 def build_dataset(config, split, world=World()):
@@ -71,9 +74,35 @@ def evaluation_dataset(config, name=None, world=World()):
     dataset = build_dataset(replace(config, dataset=section), "test", world)
     if not config.is_landmark and len(dataset) < 2:
         raise EmptySplit("dataset: matching takes two images, but split 'test' has only one")
-    if config.is_landmark and not dataset.eye_indices:
-        raise ConfigError("dataset: landmark errors are divided by the distance of two, found one")
+    if config.is_landmark:
+        without_error(dataset)
     return dataset
+
+
+def without_error(dataset):
+    """Return the names of the images whose inter-ocular error is undefined; raises ``UserError`` if
+    that is so of all.
+    """
+    names = [dataset.label(index) for index in dataset.without_eye_distance()]
+    if names and len(names) == len(dataset):
+        left, right = dataset.eye_indices
+        raise UserError(
+            f"dataset: landmarks {left} and {right}, by whose distance errors are divided, "
+            f"coincide in every image of split '{dataset.split}' ({names[0]} for one); "
+            "dataset.args.eye_indices of a folder names two others, or [] for errors in pixels"
+        )
+    return names
+
+
+def left_out_line(dataset, names):
+    """Say which images of a data set have no inter-ocular error."""
+    shown = ", ".join(names[:FEW_NAMES]) + (f" and {len(names) - FEW_NAMES} more" if len(names) > FEW_NAMES else "")
+    left, right = dataset.eye_indices
+    return (
+        f"left out of the mean error of split '{dataset.split}': {counted(len(names), 'image')} "
+        f"in which landmarks {left} and {right}, by whose distance errors are divided, coincide: "
+        f"{shown}"
+    )
 
 
 def _arguments_for(other, own, args):

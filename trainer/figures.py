@@ -1,10 +1,11 @@
-"""The five figures of an evaluation: their titles, their units, and their lines in a log."""
+"""The figures of an evaluation: their titles, their units, and their lines in a log."""
 
 from dataclasses import dataclass
 
 SAME, DIFFERENT = "same_identity_px", "different_identity_px"
 SAME_COSINE, DIFFERENT_COSINE = "same_identity_cosine_px", "different_identity_cosine_px"
 LANDMARKS = "inter_ocular_error_pct"
+LANDMARK_PIXELS = "pixel_error_px"  # where no two landmarks normalise the error
 MATCHING = (SAME, DIFFERENT, SAME_COSINE, DIFFERENT_COSINE)
 
 
@@ -41,5 +42,8 @@ FIGURES = {
     ),
     LANDMARKS: FigureText(
         "Landmarks", "% of the eyes' distance", "images", "Inter-ocular error (%)"
+    ),
+    LANDMARK_PIXELS: FigureText(
+        "Landmarks", "px of 70", "images", "Mean Pixel Error (landmarks)"
     ),
 }

@@ -1,11 +1,13 @@
 """Fitting a landmark regressor on a frozen embedding."""
 
+import math
 from functools import partial
 
 import torch
 
 from base.base_trainer import BaseTrainer
 from base.running_mean import RunningMean
+from trainer.datasets import left_out_line, without_error
 from trainer.descriptors import CachedDescriptors, DescriptorExtractor, LiveDescriptors
 from trainer.loaders import make_loaders
 from trainer.optimisation import build_optimizer, build_scheduler
@@ -48,6 +50,14 @@ class LandmarkTrainer(BaseTrainer):
         model = build_landmark_model(config, train_set.num_landmarks).to(run.device)
         if not start.continued:
             start.fill_backbone(model[0].wrapped_module)
+        metrics = build_metrics(config, train_set)
+        run.remarks += [
+            f"metrics: {name} is measured, in pixels of a 70x70 image, since no two landmarks "
+            "normalise errors"
+            for name in metrics.keys() - set(config.metrics)
+        ]
+        undefined = without_error(val_set) if "inter_ocular_error" in metrics else []
+        run.warnings += [left_out_line(val_set, undefined)] if undefined else []
         optimizer = build_optimizer(config, model)
         warper = build_single_warper(config, train_set)
         extract = partial(DescriptorExtractor, model[:-1], train_set.crop, run.device, config.seed)
@@ -65,7 +75,7 @@ class LandmarkTrainer(BaseTrainer):
             *map(kind, make_loaders(config, train_set, val_set, run), extractors),
             run,
             loss=build_loss(config, run.device),
-            metrics=build_metrics(config, train_set),
+            metrics=metrics,
         )
 
     def prepare(self):
@@ -81,15 +91,14 @@ class LandmarkTrainer(BaseTrainer):
     def validate(self, epoch):
         """Return ``val_loss`` and ``val_<metric>`` for each metric."""
         self.model.eval()
-        means = {"loss": RunningMean(), **{name: RunningMean() for name in self.metrics}}
+        means = {name: RunningMean() for name in ("loss", *self.metrics)}
         for batch in self.val_loader:
             predicted, weight = self.regressor(batch["descriptors"]), len(batch["index"])
             means["loss"].add(self.loss(predicted, batch["target"]), weight)
             for name, metric in self.metrics.items():
-                means[name].add(metric(predicted, batch["target"]).mean(), weight)
-        return {
-            f"val_{name}": mean.over(self.world, self.device).value for name, mean in means.items()
-        }
+                means[name].add_each(metric(predicted, batch["target"]))
+        means = {f"val_{name}": m.over(self.world, self.device) for name, m in means.items()}
+        return {name: mean.value if mean.weight else math.nan for name, mean in means.items()}
 
     @torch.no_grad()
     def draw_pictures(self, epoch):

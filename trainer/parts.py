@@ -8,6 +8,7 @@ import torch
 from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
 from model.keypoint_regressor import landmark_model
 from model.loss import check_implementation
+from model.metric import landmark_pixel_error
 from utils.build import build, check_arguments, look_up
 from utils.errors import ConfigError, blamed_on
 from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES
@@ -79,11 +80,18 @@ def build_loss(config, device):
 
 
 def build_metrics(config, dataset):
-    """Return {name: callable (predicted, target) -> (B,)}."""
-    return {
-        name: partial(look_up(name, METRICS, "metrics"), eye_indices=dataset.eye_indices)
-        for name in config.metrics
-    }
+    """Return {name: callable (predicted, target) -> (B,)}. Where no two landmarks normalise the
+    inter-ocular error, the error in pixels takes its place.
+    """
+    facts = {"eye_indices": dataset.eye_indices, "side": dataset.imwidth - 2 * dataset.crop}
+    found = {}
+    for name in config.metrics:
+        metric = look_up(name, METRICS, "metrics")
+        if "eye_indices" in inspect.signature(metric).parameters and not dataset.eye_indices:
+            name, metric = landmark_pixel_error.__name__, landmark_pixel_error
+        wanted = facts.keys() & inspect.signature(metric).parameters
+        found[name] = partial(metric, **{fact: facts[fact] for fact in wanted})
+    return found
 
 
 def checked_pictures(config):

@@ -247,4 +247,5 @@ class Run:
 
 def write_json(path, data):
     """Write plain data as JSON, whole or not at all."""
-    write_atomically(path, lambda file: file.write((json.dumps(data, indent=4) + "\n").encode()))
+    text = json.dumps(data, indent=4, allow_nan=False) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))

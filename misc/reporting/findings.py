@@ -11,9 +11,8 @@ from data_loader.base_dataset import KeypointDataset
 from model.compute_descriptors import compute_descriptors
 from trainer.datasets import build_dataset, evaluation_dataset
 from trainer.evaluation.cases import MatchingGallery, dense_cases, take_pixels
-from trainer.evaluation.measures import describe_pairs, evaluation_pairs
+from trainer.evaluation.measures import describe_pairs, evaluation_pairs, landmark_figure
 from trainer.evaluation.results import evaluate, load_for_evaluation
-from trainer.figures import LANDMARKS
 from utils.config import errors_of
 from utils.errors import EmptySplit, UserError
 from utils.gallery import PrincipalColours
@@ -135,8 +134,9 @@ def _examine_landmarks(model, config, dataset, device):
     seen = []
     evaluate(model, config, dataset, device, seen.append)
     errors = torch.cat([part.errors for part in seen]).cpu()
-    ranks = torch.linspace(0, len(errors) - 1, min(NUM_RANKED, len(errors))).round().long()
-    shown = errors.argsort(stable=True)[ranks]
+    defined = (~errors.isnan()).nonzero().flatten()
+    ranks = torch.linspace(0, len(defined) - 1, min(NUM_RANKED, len(defined))).round().long()
+    shown = defined[errors[defined].argsort(stable=True)[ranks]]
     images = torch.cat([part.images.cpu() for part in seen])[shown]
     places = {
         name: torch.cat([getattr(part, name) for part in seen])[shown]
@@ -151,8 +151,8 @@ def _examine_landmarks(model, config, dataset, device):
         "ranks": ranks + 1,
         **{name: to_pixels(points, *size).cpu() for name, points in places.items()},
     }
-    figures = {LANDMARKS: errors}
-    return Findings(figures, len(errors), _words(dataset), dataset, {"landmarks": case})
+    figures = {landmark_figure(dataset)[0]: errors[defined]}
+    return Findings(figures, len(defined), _words(dataset), dataset, {"landmarks": case})
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import numpy as np
 
 from misc.reporting import pictures
 from misc.reporting.charts import curve, distributions
-from trainer.figures import FIGURES, LANDMARKS, MATCHING
+from trainer.figures import FIGURES, LANDMARK_PIXELS, LANDMARKS, MATCHING
 from utils.config import flatten
 from utils.wording import counted
 
@@ -41,7 +41,7 @@ def render(runs, made):
         matching=shown(runs, "matches-same", MATCHING),
         dense=shown(runs, "dense-same"),
         colours=shown(runs, "colours"),
-        landmarks=shown(runs, "landmarks", [LANDMARKS]),
+        landmarks=shown(runs, "landmarks", [LANDMARKS, LANDMARK_PIXELS]),
         pictures=pictures,
     )
 

@@ -91,12 +91,13 @@ def colours(run):
 def predictions(run):
     """Yield pictures of predicted and true landmarks, from the best to the worst."""
     case, of = run.findings.cases["landmarks"], run.findings.num_images
+    unit = "%" if run.findings.dataset.eye_indices else "px"
     for n, (error, rank) in enumerate(zip(case["errors"].tolist(), case["ranks"].tolist())):
         label = run.findings.dataset.label(int(case["numbers"][n]))
         points = case["predicted"][n], case["truth"][n]
         figure = bare_landmarks_figure(case["images"][n], *points)
         alt = f"{label}: predicted and true landmarks"
-        yield drawing(figure, alt, f"{rank} of {of}, {label}: {error:.1f}\u00a0%")
+        yield drawing(figure, alt, f"{rank} of {of}, {label}: {error:.1f}\u00a0{unit}")
 
 
 def virtual_keypoints(run):

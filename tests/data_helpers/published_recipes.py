@@ -13,7 +13,7 @@ from pathlib import Path
 from data_loader import DATASETS
 from misc.generate_configs import CONFIGS
 from utils.config import check_config
-from utils.experiment import Experiment, TrainerOptions
+from utils.experiment import Experiment
 
 VALUES = json.loads(Path(__file__).parents[1].joinpath("published_values.json").read_text())
 DATASET_DEFAULTS = {"use_keypoints": False, "do_augmentations": True, "use_hq_ims": True,
@@ -47,7 +47,7 @@ class Named:
 
     @property
     def experiment(self):
-        return check_config(self.stem, self.raw).experiment
+        return check_config(self.stem, self.raw)
 
 
 def published(named):
@@ -67,9 +67,7 @@ def in_effect(named):
     taken.apply_defaults()
     shared = {name: getattr(experiment, name) for name in ("batch_size", "loss", *DEFAULTS)}
     regressor, warper = experiment.keypoint_regressor, experiment.warper
-    trainer = TrainerOptions(**{
-        key.name: experiment.trainer[key.name] for key in fields(TrainerOptions)
-        if key.name in experiment.trainer})
+    trainer = experiment.trainer
     return {
         **shared,
         "arch": [experiment.arch["type"], experiment.arch["args"]],

@@ -23,11 +23,13 @@ class Cases:
         self.kept = {}
 
     def add(self, errors, **tensors):
-        """Take the next m cases: errors (m,), tensors (m, ...)."""
+        """Take the next m cases: errors (m,), NaN for a case that has none; tensors (m, ...)."""
         numbers = torch.arange(self.seen, self.seen + len(errors))
         self.seen += len(errors)
+        measured = ~errors.isnan().cpu()
         news = {"errors": errors.cpu(), "numbers": numbers}
         news.update({name: tensor.cpu() for name, tensor in tensors.items()})
+        news = {name: tensor[measured] for name, tensor in news.items()}
         for kind, order in (("first", "numbers"), ("best", "errors"), ("worst", "errors")):
             old = self.kept.get(kind)
             pool = news if old is None else {n: torch.cat([old[n], news[n]]) for n in news}
@@ -72,6 +74,7 @@ class LandmarkGallery:
     def __init__(self, dataset):
         self.dataset = dataset
         self.cases = Cases()
+        self.unit = "%" if dataset.eye_indices else "px"
 
     def __call__(self, predictions):
         size = predictions.images.shape[-2:]
@@ -88,7 +91,7 @@ class LandmarkGallery:
             names = ("images", "predicted", "truth")
             labels = map(self.dataset.label, case["numbers"].tolist())
             yield f"landmarks-{kind}", landmarks_figure(
-                *(case[name] for name in names), titles=_titles(labels, case["errors"], "%")
+                *(case[name] for name in names), titles=_titles(labels, case["errors"], self.unit)
             )
 
 

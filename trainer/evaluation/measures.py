@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch.utils.data import Subset
@@ -12,10 +13,10 @@ from data_loader.batches import make_loader
 from model.compute_descriptors import compute_descriptors
 from model.loss import cell_stride
 from model.matching import cosine_at_pixels, match_landmarks
-from model.metric import inter_ocular_error, pixel_error
+from model.metric import inter_ocular_error, landmark_pixel_error, pixel_error
 from trainer.descriptors import DescriptorExtractor
-from trainer.figures import LANDMARKS
-from utils.errors import blamed_on
+from trainer.figures import LANDMARK_PIXELS, LANDMARKS
+from utils.errors import UserError, blamed_on
 from utils.progress import progress_bar
 from utils.warper import Warper
 
@@ -55,7 +56,7 @@ class Matches:
 @dataclass(frozen=True)
 class LandmarkPredictions:
     """Landmarks of m images (m, 3, H, W) uint8: predicted and truth (m, K, 2), normalised; errors
-    (m,), in percent of the distance between the eyes.
+    (m,), as ``landmark_figure`` measures them.
     """
 
     images: torch.Tensor
@@ -150,14 +151,26 @@ def evaluate_matching(backbone, dataset, device, max_images=None, num_workers=No
     return {name: mean.value for name, mean in means.items()}, num_images
 
 
+def landmark_figure(dataset):
+    """Return the name of a data set's landmark figure, and what computes it, a callable (predicted,
+    target) -> (B,): in percent of the distance between two landmarks, or in pixels if the data set
+    has no such pair.
+    """
+    eyes, side = dataset.eye_indices, dataset.imwidth - 2 * dataset.crop
+    if eyes:
+        return LANDMARKS, partial(inter_ocular_error, eye_indices=eyes)
+    return LANDMARK_PIXELS, partial(landmark_pixel_error, side=side)
+
+
 @torch.no_grad()
 def evaluate_landmarks(model, dataset, device, max_images=None, num_workers=None, watch=None):
-    """Return {name: mean inter-ocular error in percent}, and the number of images.
+    """Return {name: mean landmark error}, and the number of images it is the mean of: those whose
+    error is defined.
 
     watch: None, or called with the ``LandmarkPredictions`` of each batch.
     """
     model.eval()
-    mean = RunningMean()
+    mean, (name, measure) = RunningMean(), landmark_figure(dataset)
     num_images = min(len(dataset), max_images or len(dataset))
     loader = make_loader(
         Subset(dataset, range(num_images)), EVALUATION_BATCH, device, num_workers=num_workers
@@ -167,9 +180,15 @@ def evaluate_landmarks(model, dataset, device, max_images=None, num_workers=None
         for batch in loader:
             part = extract(batch, epoch=0)
             predicted, truth = model[-1](part["descriptors"]), part["target"]
-            errors = inter_ocular_error(predicted, truth, dataset.eye_indices)
+            errors = measure(predicted, truth)
             if watch is not None:
                 watch(LandmarkPredictions(part["images"], predicted, truth, errors))
-            mean.add(errors.mean(), len(errors))
+            mean.add_each(errors)
             bar.update(len(errors))
-    return {LANDMARKS: mean.value}, num_images
+    if not mean.weight:
+        left, right = dataset.eye_indices
+        raise UserError(
+            f"landmarks {left} and {right}, whose distance errors are divided by, coincide in "
+            "every test image (dataset.args.eye_indices of a folder names others)"
+        )
+    return {name: mean.value}, int(mean.weight)

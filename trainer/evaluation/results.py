@@ -1,7 +1,9 @@
 """Evaluating a model, and writing down the figures with what they are figures of."""
 
+import math
 from dataclasses import dataclass
 
+from trainer.datasets import left_out_line
 from trainer.evaluation.measures import evaluate_landmarks, evaluate_matching
 from trainer.figures import FIGURES
 from trainer.parts import build_backbone, build_landmark_model
@@ -11,6 +13,7 @@ from utils.foreign_checkpoint import backbone_state, regressor_state
 from utils.run import write_json
 from utils.wording import counted
 
+UNIT = "pixels of a 70x70 image"
 FEW = 20  # images: figures of fewer change much with the images that were chosen
 
 
@@ -18,7 +21,8 @@ FEW = 20  # images: figures of fewer change much with the images that were chose
 class Results:
     """Figures, {name: value}, over ``num_images`` images.
 
-    ``remarks`` say how they are normalised, and of how many pairs they are.
+    ``remarks`` say how they are normalised, of how many pairs they are, and which images they
+    leave out.
     """
 
     figures: dict
@@ -66,23 +70,40 @@ def evaluate(model, config, dataset, device, watch=None):
 
     watch: None, or called with what is found in each batch (``trainer.evaluation.cases`` draws it).
     """
-    options = config.limits.evaluation_images, config.num_workers, watch
+    options = config.limits.evaluation_images, config.num_workers
     if not config.is_landmark:
-        figures, num_images = evaluate_matching(model, dataset, device, *options)
+        figures, num_images = evaluate_matching(model, dataset, device, *options, watch)
         pairs = num_images // 2  # the published protocol takes images two by two
-        return Results(figures, num_images, {"unit": "pixels of a 70x70 image", "num_pairs": pairs})
-    figures, num_images = evaluate_landmarks(model, dataset, device, *options)
-    return Results(
-        figures, num_images, {"normalised_by": f"distance of landmarks {list(dataset.eye_indices)}"}
-    )
+        return Results(figures, num_images, {"unit": UNIT, "num_pairs": pairs})
+    undefined = []
+
+    def look(predictions):
+        undefined.extend(predictions.errors.isnan().tolist())
+        if watch is not None:
+            watch(predictions)
+
+    figures, num_images = evaluate_landmarks(model, dataset, device, *options, look)
+    if not dataset.eye_indices:
+        return Results(figures, num_images, {"unit": UNIT})
+    remarks = {"normalised_by": f"distance of landmarks {list(dataset.eye_indices)}"}
+    if any(undefined):
+        remarks["left_out"] = [dataset.label(i) for i, it_is in enumerate(undefined) if it_is]
+    return Results(figures, num_images, remarks)
 
 
 def save_results(results, run, dataset, checkpoint, output=None):
-    """Log the figures and write results.json into the run's folder, and to ``output``."""
+    """Log the figures and write results.json into the run's folder, and to ``output``.
+
+    Raises ``UserError`` for a figure that is not finite.
+    """
     config = run.config
     for name, value in results.figures.items():
+        if not math.isfinite(value):
+            raise UserError(f"{checkpoint}: {name} is {value}: its predictions are not finite")
         run.logger.info(f"{FIGURES[name].log_line}: {value:.4f}")
     run.logger.info(f"measured on {_counts(results)} of {type(dataset).__name__}")
+    if "left_out" in results.remarks:
+        run.logger.warning(left_out_line(dataset, results.remarks["left_out"]))
     if len(dataset) < FEW:
         run.logger.warning(
             f"the test split has {len(dataset)} annotated images: figures of fewer than {FEW} say "
