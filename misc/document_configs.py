@@ -28,6 +28,7 @@ from utils.config import UNREAD_NESTED, UNREAD_TOP_LEVEL  # noqa: E402
 from utils.disk import write_atomically  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.experiment import Experiment, TrainerOptions  # noqa: E402
+from utils.idle_keys import IDLE_KEYS  # noqa: E402
 from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES  # noqa: E402
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
@@ -64,6 +65,7 @@ epoch."""
 UNREAD = """\
 Published configs have these keys, and nothing ever read them: {} (the last with data sets other
 than CelebA's). The log notes them."""
+IDLE = "The log also notes these, where they change nothing for the training that is described:"
 ENTRY = re.compile(r"(\w+(?:, \w+)*): (.*)")
 
 
@@ -169,7 +171,8 @@ def _torch_classes():
 
 def _unread():
     keys = [*UNREAD_TOP_LEVEL, *map(".".join, UNREAD_NESTED), "dataset.args.use_hq_ims"]
-    return _markdown(UNREAD.format(", ".join(f"`{key}`" for key in keys)))
+    text = _markdown(UNREAD.format(", ".join(f"`{key}`" for key in keys)))
+    return "\n".join([text, "", IDLE, "", *(f"- `{key.path}`: {key.reason}" for key in IDLE_KEYS)])
 
 
 def _heading(title, text):

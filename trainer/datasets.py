@@ -96,12 +96,12 @@ def without_error(dataset):
 
 def left_out_line(dataset, names):
     """Say which images of a data set have no inter-ocular error."""
-    shown = ", ".join(names[:FEW_NAMES]) + (f" and {len(names) - FEW_NAMES} more" if len(names) > FEW_NAMES else "")
+    more = f" and {len(names) - FEW_NAMES} more" if len(names) > FEW_NAMES else ""
     left, right = dataset.eye_indices
     return (
         f"left out of the mean error of split '{dataset.split}': {counted(len(names), 'image')} "
         f"in which landmarks {left} and {right}, by whose distance errors are divided, coincide: "
-        f"{shown}"
+        f"{', '.join(names[:FEW_NAMES])}{more}"
     )
 
 
