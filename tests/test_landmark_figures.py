@@ -135,7 +135,7 @@ def test_without_a_pair_to_normalise_by_errors_are_in_pixels(
     assert done.code == 0 and "Mean Pixel Error (landmarks): " in done.stdout, done.stderr
     done = call_program("misc/report.py", run.folder, "--output", tmp_path / "report.html")
     assert done.code == 0, done.stderr
-    assert f"{max(errors):.1f} px" in (tmp_path / "report.html").read_text()
+    assert f"{max(errors):.1f}\u00a0px" in (tmp_path / "report.html").read_text()
 
 
 def test_a_figure_that_is_not_finite_is_an_error_and_writes_nothing(
