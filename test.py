@@ -9,7 +9,6 @@ serves as a config.
 
 import sys
 
-from trainer.evaluation.of_checkpoint import evaluate_checkpoint
 from utils.cli import evaluation_program, run
 from utils.config import read_config
 
@@ -17,6 +16,9 @@ from utils.config import read_config
 def main():
     args = evaluation_program(__doc__).parse_args()
     config = read_config(args.config, args.overrides)
+    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    from trainer.evaluation.of_checkpoint import evaluate_checkpoint
+
     evaluate_checkpoint(config, args)
 
 

@@ -10,7 +10,6 @@ cosine similarity at every pixel.
 
 import sys
 
-from trainer.evaluation.of_checkpoint import evaluate_checkpoint
 from utils.cli import evaluation_program, run
 from utils.config import read_config
 from utils.errors import UserError
@@ -24,6 +23,9 @@ def main():
             f"{config.path}: describes a landmark regressor, which test.py evaluates; "
             "test_matching.py takes the config of an embedding"
         )
+    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    from trainer.evaluation.of_checkpoint import evaluate_checkpoint
+
     evaluate_checkpoint(config, args)
 
 

@@ -12,11 +12,8 @@ the step finish, writes a checkpoint and says how to go on.
 
 import sys
 
-from trainer.dry_run import dry_run
-from trainer.training import train_seeds
 from utils.cli import parse_seeds, program, run
 from utils.config import read_config
-from utils.distributed import is_started, joined, launch, parse_devices
 
 
 def parse_arguments():
@@ -49,10 +46,15 @@ def parse_arguments():
 
 def main():
     args = parse_arguments()
+    config = read_config(args.config, args.overrides)
+    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    from trainer.dry_run import dry_run
+    from trainer.training import train_seeds
+    from utils.distributed import is_started, joined, launch, parse_devices
+
     devices = parse_devices(args.device)
     if len(devices) > 1 and not is_started():
         return launch(len(devices))
-    config = read_config(args.config, args.overrides)
     if args.mini_train:
         config = config.mini()
     with joined(devices) as world:

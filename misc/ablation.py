@@ -8,20 +8,11 @@ compares the matching errors.
 import sys
 from pathlib import Path
 
-import torch
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from model.metric import pixel_error  # noqa: E402
-from trainer.datasets import evaluation_dataset  # noqa: E402
-from trainer.evaluation.measures import evaluation_pairs  # noqa: E402
 from trainer.figures import DIFFERENT, SAME  # noqa: E402
-from trainer.training import train_seeds  # noqa: E402
 from utils.cli import add_run_options, make_parser, parse_seeds, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
-from utils.device import select_device  # noqa: E402
-from utils.distributed import World  # noqa: E402
-from utils.run import write_json  # noqa: E402
 
 CONFIGS = {
     "without DVE": "configs/synthetic/smallnet-64d.json",
@@ -32,6 +23,12 @@ FIGURES = SAME, DIFFERENT
 
 def unmoved_error(config, device):
     """Return the errors of taking each landmark to be where it was in the first image."""
+    import torch
+
+    from model.metric import pixel_error
+    from trainer.datasets import evaluation_dataset
+    from trainer.evaluation.measures import evaluation_pairs
+
     dataset = evaluation_dataset(config)
     errors = {figure: [] for figure in FIGURES}
     for pair in evaluation_pairs(dataset, device, num_workers=config.num_workers):
@@ -77,12 +74,19 @@ def main():
         help="where the figures go (default: %(default)s)",
     )
     args = parser.parse_args()
+    configs = {name: read_config(path, args.overrides) for name, path in CONFIGS.items()}
+    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    from trainer.training import train_seeds
+    from utils.device import select_device
+    from utils.distributed import World
+    from utils.run import write_json
+
     device = select_device(args.device)
     results = {
-        name: train_seeds(read_config(path, args.overrides), None, args.seeds, World(device=device))
-        for name, path in CONFIGS.items()
+        name: train_seeds(config, None, args.seeds, World(device=device))
+        for name, config in configs.items()
     }
-    unmoved = unmoved_error(read_config(CONFIGS["with DVE"], args.overrides), device)
+    unmoved = unmoved_error(configs["with DVE"], device)
     write_json(args.output, {"seeds": args.seeds, "results": results, "unmoved": unmoved})
     print(f"\n{table(results, args.seeds)}\n")
     print("Landmarks that stay where they were: {:.2f} px, {:.2f} px".format(*unmoved.values()))

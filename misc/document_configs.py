@@ -18,18 +18,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/…`
 
-from data_loader import DATASETS  # noqa: E402
 from misc.measuring import markdown_table  # noqa: E402
-from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS  # noqa: E402
-from trainer.optimisation import UNFIT  # noqa: E402
-from trainer.parts import WARPERS  # noqa: E402
 from utils.cli import make_parser, run  # noqa: E402
 from utils.config import UNREAD_NESTED, UNREAD_TOP_LEVEL  # noqa: E402
 from utils.disk import write_atomically  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.experiment import Experiment, TrainerOptions  # noqa: E402
 from utils.idle_keys import IDLE_KEYS  # noqa: E402
-from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES  # noqa: E402
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 WIDTH = 110
@@ -71,6 +66,13 @@ ENTRY = re.compile(r"(\w+(?:, \w+)*): (.*)")
 
 def reference():
     """Return the page."""
+    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    from data_loader import DATASETS
+    from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
+    from trainer.optimisation import UNFIT
+    from trainer.parts import WARPERS
+    from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES
+
     losses = {**DENSE_LOSSES, **LANDMARK_LOSSES}
     parts = [
         "# Configuration",
@@ -86,7 +88,7 @@ def reference():
         _heading("`metrics`", _names(METRICS)),
         _heading("`visualizations` of an embedding", _names(EMBEDDING_PICTURES)),
         _heading("`visualizations` of landmarks", _names(LANDMARK_PICTURES)),
-        _heading("`optimizer` and `lr_scheduler`", _torch_classes()),
+        _heading("`optimizer` and `lr_scheduler`", _torch_classes(UNFIT)),
         _heading("Accepted, but read by nothing", _unread()),
     ]
     return "\n\n".join(parts) + "\n"
@@ -165,8 +167,8 @@ def _names(registry):
     return "\n".join(lines)
 
 
-def _torch_classes():
-    return _markdown(TORCH.format(", ".join(f"`{name}`" for name in sorted(UNFIT))))
+def _torch_classes(unfit):
+    return _markdown(TORCH.format(", ".join(f"`{name}`" for name in sorted(unfit))))
 
 
 def _unread():

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import torch
-
 from utils.wording import counted
 
 
@@ -23,6 +21,7 @@ def seconds_of(run, min_seconds):
     """Return how long single runs of a function take, a list: of as many as take ``min_seconds``
     together, after at least one that is not counted. A GPU is waited for.
     """
+    import torch
     from torch.utils.benchmark import Timer  # which looks for a compiler as it is imported
 
     timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
@@ -31,6 +30,8 @@ def seconds_of(run, min_seconds):
 
 def machine(device):
     """Describe where this runs."""
+    import torch  # here, since programs that only want tables need not wait for it
+
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
     else:

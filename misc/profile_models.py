@@ -11,21 +11,16 @@ import json
 import sys
 from pathlib import Path
 
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/profile_models.py`
 
 from misc.measuring import machine, markdown_table, measure_in_process, seconds_of  # noqa: E402
-from model import HourglassNet, IntermediateKeypointPredictor, SmallNet  # noqa: E402
-from model.keypoint_regressor import landmark_model  # noqa: E402
 from utils.cli import add_device_option, make_parser, positive, run  # noqa: E402
-from utils.device import peak_memory_gib, select_device  # noqa: E402
 
-INPUT_SIZES = {SmallNet: 70, HourglassNet: 96}  # the published crops
+INPUT_SIZES = {"SmallNet": 70, "HourglassNet": 96}  # the published crops
 MODELS = {
-    f"{backbone.__name__}{extra}": (backbone, bool(extra))
+    f"{backbone}{extra}": (backbone, bool(extra))
     for backbone in INPUT_SIZES
     for extra in ("", " and regressor")
 }
@@ -34,24 +29,32 @@ HEADER = ("", "input", "parameters", "GFLOP per image", "peak memory, GiB", "ima
 
 def build_model(name, channels):
     """Return a network of the table, with fresh weights, and the side of its input."""
+    from model import BACKBONES, REGRESSORS
+    from model.keypoint_regressor import landmark_model
+
     backbone, with_regressor = MODELS[name]
-    model = backbone(channels)
+    model = BACKBONES[backbone](channels)
     if with_regressor:
-        regressor = IntermediateKeypointPredictor(channels, 5, 50, softargmax_mul=100)
+        regressor = REGRESSORS["IntermediateKeypointPredictor"](channels, 5, 50, softargmax_mul=100)
         model = landmark_model(model, regressor, upsample=False)
     return model, INPUT_SIZES[backbone]
 
 
-@torch.no_grad()
 def measure(name, channels, batch_size, seconds, device):
     """Return the figures of one row."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from utils.device import peak_memory_gib
+
     model, side = build_model(name, channels)
     model = model.to(device, memory_format=torch.channels_last).eval()
     images = torch.rand(batch_size, 3, side, side, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
-    with FlopCounterMode(display=False) as counter:
-        model(images)
-    fastest = min(seconds_of(lambda: model(images), seconds))
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            model(images)
+        fastest = min(seconds_of(lambda: model(images), seconds))
     return {
         "side": side,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -90,6 +93,8 @@ def main(argv=None):
         )
     parser.add_argument("--model", choices=MODELS, help="measure this alone, print JSON")
     args = parser.parse_args(argv)
+    from utils.device import select_device  # here, since torch takes seconds: not for --help
+
     device = select_device(args.device)
     if args.model:
         row = measure(args.model, args.channels, args.batch_size, args.seconds, device)

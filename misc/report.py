@@ -16,12 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/report.py`
 
 from misc.measuring import machine  # noqa: E402
-from misc.reporting.page import render  # noqa: E402
-from misc.reporting.runs import examine_run, find_runs  # noqa: E402
-from utils.checkpoint import write_atomically  # noqa: E402
 from utils.cli import add_device_option, add_overrides, make_parser, positive, run  # noqa: E402
-from utils.device import select_device  # noqa: E402
-from utils.disk import size_text  # noqa: E402
+from utils.disk import size_text, write_atomically  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.progress import progress_bar  # noqa: E402
 from utils.wording import counted  # noqa: E402
@@ -57,6 +53,11 @@ def output_path(wanted, runs):
 
 def main(argv=None):
     args = parse(argv)
+    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    from misc.reporting.page import render
+    from misc.reporting.runs import examine_run, find_runs
+    from utils.device import select_device
+
     device = select_device(args.device)
     runs = find_runs(args.runs)
     path = output_path(args.output, runs)

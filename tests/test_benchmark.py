@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from misc import benchmark
-from misc.benchmarking import lists, pairs, step
+from misc.benchmarking import lists, pairs, report, step
 from misc.benchmarking.literal_loss import literal_loss
 from misc.benchmarking.subject import Subject
 from model import DENSE_LOSSES
@@ -119,7 +119,7 @@ def fake_measurement(script, name, *options):
 
 
 def test_new_figures_stand_beside_those_of_other_subjects(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(benchmark, "measure_in_process", fake_measurement)
+    monkeypatch.setattr(report, "measure_in_process", fake_measurement)
     assert run(lambda: benchmark.main(["lists", "--folder", str(tmp_path)])) == 0
     printed = capsys.readouterr().out
     before = (tmp_path / "benchmarks.md").read_text()
@@ -134,7 +134,7 @@ def test_new_figures_stand_beside_those_of_other_subjects(monkeypatch, tmp_path,
     assert "1 thread, torch" in known["lists"]["machine"]
     assert "Nothing here was measured on a GPU" in after
     known["lists"]["device"] = "cuda"
-    benchmark.write_documents(tmp_path, known)
+    report.write_documents(tmp_path, known)
     assert "measured on a GPU" not in (tmp_path / "benchmarks.md").read_text()
 
 
@@ -155,6 +155,7 @@ def test_unknown_names_are_answered_with_the_known_ones(capsys, arguments, expec
 
 
 def test_every_ratio_compares_two_variants():
-    for subject in benchmark.SUBJECTS.values():
+    assert tuple(report.SUBJECTS) == benchmark.SUBJECTS
+    for subject in report.SUBJECTS.values():
         assert {name for pair in subject.ratios for name in pair} <= subject.variants.keys()
         assert {name for pair in subject.peaks.items() for name in pair} <= subject.variants.keys()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from misc import draw_method
+from misc import draw_method, method_figures
 from model import SmallNet
 from tests.data_helpers.tiny_runs import EMBEDDING
 from trainer.datasets import evaluation_dataset
@@ -54,8 +54,8 @@ def test_without_an_embedding_it_says_where_one_comes_from(config, monkeypatch, 
 
 def test_a_point_is_drawn_where_the_warp_takes_it(config):
     config = read_config(config)
-    pair = draw_method.make_pairs(config, evaluation_dataset(config), CPU)
-    figure = draw_method.draw_pairs(pair)
+    pair = method_figures.make_pairs(config, evaluation_dataset(config), CPU)
+    figure = method_figures.draw_pairs(pair)
     columns = 3
     for row in range(len(pair.first)):
         drawn = torch.tensor(figure.axes[columns * row + 1].collections[-1].get_offsets())

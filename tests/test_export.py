@@ -13,7 +13,7 @@ import torch
 import inference
 from data_loader.augmentation import normalise
 from inference.loading import read_network
-from misc import export
+from misc import export, exporting
 from model import HourglassNet, SmallNet
 from tests.data_helpers.stand_ins import save_both, save_tiny_checkpoint
 from tests.data_helpers.tiny_runs import EMBEDDING
@@ -45,8 +45,8 @@ def traced(checkpoints):
     @cache
     def trace(kind):
         network, config, _ = read_network(checkpoints[kind])
-        module, args = export.exportable(network, config), config.dataset["args"]
-        return module, export.trace(module, args["imwidth"] - 2 * args["crop"])
+        module, args = exporting.exportable(network, config), config.dataset["args"]
+        return module, exporting.trace(module, args["imwidth"] - 2 * args["crop"])
 
     return trace
 
@@ -60,7 +60,7 @@ def written(traced, tmp_path_factory):
     def write(kind, form):
         module, program = traced(kind)
         path = folder / f"{kind}.{form}"
-        export.FORMATS[form](path, program, module, {"kind": kind, "crop": 4})
+        exporting.FORMATS[form](path, program, module, {"kind": kind, "crop": 4})
         return path
 
     return write
@@ -94,7 +94,7 @@ def assert_agrees(program, checkpoint, sizes, is_landmark=False):
             program(images), expected(checkpoint, images), atol=1e-4 * unit, rtol=0)
 
 
-@pytest.mark.parametrize("form", export.FORMATS)
+@pytest.mark.parametrize("form", exporting.FORMATS)
 def test_landmark_files_agree_with_the_network_at_all_sizes(written, checkpoints, form):
     program = runner(written("landmarks", form))
     assert_agrees(program, checkpoints["landmarks"], SMALL_SIZES + SIZES, is_landmark=True)
@@ -133,9 +133,9 @@ def test_an_image_gives_what_the_api_gives(written, checkpoints):
 
 def test_a_network_trained_on_images_too_small_to_trace_has_one_size():
     large, small = HourglassNet(**HOURGLASS), SmallNet(2)
-    assert set(export.free_dimensions(large, 63)) == set(export.free_dimensions(small, 62)) \
-        == {0, 2, 3}
-    assert set(export.free_dimensions(large, 62)) == set(export.free_dimensions(small, 3)) == {0}
+    free = exporting.free_dimensions
+    assert set(free(large, 63)) == set(free(small, 62)) == {0, 2, 3}
+    assert set(free(large, 62)) == set(free(small, 3)) == {0}
 
 
 def test_a_missing_package_is_named_before_anything_runs(monkeypatch, tmp_path, capsys):

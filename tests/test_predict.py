@@ -10,6 +10,8 @@ from PIL import Image
 
 import inference
 from data_loader import LandmarkFolder
+from inference.matching import PROTOCOLS
+from inference.model import BATCH_SIZE
 from inference.view import Viewer
 from misc import predict
 from misc.predicting.photos import find_images, read_photo
@@ -281,3 +283,7 @@ def test_arguments_that_do_not_go_together(call, models, images, capsys):
     code, printed, _ = call(models[0], images, "--points", "1,2", "--reference", "absent.jpg")
     assert code == 2 and "absent.jpg: cannot read" in printed.err
     assert "--skip_broken" not in printed.err  # which would not help
+
+
+def test_the_options_are_those_of_the_module():
+    assert predict.PROTOCOLS == tuple(PROTOCOLS) and predict.BATCH_SIZE == BATCH_SIZE

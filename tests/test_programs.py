@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from base.monitor import Monitor
-from misc import ablation, demo
+from misc import ablation, demo, demo_pictures
 from tests.data_helpers.tiny_runs import (
     LANDMARKS,
     Trained,
@@ -652,7 +652,7 @@ def test_the_demo_trains_draws_and_tells_and_uses_again_what_is_there(
 def test_the_demo_matches_from_the_face_nearest_to_the_average():
     places = [[0.0, 0.0], [5.0, 4.0], [6.0, 6.0], [9.0, 9.0]]  # on average (5, 4.75)
     items = [{"keypts": torch.tensor([place, place])} for place in places]
-    first, *others = demo.most_typical_first(items)
+    first, *others = demo_pictures.most_typical_first(items)
     assert first is items[1]
     assert [id(item) for item in others] == [id(items[index]) for index in (0, 2, 3)]
 

@@ -1,0 +1,82 @@
+"""All subjects of ``misc/benchmark.py``, measured one by one, and the report of them."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+from tqdm import tqdm
+
+from misc.benchmarking import (
+    evaluation,
+    lists,
+    loader,
+    loss,
+    pairs,
+    regressor,
+    roofline,
+    scaling,
+    step,
+)
+from misc.measuring import machine, measure_in_process
+from utils.device import select_device
+from utils.disk import write_atomically
+from utils.run import write_json
+
+SUBJECTS = {
+    "step": step.SUBJECT,
+    "hourglass": step.HOURGLASS,
+    "pairs": pairs.SUBJECT,
+    "roofline": roofline.SUBJECT,
+    "loss": loss.SUBJECT,
+    "scaling": scaling.SUBJECT,
+    "loader": loader.SUBJECT,
+    "lists": lists.SUBJECT,
+    "evaluation": evaluation.SUBJECT,
+    "regressor": regressor.SUBJECT,
+}
+PROGRAM = Path(__file__).parents[1] / "benchmark.py"
+NO_GPU = "Nothing here was measured on a GPU, which `--device 0` does; no GPU was at hand."
+
+
+def measure_subject(name, seconds, device_name):
+    """Return the figures of a subject, with machine and date."""
+    options = ["--seconds", seconds, *(["--device", device_name] if device_name else [])]
+    device = select_device(device_name)
+    variants = SUBJECTS[name].variants_on(device)
+    results = {
+        variant: measure_in_process(PROGRAM, name, "--variant", variant, *options)
+        for variant in tqdm(variants, desc=name, leave=False, disable=None)
+    }
+    return {
+        "device": device.type,
+        "machine": machine(device),
+        "date": str(date.today()),
+        "results": results,
+    }
+
+
+def describe(name, measured):
+    """Return a section of Markdown."""
+    subject = SUBJECTS[name]
+    parts = [
+        f"## {subject.title}",
+        f"{measured['machine']}; {measured['date']}; `python misc/benchmark.py {name}`",
+        subject.table(measured["results"]),
+        subject.note,
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def write_documents(folder, news):
+    """Put new figures beside those that are there already; returns the path of the Markdown."""
+    path = folder / "benchmarks.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    known.update(news)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, known)
+    sections = [describe(name, known[name]) for name in SUBJECTS if name in known]
+    on_gpu = any(measured.get("device") == "cuda" for measured in known.values())
+    about = "Written by `misc/benchmark.py`." + ("" if on_gpu else f" {NO_GPU}")
+    text = "\n".join(["# Benchmarks\n", f"{about}\n", *sections])
+    write_atomically(path.with_suffix(".md"), lambda file: file.write(text.encode()))
+    return path.with_suffix(".md")

@@ -1,0 +1,49 @@
+"""The pictures of ``misc/demo.py``."""
+
+import torch
+
+from data_loader.augmentation import normalise
+from model.loss import cell_stride
+from model.matching import match_landmarks
+from trainer.evaluation.cases import MatchingGallery
+from trainer.evaluation.measures import evaluate_matching
+from utils.gallery import overview_figure
+from utils.tps import to_pixels
+
+NUM_SHOWN = 7
+
+
+def most_typical_first(items):
+    """Return data set items with the one first whose landmarks lie nearest to their average.
+
+    The others are matched from it, and a face in profile, or far from the middle, is a poor source.
+    """
+    keypts = torch.stack([item["keypts"] for item in items])
+    distances = (keypts - keypts.mean(dim=0)).norm(dim=-1).mean(dim=-1)
+    typical = int(distances.argmin())
+    return [items[typical], *items[:typical], *items[typical + 1 :]]
+
+
+@torch.no_grad()
+def draw_overview(backbone, model, dataset, device):
+    """Return the overview of a few test images."""
+    items = most_typical_first([dataset[index] for index in range(NUM_SHOWN)])
+    inner = slice(dataset.crop, dataset.imwidth - dataset.crop)
+    images = torch.stack([item["image"] for item in items])[..., inner, inner].to(device)
+    truth = torch.stack([item["keypts"] for item in items]) - dataset.crop
+    maps = backbone(normalise(images))
+    size = images.shape[-2:]
+    source = maps[:1].expand(len(maps), -1, -1, -1)
+    query = truth[:1].expand(len(maps), -1, -1).to(device)
+    matched = match_landmarks(source, query, maps, cell_stride(maps.shape[-2:], size))
+    predicted = to_pixels(model(normalise(images)), *size)
+    return overview_figure(
+        images.cpu(), maps.cpu(), truth[0], matched.cpu(), predicted.cpu(), truth
+    )
+
+
+def draw_matches(backbone, dataset, device):
+    """Return {name: figure} of matches within and across identities: first, best and worst."""
+    gallery = MatchingGallery(dataset)
+    evaluate_matching(backbone, dataset, device, watch=gallery)
+    return dict(gallery.figures())
