@@ -62,6 +62,30 @@ def test_a_constructor_that_objects_is_quoted_with_the_key():
         build(section(width=0), SHAPES, "shape")
 
 
+@pytest.mark.parametrize("args, culprit", [
+    ({"sides": 3, "angle": 400}, "angle = 400"),  # fits when it is left out
+    ({"sides": 2, "angle": 40}, "sides = 2"),  # must be given, so that another value is tried
+    ({"angle": 400, "sides": 3, "name": "a"}, "angle = 400"),
+])
+def test_the_argument_without_which_it_works_is_named(args, culprit):
+    def polygon(sides, angle=0, name=""):
+        if sides % 10 == 2 or angle > 360:
+            raise RuntimeError("something is too small or too large\nin line 3")
+
+    with pytest.raises(ConfigError) as error:
+        call(polygon, args, "shape.args")
+    assert str(error.value) == (
+        f"shape.args.{culprit}, expected what polygon takes (something is too small or too large)")
+
+
+def test_where_no_argument_alone_is_at_fault_the_words_stay():
+    def polygon(sides, angle=0):
+        raise ArithmeticError("too much")
+
+    with pytest.raises(ConfigError, match=r"^shape\.args: too much$"):
+        call(polygon, {"sides": 3, "angle": 4}, "shape.args")
+
+
 def test_variable_arguments_of_a_function_are_no_keys():
     assert call(disc, {"radius": 2}, "disc") == (2, (), (0, 0), {})
     for name in ("more", "options", "anything"):

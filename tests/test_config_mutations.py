@@ -191,10 +191,15 @@ def test_an_argument_of_a_data_set_of_another_type_is_told(name):
     ({"type": "MultiStepLR", "args": {"milestones": [1], "gamma": "x"}},
      "lr_scheduler.args.gamma = 'x', expected float"),
     ({"type": "MultiStepLR", "args": {"milestones": [5], "gamma": -1}},
-     "lr_scheduler.args: after epoch 5 the learning rate is -"),
-    ({"type": "StepLR", "args": {"step_size": 0}}, "lr_scheduler.args: "),
-    ({"type": "CosineAnnealingLR", "args": {"T_max": 0}}, "lr_scheduler.args: "),
-    ({"type": "OneCycleLR", "args": {"max_lr": 0.1, "total_steps": 7}}, "lr_scheduler.args: Tried"),
+     "lr_scheduler.args.gamma = -1, expected what MultiStepLR takes (after epoch 5 the learning "
+     "rate is -"),
+    ({"type": "StepLR", "args": {"gamma": 0.5, "step_size": 0}},
+     "lr_scheduler.args.step_size = 0, expected what StepLR takes (integer modulo by zero)"),
+    ({"type": "StepLR", "args": {"step_size": 2, "gamma": -0.5}},
+     "lr_scheduler.args.gamma = -0.5, expected what StepLR takes (after epoch 2"),
+    ({"type": "CosineAnnealingLR", "args": {"T_max": 0}}, "lr_scheduler.args.T_max = 0, "),
+    ({"type": "OneCycleLR", "args": {"max_lr": 0.1, "total_steps": 7}},
+     "lr_scheduler.args.total_steps = 7, expected what OneCycleLR takes (Tried to step 8 times"),
 ])
 def test_a_schedule_that_would_fail_later_is_told_at_once(complaint, section, words):
     assert words in complaint({**full_config("embedding"), "lr_scheduler": section})
@@ -203,7 +208,11 @@ def test_a_schedule_that_would_fail_later_is_told_at_once(complaint, section, wo
 @pytest.mark.parametrize("args, words", [
     ({"lr": "x"}, "optimizer.args.lr = 'x', expected float"),
     ({"betas": [0.9]}, "optimizer.args.betas = [0.9], expected list of float"),
-    ({"betas": [0.9, 2]}, "optimizer.args: Invalid beta parameter at index 1: 2"),
+    ({"lr": -1}, "optimizer.args.lr = -1, expected what Adam takes (Invalid learning rate: -1)"),
+    ({"lr": 0.1, "eps": -1}, "optimizer.args.eps = -1, expected what Adam takes (Invalid epsilon"),
+    ({"weight_decay": -2, "lr": 0.1}, "optimizer.args.weight_decay = -2, expected what Adam takes"),
+    ({"betas": [0.9, 2]},
+     "optimizer.args.betas = [0.9, 2], expected what Adam takes (Invalid beta parameter at index"),
 ])
 def test_arguments_of_torch_s_own_are_checked_as_well(complaint, args, words):
     assert words in complaint(

@@ -440,7 +440,7 @@ def test_process_told_of_a_missing_checkpoint(run_program, trained_embedding, tm
     ("arch.args.num_output_channels=many", ["num_output_channels = 'many', expected int"]),
     ("arch.args.num_output_channels=0", ["num_output_channels = 0, expected at least 1"]),
     ("warper.args.rotsd=-5", ["warper.args: ", "rotsd = -5", "expected a number >= 0"]),
-    ("optimizer.args.lr=-1", ["optimizer.args: ", "-1"]),
+    ("optimizer.args.lr=-1", ["optimizer.args.lr = -1, expected what Adam takes (", "-1)"]),
     ("loss_args.implementation=fast", [
         "loss_args.implementation: 'fast', expected one of auto, chunked, fused"]),
     ("loss_args.implementation=fused", [

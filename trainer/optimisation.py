@@ -6,8 +6,7 @@ import math
 import torch
 from torch import nn
 
-from utils.build import build, call
-from utils.errors import ConfigError
+from utils.build import attempt, build
 from utils.mini_run import MINI
 
 # What a config cannot name: bases, and what takes a closure, a function, a value or other objects.
@@ -76,14 +75,18 @@ def _rehearse(config):
     """Raise ``ConfigError`` where a schedule would fail in a later epoch, or give a rate that is
     none: better now than after days.
     """
-    optimizer = build_optimizer(config, nn.Conv2d(1, 1, 1))
-    scheduler = build(config.lr_scheduler, SCHEDULERS, "lr_scheduler", optimizer=optimizer)
-    for epoch in range(1, min(config.trainer.epochs, MOST_REHEARSED) + 1):
-        optimizer.step()
-        call(scheduler.step, {}, "lr_scheduler.args")
-        for group in optimizer.param_groups:
-            if not 0 <= group["lr"] < math.inf:
-                raise ConfigError(
-                    f"lr_scheduler.args: after epoch {epoch} the learning rate is {group['lr']}, "
-                    "expected a number >= 0"
-                )
+    section = config.lr_scheduler
+
+    def rehearse(args):
+        optimizer = build_optimizer(config, nn.Conv2d(1, 1, 1))
+        scheduler = build(
+            {**section, "args": args}, SCHEDULERS, "lr_scheduler", optimizer=optimizer
+        )
+        for epoch in range(1, min(config.trainer.epochs, MOST_REHEARSED) + 1):
+            optimizer.step()
+            scheduler.step()
+            for rate in (group["lr"] for group in optimizer.param_groups):
+                if not 0 <= rate < math.inf:
+                    raise ValueError(f"after epoch {epoch} the learning rate is {rate}")
+
+    attempt(rehearse, section["args"], "lr_scheduler.args", f"what {section['type']} takes")

@@ -3,16 +3,20 @@
 import collections.abc
 import difflib
 import inspect
+import itertools
+import re
 import types
 import typing
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from utils.errors import ConfigError, shown
+from utils.errors import ConfigError, UserError, shown
 
 JSON_TYPES = (bool, int, float, str, list, dict, type(None))
 LISTS = (Iterable, Sequence, list, tuple)  # what a JSON list stands for
 ANYTHING = (typing.Any, object)
+REFUSALS = (ValueError, TypeError, ArithmeticError, MemoryError, RuntimeError)
+STAND_INS = (1, 0.5, [1], 1000)  # one of them will do for an argument that must be given
 
 
 def build(section, registry, where, **runtime):
@@ -44,11 +48,43 @@ def call(function, args, where, **runtime):
     An error of a value in it names the key too.
     """
     check_arguments(function, args, where, runtime)
+    return attempt(
+        lambda values: function(**values, **runtime), args, where, f"what {function.__name__} takes"
+    )
+
+
+def attempt(make, args, where, expected):
+    """Return ``make(args)``; where it refuses a value, raise ``ConfigError`` with the key of that.
+
+    The key is found by trying: without that argument, or with another value, ``make`` succeeds.
+    """
     try:
-        return function(**args, **runtime)
-    except (ValueError, TypeError, ArithmeticError, MemoryError, RuntimeError) as error:
-        told = str(error).strip() or type(error).__name__
-        raise ConfigError(f"{where}: {told.splitlines()[0]}") from error
+        return make(args)
+    except REFUSALS as error:
+        told = (str(error).strip() or type(error).__name__).splitlines()[0]
+        names_itself = any(re.match(rf"{re.escape(name)} = ", told) for name in args)
+        for name, changed in () if names_itself else _changes(args):
+            if _succeeds(make, changed):
+                raise ConfigError(
+                    f"{where}.{name} = {shown(args[name])}, expected {expected} ({told})"
+                ) from error
+        raise ConfigError(f"{where}: {told}") from error
+
+
+def _changes(args):
+    """Yield (name, arguments with that one left out, or with another value in its place)."""
+    for name in args:
+        yield name, {key: value for key, value in args.items() if key != name}
+    for value, name in itertools.product(STAND_INS, args):
+        yield name, {**args, name: value}
+
+
+def _succeeds(make, args):
+    try:
+        make(args)
+    except (*REFUSALS, UserError):
+        return False
+    return True
 
 
 def check_arguments(function, args, where, runtime=()):
