@@ -40,14 +40,16 @@ TYPE_NAMES = {
 INTRODUCTION = """\
 Written by `python misc/document_configs.py` from the code; do not edit it by hand.
 
-A config is one JSON file, one experiment. Its folder and name are the name of its runs:
+A config is one file, one experiment, in JSON or (`.yaml`, `.yml`) YAML, where words such as `off`
+and dates are text as in JSON, and `1e-3` is a number. No key may be given twice. Its folder and name are the name of its runs:
 `configs/celeba/smallnet-64d-dve.json` writes to `saved/models/celeba-smallnet-64d-dve/`. A
 *section* is `{"type": NAME, "args": {...}}`: the type names a class, and the arguments are those of
 its constructor. Every key is checked before anything runs: an unknown one, a value of a wrong type
 or out of range is told in one line, with what was expected.
 
 Any value can be changed for one run with `--set`, which takes JSON, or text where that is no JSON
-(below). A dash as default means that the key must be given."""
+(below); `True`, `False` and `None` mean `true`, `false` and `null`. In paths, `~` is the home
+folder. A dash as default means that the key must be given."""
 EXAMPLE = """\
 ```
 python train.py --config configs/synthetic/smallnet-64d-dve.json --set trainer.epochs=20

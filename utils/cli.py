@@ -110,7 +110,7 @@ def program(description, resume_help, resume_required=False):
     parser = make_parser(description)
     group = parser.add_argument_group("what it runs")
     group.add_argument(
-        "--config", required=True, metavar="FILE", help="the experiment, a JSON file"
+        "--config", required=True, metavar="FILE", help="the experiment, a JSON or YAML file"
     )
     group.add_argument("--resume", metavar="PATH", required=resume_required, help=resume_help)
     add_run_options(parser)

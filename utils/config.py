@@ -1,4 +1,4 @@
-"""Experiment configs: JSON in the published shape, checked key by key before anything runs."""
+"""Experiment configs in the published shape, checked key by key before anything runs."""
 
 import copy
 import json
@@ -6,12 +6,15 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_type_hints
 
 from utils.build import call, expected_one_of
+from utils.config_file import PYTHON_WORDS, parse_value, read_file
 from utils.errors import ConfigError, shown
-from utils.experiment import Experiment, TrainerOptions
+from utils.experiment import PATH_ARGUMENTS, Experiment, TrainerOptions
 from utils.idle_keys import idle_keys
 from utils.mini_run import MINI, NO_LIMITS, Limits
+from utils.settings import PATH, as_path
 
 # Keys of published configs that nothing ever read: accepted, and said so in the log.
 UNREAD_TOP_LEVEL = ("n_gpu", "fold_corr", "profile", "vis", "disable_workers", "name")
@@ -72,12 +75,12 @@ class Config(Experiment):
 
 
 def read_config(path, overrides=()):
-    """Read a JSON config, apply overrides ``key.path=value``, check it.
+    """Read a config, JSON or YAML, apply overrides ``key.path=value``, check it.
 
     Raises ``ConfigError`` naming file and key.
     """
     path = Path(path)
-    raw = _read_json(path)
+    raw = read_file(path)
     for override in overrides:
         _apply_override(raw, override)
     try:
@@ -135,38 +138,16 @@ def _check_values(value, keys=()):
         raise ConfigError(f"{'.'.join(map(str, keys))} = {shown(value)}, expected text without NUL")
 
 
-def _read_json(path):
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read this config ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path}: expected JSON in UTF-8 ({error.reason} at byte {error.start})"
-        ) from error
-    try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        found = "the file is empty" if not text.strip() else str(error)
-        raise ConfigError(f"{path}: expected JSON, {found}") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: expected a JSON object, found {type(raw).__name__}")
-    return raw
-
-
 def _apply_override(raw, override):
     """Set ``a.b.c=value`` in a nested dictionary.
 
-    The value is JSON, or a string where it is not.
+    The value is as ``parse_value`` reads it, for keys that are text its text.
     """
     key_path, equals, text = override.partition("=")
     keys = key_path.split(".")
     if not equals or not all(keys):
         raise ConfigError(f"--set {override}: expected key.path=value")
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = text
+    value = text if text in PYTHON_WORDS and _is_text(keys) else parse_value(text)
     for depth, key in enumerate(keys[:-1]):
         if raw.get(key) is None:
             raw[key] = {}
@@ -176,6 +157,12 @@ def _apply_override(raw, override):
                 f"--set {override}: {'.'.join(keys[:depth + 1])} is a value, not a section"
             )
     raw[keys[-1]] = value
+
+
+def _is_text(keys):
+    """Whether a key of the config itself, or of its section ``trainer``, holds text only."""
+    options, names = (TrainerOptions, keys[1:]) if keys[0] == "trainer" else (Experiment, keys)
+    return len(names) == 1 and get_type_hints(options).get(names[0]) is str
 
 
 def _section(value, name):
@@ -191,7 +178,11 @@ def _section(value, name):
     args = value.get("args", {})
     if not isinstance(args, dict):
         raise ConfigError(f"{name}.args = {shown(args)}, expected an object of arguments")
-    return {"type": value["type"], "args": args}
+    paths = {key: as_path(args[key]) for key in PATH_ARGUMENTS if key in args}
+    for key, path in paths.items():
+        if path == "":
+            raise ConfigError(f"{name}.args.{key} = '', expected {PATH.expected}")
+    return {"type": value["type"], "args": {**args, **paths}}
 
 
 def _without_unread_keys(raw):

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from utils.settings import Range, at_least, one_of, require_valid, setting
+from utils.settings import PATH, Range, at_least, one_of, require_valid, setting
 
 MONITOR = Range(
     lambda value: value == "off" or re.fullmatch(r"(min|max) \S+", value),
@@ -11,7 +11,7 @@ MONITOR = Range(
 )
 VERBOSITY = Range(lambda value: value in (0, 1, 2), "0, 1 or 2")
 WORKERS = Range(lambda value: 0 <= value <= 1024, "0 to 1024")
-NOT_EMPTY = Range(bool, "not empty")
+PATH_ARGUMENTS = ("root", "annotation")  # of sections
 SEED = Range(lambda value: 0 <= value < 1 << 63, "0 to 2^63 - 1")
 
 
@@ -20,7 +20,7 @@ class TrainerOptions:
     """The section ``trainer``."""
 
     epochs: int = setting("passes over the training images", valid=at_least(1))
-    save_dir: str = setting("the folder below which runs are written", "saved/", NOT_EMPTY)
+    save_dir: str = setting("the folder below which runs are written", "saved/", PATH)
     save_period: int = setting(
         "epochs between checkpoints; the last epoch is always saved", 1, at_least(1)
     )
@@ -101,7 +101,7 @@ class Experiment:
     )
     lr_scheduler: dict | None = setting("the schedule of the learning rate, a section", None)
     finetune_from: str | None = setting(
-        "a checkpoint: the backbone starts from its weights; --resume overrides it", None, NOT_EMPTY
+        "a checkpoint: the backbone starts from its weights; --resume overrides it", None, PATH
     )
     keypoint_regressor: dict | None = setting(
         "the landmark regressor, a section; its presence makes this a landmark config", None
@@ -146,7 +146,7 @@ class Experiment:
         one_of("off", "memory", "disk", "device"),
     )
     cache_dir: str | None = setting(
-        "where the cache on disk lies; null: cache below trainer.save_dir", None
+        "where the cache on disk lies; null: cache below trainer.save_dir", None, PATH
     )
 
     def __post_init__(self):

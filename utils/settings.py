@@ -1,5 +1,6 @@
 """Keys of a config as fields of a dataclass, each with its meaning and its range."""
 
+import os
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 
@@ -12,6 +13,16 @@ class Range:
 
     holds: Callable
     expected: str
+
+
+PATH = Range(bool, "a path, not empty")  # a "~" at its beginning is the home folder
+
+
+def as_path(value):
+    """Return the path, or the list of paths, that a key holds, with the home folder for "~"."""
+    if isinstance(value, list):
+        return [as_path(one) for one in value]
+    return os.path.expanduser(value) if isinstance(value, str) else value
 
 
 def at_least(bound, unit=""):
@@ -35,9 +46,14 @@ def setting(meaning, default=MISSING, valid=None, factory=MISSING):
 
 
 def require_valid(options):
-    """Raise ``ValueError`` for the first field of a dataclass whose value is out of its range."""
+    """Raise ``ValueError`` for the first field of a dataclass whose value is out of its range.
+
+    Of a path, "~" becomes the home folder.
+    """
     for key in fields(options):
         value, valid = getattr(options, key.name), key.metadata.get("valid")
         absent = value is None and key.default is None
         if valid is not None and not absent and not valid.holds(value):
             raise ValueError(f"{key.name} = {shown(value)}, expected {valid.expected}")
+        if valid is PATH:
+            setattr(options, key.name, as_path(value))
