@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from trainer.figures import DIFFERENT, SAME  # noqa: E402
-from utils.cli import add_run_options, make_parser, parse_seeds, run  # noqa: E402
+from utils.cli import add_run_options, make_parser, parse_seeds, path_text, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 
 CONFIGS = {
@@ -70,6 +70,7 @@ def main():
     add_run_options(parser)
     parser.add_argument(
         "--output",
+        type=path_text,
         default="saved/ablation.json",
         help="where the figures go (default: %(default)s)",
     )

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/benchmark.py`
 
 from utils.build import look_up  # noqa: E402
-from utils.cli import add_device_option, make_parser, positive, run  # noqa: E402
+from utils.cli import add_device_option, make_parser, parse_path, positive, run  # noqa: E402
 
 SUBJECTS = ("step", "hourglass", "pairs", "roofline", "loss", "scaling", "loader", "lists")
 SUBJECTS += ("evaluation", "regressor")
@@ -33,7 +33,8 @@ def main(argv=None):
         help="how long to time each variant (default: %(default)s)",
     )
     parser.add_argument(
-        "--folder", type=Path, default=Path("docs"), help="of the report (default: %(default)s)"
+        "--folder", type=parse_path, default=Path("docs"),
+        help="of the report (default: %(default)s)",
     )
     parser.add_argument("--variant", metavar="NAME", help="measure this one alone, print JSON")
     add_device_option(parser)

@@ -29,7 +29,7 @@ from data_loader.images import peculiarities, size_as_seen  # noqa: E402
 from data_loader.published_dataset import PublishedDataset  # noqa: E402
 from trainer.datasets import with_landmarks  # noqa: E402
 from utils.build import build, check_arguments, look_up  # noqa: E402
-from utils.cli import add_overrides, make_parser, run  # noqa: E402
+from utils.cli import add_overrides, make_parser, path_text, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.errors import EmptySplit, UserError, one_line  # noqa: E402
 from utils.wording import counted  # noqa: E402
@@ -187,13 +187,16 @@ def list_splits(section):
     if listing.faults:
         raise UserError(f"{listing.faults[0]} (without --list_splits all faults are told)")
     rows = ((name, listing.splits[name]) for name in sorted(listing.images))
-    sys.stdout.reconfigure(errors="surrogateescape")  # names that are no UTF-8, byte for byte
+    # Names that are not UTF-8 byte for byte, whatever the terminal.
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     csv.writer(sys.stdout, lineterminator="\n").writerows([("file", "split"), *rows])
 
 
 def main(argv=None):
     parser = make_parser(__doc__)
-    parser.add_argument("--config", required=True, metavar="FILE", help="whose data to check")
+    parser.add_argument(
+        "-c", "--config", type=path_text, required=True, metavar="FILE", help="whose data to check"
+    )
     parser.add_argument("--split", choices=SPLITS, help="only this one (default: all)")
     parser.add_argument(
         "--list_splits", action="store_true", help="print file,split of one's own images; no check"

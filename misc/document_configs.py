@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/…`
 
 from misc.measuring import markdown_table  # noqa: E402
-from utils.cli import make_parser, run  # noqa: E402
+from utils.cli import make_parser, parse_path, run  # noqa: E402
 from utils.config import UNREAD_NESTED, UNREAD_TOP_LEVEL  # noqa: E402
 from utils.disk import write_atomically  # noqa: E402
 from utils.errors import UserError  # noqa: E402
@@ -41,7 +41,8 @@ INTRODUCTION = """\
 Written by `python misc/document_configs.py` from the code; do not edit it by hand.
 
 A config is one file, one experiment, in JSON or (`.yaml`, `.yml`) YAML, where words such as `off`
-and dates are text as in JSON, and `1e-3` is a number. No key may be given twice. Its folder and name are the name of its runs:
+and dates are text as in JSON, and `1e-3` is a number. No key may be given twice. Its folder
+and name are the name of its runs:
 `configs/celeba/smallnet-64d-dve.json` writes to `saved/models/celeba-smallnet-64d-dve/`. A
 *section* is `{"type": NAME, "args": {...}}`: the type names a class, and the arguments are those of
 its constructor. Every key is checked before anything runs: an unknown one, a value of a wrong type
@@ -228,7 +229,8 @@ def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, say if it differs")
     parser.add_argument(
-        "--output", type=Path, default=PAGE, metavar="FILE", help="default: the project's own page"
+        "--output", type=parse_path, default=PAGE, metavar="FILE",
+        help="default: the project's own page",
     )
     args = parser.parse_args(argv)
     text, path = reference(), args.output

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/draw_method.py`
 
-from utils.cli import add_run_options, make_parser, run  # noqa: E402
+from utils.cli import add_run_options, make_parser, parse_path, path_text, run  # noqa: E402
 from utils.config import read_config  # noqa: E402
 from utils.disk import write_atomically  # noqa: E402
 from utils.errors import UserError  # noqa: E402
@@ -22,10 +22,12 @@ DPI = 110
 def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument(
-        "--resume", metavar="FILE", help="an embedding (default: the demo's newest)"
+        "-r", "--resume", type=path_text, metavar="FILE",
+        help="an embedding (default: the demo's newest)",
     )
     parser.add_argument(
-        "--folder", type=Path, default=Path("docs"), help="of the figures (default: %(default)s)"
+        "--folder", type=parse_path, default=Path("docs"),
+        help="of the figures (default: %(default)s)",
     )
     add_run_options(parser)
     args = parser.parse_args(argv)

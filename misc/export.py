@@ -19,17 +19,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/export.py`
 
-from utils.cli import make_parser, run  # noqa: E402
+from utils.cli import make_parser, parse_path, path_text, run  # noqa: E402
 from utils.disk import disk_errors  # noqa: E402
 
 
 def main(argv=None):
     parser = make_parser(__doc__)
-    parser.add_argument("model", metavar="MODEL", help="a checkpoint, or the folder of a run")
-    parser.add_argument("--format", required=True, choices=("onnx", "torch"), help="of the file")
-    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="what to write")
     parser.add_argument(
-        "--config", metavar="FILE", help="the model's config, if it does not come with it"
+        "model", type=path_text, metavar="MODEL", help="a checkpoint, or the folder of a run"
+    )
+    parser.add_argument("--format", required=True, choices=("onnx", "torch"), help="of the file")
+    parser.add_argument(
+        "--output", required=True, type=parse_path, metavar="FILE", help="what to write"
+    )
+    parser.add_argument(
+        "-c", "--config", type=path_text, metavar="FILE",
+        help="the model's config, if it does not come with it",
     )
     args = parser.parse_args(argv)
     # Here, since torch takes seconds, which --help and mistakes need not wait for.

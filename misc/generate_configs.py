@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/…`
 
 from misc.published import PROJECT, SAVED, checkpoint_path, load_experiments  # noqa: E402
-from utils.cli import make_parser, run  # noqa: E402
+from utils.cli import make_parser, parse_path, run  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 
 CONFIGS = PROJECT / "configs"
@@ -126,7 +126,8 @@ def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, say what differs")
     parser.add_argument(
-        "--into", type=Path, default=CONFIGS, metavar="FOLDER", help="default: the project's own"
+        "--into", type=parse_path, default=CONFIGS, metavar="FOLDER",
+        help="default: the project's own",
     )
     args = parser.parse_args(argv)
     texts = {args.into / path: text for path, text in generate().items()}

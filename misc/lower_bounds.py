@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from utils.cli import make_parser, run  # noqa: E402
+from utils.cli import make_parser, parse_path, run  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 
 BOUND = re.compile(r"([A-Za-z0-9._-]+(?:\[[^\]]*\])?)\s*>=\s*([0-9][^,\s;]*)(?:,[^;#]*)?(?:#.*)?")
@@ -36,7 +36,7 @@ def lower_bounds(path):
 
 def main():
     parser = make_parser(__doc__)
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="of requirements")
+    parser.add_argument("files", nargs="+", type=parse_path, metavar="FILE", help="of requirements")
     for path in parser.parse_args().files:
         print("\n".join(lower_bounds(path)))
 

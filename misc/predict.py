@@ -16,7 +16,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/predict.py`
 
-from utils.cli import add_device_option, make_parser, positive, run  # noqa: E402
+from utils.cli import (  # noqa: E402
+    add_device_option,
+    make_parser,
+    parse_path,
+    path_text,
+    positive,
+    run,
+)
 from utils.wording import counted  # noqa: E402
 
 PROTOCOLS = ("cosine", "published")  # of inference.matching
@@ -25,15 +32,25 @@ BATCH_SIZE = 32
 
 def parse_args(argv=None):
     parser = make_parser(__doc__)
-    parser.add_argument("model", metavar="MODEL", help="a checkpoint, or the folder of a run")
-    parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders")
-    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="for results")
     parser.add_argument(
-        "--config", metavar="FILE", help="the model's config, if it does not come with it"
+        "model", type=path_text, metavar="MODEL", help="a checkpoint, or the folder of a run"
     )
-    parser.add_argument("--reference", metavar="IMAGE", help="the image that --points are of")
     parser.add_argument(
-        "--points", nargs="+", metavar="X,Y", help="points to find, or a csv file of such lines"
+        "images", nargs="+", type=path_text, metavar="IMAGES", help="image files, or folders"
+    )
+    parser.add_argument(
+        "--output", required=True, type=parse_path, metavar="FOLDER", help="for results"
+    )
+    parser.add_argument(
+        "-c", "--config", type=path_text, metavar="FILE",
+        help="the model's config, if it does not come with it",
+    )
+    parser.add_argument(
+        "--reference", type=path_text, metavar="IMAGE", help="the image that --points are of"
+    )
+    parser.add_argument(
+        "--points", nargs="+", type=path_text, metavar="X,Y",
+        help="points to find, or a csv file of such lines",
     )
     parser.add_argument(
         "--protocol",

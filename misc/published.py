@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from utils.cli import parse_path, path_text
 from utils.errors import UserError
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -39,11 +40,11 @@ def locate(root_url, relative):
 def add_fetch_options(parser):
     """Add the options that both fetchers have."""
     parser.add_argument(
-        "--root_url", default=BASE_URL, metavar="URL",
+        "--root_url", type=path_text, default=BASE_URL, metavar="URL",
         help="a mirror laid out like %(default)s (the default): http(s)://… or a local folder",
     )
     parser.add_argument(
-        "--dest", type=Path, default=PROJECT, metavar="FOLDER",
+        "--dest", type=parse_path, default=PROJECT, metavar="FOLDER",
         help="the folder that holds data/ (default: the project's own)",
     )
     parser.add_argument("--refresh", action="store_true", help="replace what is there already")

@@ -16,7 +16,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/report.py`
 
 from misc.measuring import machine  # noqa: E402
-from utils.cli import add_device_option, add_overrides, make_parser, positive, run  # noqa: E402
+from utils.cli import (  # noqa: E402
+    add_device_option,
+    add_overrides,
+    make_parser,
+    path_text,
+    positive,
+    run,
+)
 from utils.disk import size_text, write_atomically  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.progress import progress_bar  # noqa: E402
@@ -25,9 +32,12 @@ from utils.wording import counted  # noqa: E402
 
 def parse(argv):
     parser = make_parser(__doc__)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="saved/models/<name>/<time>")
     parser.add_argument(
-        "--output", metavar="FILE", help="default: report.html in the first run's save_dir"
+        "runs", nargs="+", type=path_text, metavar="RUN", help="saved/models/<name>/<time>"
+    )
+    parser.add_argument(
+        "--output", type=path_text, metavar="FILE",
+        help="default: report.html in the first run's save_dir",
     )
     parser.add_argument(
         "--images",

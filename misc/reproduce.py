@@ -36,7 +36,7 @@ from misc.reproduction.runner import (  # noqa: E402
 )
 from misc.reproduction.tables import TABLES  # noqa: E402
 from misc.results_table import print_tables  # noqa: E402
-from utils.cli import make_parser, run  # noqa: E402
+from utils.cli import make_parser, parse_path, run  # noqa: E402
 from utils.disk import disk_errors, lock  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 
@@ -99,7 +99,7 @@ def parse_arguments(argv):
         "--mini_train", action="store_true", help="two small steps of each: does everything work?"
     )
     parser.add_argument(
-        "--save_dir", type=Path, default=Path("saved"), metavar="FOLDER",
+        "--save_dir", type=parse_path, default=Path("saved"), metavar="FOLDER",
         help="where runs lie (default: %(default)s)",
     )
     parser.add_argument(

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc
 from misc.reproduction.markdown import fill_markers, render  # noqa: E402
 from misc.reproduction.run_records import RunStore  # noqa: E402
 from misc.reproduction.tables import TABLES  # noqa: E402
-from utils.cli import make_parser, run  # noqa: E402
+from utils.cli import make_parser, parse_path, run  # noqa: E402
 from utils.disk import write_atomically  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.wording import counted  # noqa: E402
@@ -55,13 +55,13 @@ def main(argv=None):
     )
     parser.add_argument(
         "--save_dir",
-        type=Path,
+        type=parse_path,
         default=Path("saved"),
         metavar="FOLDER",
         help="where models/ and log/ lie (default: %(default)s)",
     )
     parser.add_argument(
-        "--readme", type=Path, metavar="FILE", help="fill the tables of this file, print none"
+        "--readme", type=parse_path, metavar="FILE", help="fill the tables of this file, print none"
     )
     args = parser.parse_args(argv)
     names = list(dict.fromkeys(args.tables or TABLES))

@@ -1,9 +1,13 @@
 """How every program of the project starts and ends."""
 
 import argparse
+import io
+import os
+import re
 import sys
+from pathlib import Path
 
-from utils.closed_pipe import is_closed_pipe, silence
+from utils.closed_pipe import is_closed_pipe, open_standard_streams, silence
 from utils.errors import UserError, one_line
 from utils.shortages import shortages_told
 from utils.stopping import Stopped
@@ -13,8 +17,9 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 EXIT_CLOSED_PIPE = 141  # 128 + SIGPIPE
 EXIT_CODES = """\
 exit code: 0 all is done; 2 a mistake in arguments, config or files, told in one line; 130 ended by
-Ctrl-C, 143 by SIGTERM (a training writes a checkpoint first, and tells how to go on); 141 nobody
-read the output to its end"""
+Ctrl-C, 143 by SIGTERM, 129 by SIGHUP (a training writes a checkpoint first, and tells how to go
+on); 141 nobody read the output to its end"""
+DEVICE = re.compile(r"cpu|mps|xpu|cuda|(cuda:)?\d+", re.ASCII)
 
 
 def run(main):
@@ -23,7 +28,13 @@ def run(main):
     0, or what ``main`` returns; 2 for a ``UserError`` (told in one line), and where memory ran out;
     128 and the signal's number where one ended it: 130 for Ctrl-C, 143 for SIGTERM; 141, without a
     word, where nobody reads the output any more (``| head``).
+
+    Whatever stdout and stderr are: characters that they cannot show are escaped.
     """
+    open_standard_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             return _run(main)
@@ -54,9 +65,16 @@ def _run(main):
         return EXIT_INTERRUPTED
 
 
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line."""
+
+    def error(self, message):
+        self.exit(EXIT_USER_ERROR, f"{self.prog}: error: {message} (--help shows all)\n")
+
+
 def make_parser(description):
     """Return a parser whose help shows a program's docstring as it is, and the exit codes."""
-    return argparse.ArgumentParser(
+    return Parser(
         description=description,
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -66,9 +84,12 @@ def make_parser(description):
 def add_device_option(parser):
     """Add ``--device``, which every program that runs networks takes."""
     parser.add_argument(
+        "-d",
         "--device",
+        type=device_names,
         metavar="N",
-        help="number of the GPU; without it, the CPU (train.py: 0,1 for several)",
+        help="the GPU's number, as 0 or cuda:0 (train.py: 0,1 for several); cpu, mps or xpu; "
+        "default: the CPU",
     )
 
 
@@ -110,9 +131,21 @@ def program(description, resume_help, resume_required=False):
     parser = make_parser(description)
     group = parser.add_argument_group("what it runs")
     group.add_argument(
-        "--config", required=True, metavar="FILE", help="the experiment, a JSON or YAML file"
+        "-c",
+        "--config",
+        type=path_text,
+        required=True,
+        metavar="FILE",
+        help="the experiment, a JSON or YAML file",
     )
-    group.add_argument("--resume", metavar="PATH", required=resume_required, help=resume_help)
+    group.add_argument(
+        "-r",
+        "--resume",
+        type=path_text,
+        metavar="PATH",
+        required=resume_required,
+        help=resume_help,
+    )
     add_run_options(parser)
     return parser, group
 
@@ -128,7 +161,9 @@ def evaluation_program(description):
         "--mini_train", action="store_true", help="evaluate on 4 images: does everything work?"
     )
     group = parser.add_argument_group("what it writes, beside results.json in a run folder")
-    group.add_argument("--output", metavar="FILE", help="write results.json there too")
+    group.add_argument(
+        "--output", type=path_text, metavar="FILE", help="write results.json there too"
+    )
     group.add_argument(
         "--vis",
         action="store_true",
@@ -140,6 +175,28 @@ def evaluation_program(description):
         help="draw source, target, and the source warped to the target by its dense matches",
     )
     return parser
+
+
+def path_text(text):
+    """Parse a path, with the home folder for "~"; raises ``argparse.ArgumentTypeError``."""
+    if not text:
+        raise argparse.ArgumentTypeError("'', expected a path (is a variable of the shell unset?)")
+    return os.path.expanduser(text)
+
+
+def parse_path(text):
+    """Parse a path as a ``Path``, with the home folder for "~"."""
+    return Path(path_text(text))
+
+
+def device_names(text):
+    """Parse "0", "cuda:0", "0,1", "cpu", "mps", "xpu"; returns them with a GPU's number alone."""
+    names = text.split(",") if text else []
+    if not all(map(DEVICE.fullmatch, names)):
+        raise argparse.ArgumentTypeError(
+            f"'{text}', expected the number of a GPU, such as 0 or cuda:0, or cpu, mps, xpu"
+        )
+    return ",".join("0" if name == "cuda" else name.removeprefix("cuda:") for name in names)
 
 
 def positive(text):

@@ -11,17 +11,21 @@ from utils.allocator import keep_freed_memory
 from utils.errors import UserError
 from utils.wording import counted
 
+OTHER_GPUS = {"mps": torch.backends.mps.is_available, "xpu": torch.xpu.is_available}
+
 
 def select_device(name):
     """Return the device for ``--device``.
 
-    None or "cpu", or the number of a GPU. Float32 stays exact there (no TF32). For the CPU, the
-    process keeps its memory from then on.
+    None or "cpu", "mps", "xpu", or the number of a GPU. Float32 stays exact there (no TF32). For
+    the CPU, the process keeps its memory from then on.
     """
     if name in (None, "", "cpu"):
         keep_freed_memory()
         return torch.device("cpu")
     require_gpu(name)
+    if not name.isdigit():
+        return torch.device(name)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.cuda.set_device(int(name))
@@ -29,9 +33,15 @@ def select_device(name):
 
 
 def require_gpu(name):
-    """Raise ``UserError`` unless a GPU has this number."""
+    """Raise ``UserError`` unless a GPU has this number, or, for "mps" and "xpu", this kind."""
+    if name in OTHER_GPUS:
+        there = [kind for kind, is_there in OTHER_GPUS.items() if is_there()]
+        there = ["cpu", *map(str, range(torch.cuda.device_count())), *there]
+        if name not in there:
+            raise UserError(f"--device {name}: torch finds no such device, only {', '.join(there)}")
+        return
     if not name.isdigit():
-        raise UserError(f"--device {name}: expected the number of one GPU, or cpu")
+        raise UserError(f"--device {name}: expected one device")
     if int(name) >= torch.cuda.device_count():
         raise UserError(
             f"--device {name}: no such GPU, {torch.cuda.device_count()} found; "

@@ -107,14 +107,17 @@ def _gathered(tensor, world):
 
 
 def parse_devices(text):
-    """Return the names in ``--device``: numbers of different GPUs, or "cpu" once or several times.
+    """Return the names in ``--device``: numbers of different GPUs, "cpu" once or several times,
+    or "mps" or "xpu" alone.
 
     None: the CPU alone, or, started by torchrun, the GPU of this process's number where there is
     one.
     """
     names = text.split(",") if text else [None]
     gpus = [name for name in names if name not in (None, "cpu")]
-    if len(set(gpus)) < len(gpus) or len(gpus) not in (0, len(names)):
+    if len(set(gpus)) < len(gpus) or len(gpus) not in (0, len(names)) or (
+        len(gpus) > 1 and not all(map(str.isdigit, gpus))
+    ):
         raise UserError(f"--device {text}: expected numbers of different GPUs, such as 0,1")
     for name in gpus:
         require_gpu(name)

@@ -15,7 +15,7 @@ class Terminal(logging.StreamHandler):
     """Lines on stdout, as long as somebody reads them; then the run goes on, and info.log tells."""
 
     def handleError(self, record):
-        if isinstance(sys.exc_info()[1], BrokenPipeError):
+        if isinstance(sys.exc_info()[1], OSError):  # a pipe, or a terminal, that is closed
             silence(self.stream)
         else:
             super().handleError(record)
@@ -71,7 +71,7 @@ def open_log(run_folder, verbosity):
     terminal.setLevel(LEVELS[verbosity])
     path = run_folder.log_dir / "info.log"
     with disk_errors(path):
-        file = LogFile(path)
+        file = LogFile(path, encoding="utf-8", errors="backslashreplace")
     file.setFormatter(logging.Formatter(LOG_FORMAT))
     logger.addHandler(terminal)
     logger.addHandler(file)

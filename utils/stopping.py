@@ -3,7 +3,8 @@
 import signal
 import threading
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; what schedulers send before they kill
+# Ctrl-C; what schedulers send before they kill; the terminal is closed (under nohup: ignored).
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(Exception):
@@ -27,7 +28,8 @@ class StopRequest:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            heeded = [n for n in SIGNALS if n != signal.SIGHUP or not _is_ignored(n)]
+            self._before = {number: signal.signal(number, self._note) for number in heeded}
         return self
 
     def __exit__(self, *error):
@@ -38,3 +40,7 @@ class StopRequest:
         if self.number and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.number = number
+
+
+def _is_ignored(number):
+    return signal.getsignal(number) == signal.SIG_IGN
