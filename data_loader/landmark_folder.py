@@ -9,6 +9,7 @@ from data_loader.base_dataset import ImageFileDataset
 from data_loader.folder_listing import FolderListing
 from data_loader.squares import SQUARES, square_window
 from utils.errors import UserError
+from utils.wording import command
 
 NOT_TOLD = (0, 0)  # the size of an image whose list does not tell it
 
@@ -65,7 +66,7 @@ class LandmarkFolder(ImageFileDataset):
     def refuse(self, faults):
         """Raise ``UserError`` if folders or lists have faults."""
         if faults:
-            others = f" ({len(faults) - 1} more: misc/check_data.py lists all)"
+            others = f" ({len(faults) - 1} more: {command('misc/check_data.py')} lists all)"
             raise UserError(faults[0] + (others if len(faults) > 1 else ""))
 
     def require_files(self):

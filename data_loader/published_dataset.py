@@ -8,6 +8,7 @@ import os
 from data_loader.base_dataset import ImageFileDataset
 from data_loader.image_folder import root_folder
 from utils.errors import UserError
+from utils.wording import command
 
 
 class PublishedDataset(ImageFileDataset):
@@ -60,7 +61,7 @@ class PublishedDataset(ImageFileDataset):
             elsewhere = f", but {shifted} is there (did you mean dataset.args.root = {root}?)"
         raise UserError(
             f"{path}: no such file{elsewhere}; README, 'Data', says how to get it "
-            f"(python misc/fetch_datasets.py --dataset {self.archive})"
+            f"({command('misc/fetch_datasets.py', '--dataset', self.archive)})"
         )
 
     def _found_elsewhere(self, name, ending=None):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/export.py`
 
-from utils.cli import make_parser, parse_path, path_text, run  # noqa: E402
+from utils.cli import make_parser, parse_path, path_text, positive, run  # noqa: E402
 from utils.disk import disk_errors  # noqa: E402
 
 
@@ -36,7 +36,13 @@ def main(argv=None):
         "-c", "--config", type=path_text, metavar="FILE",
         help="the model's config, if it does not come with it",
     )
+    parser.add_argument(
+        "--opset", type=positive, metavar="N",
+        help="version of ONNX's operators, for older runtimes (default: the one torch prefers)",
+    )
     args = parser.parse_args(argv)
+    if args.opset and args.format != "onnx":
+        parser.error(f"argument --opset: {args.opset}, expected none with --format {args.format}")
     # Here, since torch takes seconds, which --help and mistakes need not wait for.
     from inference.loading import build_viewer, read_network
     from misc.exporting import FORMATS, exportable, import_onnx, trace
@@ -49,7 +55,8 @@ def main(argv=None):
     facts = {"output": module.output_name, "imwidth": viewer.imwidth, "crop": viewer.crop}
     with disk_errors(args.output):
         args.output.parent.mkdir(parents=True, exist_ok=True)
-    FORMATS[args.format](args.output, trace(module, side), module, facts)
+    options = {"opset": args.opset} if args.opset else {}
+    FORMATS[args.format](args.output, trace(module, side), module, facts, **options)
     print(f"{args.output}: {', '.join(f'{name} {value}' for name, value in facts.items())}")
 
 

@@ -15,6 +15,7 @@ from utils.tps import to_pixels
 # A map of one cell would be traced as one that never grows: smaller images are refused.
 LEAST_SIDE = 4
 LEAST_HOURGLASS_SIDE = 63
+LEAST_OPSET = 18  # that torch.onnx writes; it converts to older ones, but not always
 
 
 class Exportable(nn.Module):
@@ -71,12 +72,16 @@ def write_torch(path, program, module, facts):
     write_atomically(path, lambda file: torch.export.save(program, file, extra_files=extra))
 
 
-def write_onnx(path, program, module, facts):
-    """Write an ONNX file."""
+def write_onnx(path, program, module, facts, opset=None):
+    """Write an ONNX file; opset: the version of its operators, None for the one torch prefers."""
     onnx = import_onnx()
+    latest = onnx.defs.onnx_opset_version()
+    if opset is not None and not LEAST_OPSET <= opset <= latest:
+        raise UserError(f"--opset {opset}: expected {LEAST_OPSET} to {latest}")
     exported = torch.onnx.export(
         program,
         dynamo=True,
+        opset_version=opset,
         input_names=["images"],
         output_names=[module.output_name],
         verbose=False,

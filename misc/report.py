@@ -77,7 +77,7 @@ def main(argv=None):
             bar.update()
     changes = f", with --set {' '.join(args.overrides)}" if args.overrides else ""
     made = f"Evaluated on {datetime.now():%d %B %Y}: {machine(device)}{changes}."
-    page = render(runs, made).encode()
+    page = render(runs, made).encode(errors="backslashreplace")
     write_atomically(path, lambda file: file.write(page))
     print(f"{path}: {counted(len(runs), 'run')}, {size_text(len(page))}")
 

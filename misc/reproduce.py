@@ -31,7 +31,7 @@ from misc.reproduction.runner import (  # noqa: E402
     SKIPPED,
     TRAIN,
     Runner,
-    stop_on_sigterm,
+    stop_on_signals,
     summary,
 )
 from misc.reproduction.tables import TABLES  # noqa: E402
@@ -120,7 +120,7 @@ def main(argv=None, train=TRAIN):
     print("\n".join(describe(jobs, save_dir, args.devices, args.mini_train)), flush=True)
     if args.dry_run:
         return
-    stop_on_sigterm()
+    stop_on_signals()
     with only_process(save_dir):
         runner = Runner(save_dir, args.devices, args.overrides, args.mini_train, train)
         outcomes = runner.run(jobs)

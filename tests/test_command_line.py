@@ -96,6 +96,52 @@ def test_a_file_and_a_module_start_alike(program, monkeypatch, capsys):
         assert "exit code: 0" in capsys.readouterr().out
 
 
+PATHS = {"FILE", "FOLDER", "PATH", "MODEL", "IMAGES", "IMAGE", "RUN", "X,Y", "URL"}  # metavars
+
+
+def test_every_path_takes_the_home_folder_and_is_not_empty(program, parser, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for action in parser._actions:
+        if action.metavar in PATHS or action.dest in ("folder", "output", "config", "save_dir"):
+            assert str(action.type("~/a b")) == "/home/somebody/a b", action.dest
+            assert str(action.type("a/~")) == "a/~"
+            with pytest.raises(argparse.ArgumentTypeError, match="^'', expected a path"):
+                action.type("")
+
+
+def test_short_options_are_those_of_the_original(program, parser):
+    short = {"--config": "-c", "--resume": "-r", "--device": "-d"}
+    for action in parser._actions:
+        for option in short.keys() & set(action.option_strings):
+            assert short[option] in action.option_strings
+
+
+def test_a_mistake_is_told_in_one_line(capsys):
+    with pytest.raises(SystemExit) as end:
+        parse("misc/predict.py", ["a.pth", "", "--output", "found"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        "predict.py: error: argument IMAGES: '', expected a path (is a variable of the shell "
+        "unset?) (--help shows all)\n")
+
+
+@pytest.mark.parametrize("text, names", [
+    ("0", "0"), ("cuda", "0"), ("cuda:2", "2"), ("cuda:0,cuda:1", "0,1"), ("1,cuda:0", "1,0"),
+    ("cpu", "cpu"), ("cpu,cpu", "cpu,cpu"), ("mps", "mps"), ("xpu", "xpu"), ("", ""),
+])
+def test_names_of_devices(text, names):
+    assert parse("train.py", ["-c", "a.json", "-d", text])[1].device == names
+
+
+@pytest.mark.parametrize("text", ["-1", "gpu", "0,", "cuda:", "cuda:x", "CPU", "0 1", "\u0661"])
+def test_names_of_no_device(text, capsys):
+    with pytest.raises(SystemExit) as end:
+        parse("train.py", ["-c", "a.json", f"--device={text}"])
+    assert end.value.code == 2
+    assert f"argument -d/--device: '{text}', expected the number of a GPU" in (
+        capsys.readouterr().err)
+
+
 @pytest.mark.parametrize("program", RUN_CONFIGS)
 def test_quiet_and_verbose_set_the_verbosity(program, embedding_config, capsys):
     words = ARGUMENTS.get(program, [])

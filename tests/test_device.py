@@ -9,8 +9,10 @@ import sys
 import pytest
 import torch
 
+from utils import device as devices
 from utils.allocator import SETTINGS
-from utils.device import computes_bfloat16
+from utils.device import computes_bfloat16, select_device
+from utils.errors import UserError
 
 FAULTS_OF_LARGE_TENSORS = """
 import resource
@@ -63,3 +65,14 @@ def faults_of(program, **settings):
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, check=True, capture_output=True)
     return int(done.stdout)
+
+
+@pytest.mark.parametrize("name", ["mps", "xpu"])
+def test_other_kinds_of_gpu_are_taken_where_torch_has_them(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "OTHER_GPUS", {"mps": lambda: False, "xpu": lambda: False})
+    with pytest.raises(UserError) as error:
+        select_device(name)
+    assert str(error.value) == f"--device {name}: torch finds no such device, only cpu, 0, 1"
+    monkeypatch.setitem(devices.OTHER_GPUS, name, lambda: True)
+    assert select_device(name) == torch.device(name)

@@ -148,7 +148,7 @@ def test_each_sample_is_given_the_next_one_of_the_whole_batch():
 
 @pytest.mark.parametrize("text, names", [
     (None, [None]), ("0", ["0"]), ("cpu", ["cpu"]), ("0,1", ["0", "1"]), ("3,1,2", ["3", "1", "2"]),
-    ("cpu,cpu", ["cpu", "cpu"]),
+    ("cpu,cpu", ["cpu", "cpu"]), ("cpu,cpu,cpu", ["cpu"] * 3),
 ])
 def test_devices_are_listed_with_commas(monkeypatch, text, names):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
@@ -161,7 +161,7 @@ def test_a_gpu_that_is_not_there_is_told_before_any_process_starts(monkeypatch):
         parse_devices("0,1")
 
 
-@pytest.mark.parametrize("text", ["0,0", "0,cpu", "cpu,1"])
+@pytest.mark.parametrize("text", ["0,0", "0,cpu", "cpu,1", "mps,mps", "mps,0", "xpu,cpu"])
 def test_a_gpu_takes_one_process(text):
     with pytest.raises(UserError, match=f"--device {text}: expected numbers of different GPUs"):
         parse_devices(text)

@@ -481,11 +481,12 @@ def test_a_list_of_landmarks_with_a_wrong_column_count(call_program, embedding_c
 
 @pytest.mark.parametrize("name, words", [
     ("7", "--device 7: no such GPU, 0 found; leave --device out for the CPU"),
-    ("-1", "--device -1: expected the number of one GPU, or cpu"),
-    ("gpu", "--device gpu: expected the number of one GPU, or cpu"),
+    ("cuda:7", "--device 7: no such GPU, 0 found; leave --device out for the CPU"),
+    ("mps", "--device mps: torch finds no such device, only cpu"),
 ])
 def test_a_gpu_that_is_not_there(call_program, embedding_config, monkeypatch, name, words):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     done = call_program("train.py", "--config", embedding_config(), f"--device={name}")
     assert_one_clear_line(done, words)
 

@@ -25,6 +25,7 @@ RUN_CONFIGS = {
     "train.py": [],
     "test.py": ["--resume", "a.pth"],
     "test_matching.py": ["--resume", "a.pth"],
+    "misc/check_data.py": [],
 }
 
 
@@ -36,7 +37,7 @@ def answer(program, *words):
     return done.stderr.splitlines()
 
 
-@pytest.mark.parametrize("program", [p for p in PROGRAMS if p != "misc/check_data.py"])
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_help_and_mistakes_in_arguments_import_nothing_slow(program):
     assert answer(program, "--help")[-1] == "imported: 0 []"
     assert answer(program, "--absent")[-1] == "imported: 2 []"

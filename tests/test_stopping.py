@@ -39,7 +39,8 @@ def signal_at(monkeypatch):
     yield arrange
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("number, code", [
+    (signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_leaves_a_checkpoint_that_goes_on_to_the_bit(
         train, embedding_config, signal_at, number, code):
     config = embedding_config()
@@ -201,6 +202,17 @@ def test_threads_train_without_listening():
     thread.start()
     thread.join()
     assert not failed
+
+
+def test_a_closed_terminal_ends_nothing_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.number == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 # --resume auto, where runs still train or were killed

@@ -1,6 +1,5 @@
 """A training from start to figures: what ``train.py`` runs, once per seed."""
 
-import shlex
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from utils.errors import ConfigError
 from utils.log import open_log
 from utils.progress import bars_hidden
 from utils.run import Run
+from utils.wording import command
 
 
 def train_seeds(config, resume=None, seeds=None, world=World()):
@@ -65,8 +65,7 @@ def train_one_seed(config, folder, start, world=World()):
             values = trainer.fit()
             if not world.is_main:
                 return values
-            place = shlex.quote(str(folder.model_dir))
-            run.logger.info(f"look at it: python misc/report.py {place}")
+            run.logger.info(f"look at it: {command('misc/report.py', folder.model_dir)}")
             if test_set is None:
                 return values
             results = evaluate(trainer.model, config, test_set, run.device)

@@ -18,6 +18,8 @@ from utils.progress import byte_bar
 CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
 TEMPORARY = ".{name}.tmp-{process}"
+LONGEST_NAME = 255  # bytes, on nearly every file system
+MOST_OF_A_NAME = 50  # characters of a file's name in that of its temporary file
 
 
 class WriteError(UserError):
@@ -105,12 +107,26 @@ def lock(descriptor, path):
         pass  # a file system without locks (some network ones) is used without
 
 
+def fitting(path):
+    """Return the path of a file; if its name is too long for a file system, with a shorter one,
+    which ends in a hash of the whole.
+    """
+    name = os.fsencode(path.name)
+    if len(name) <= LONGEST_NAME:
+        return path
+    suffix = os.fsencode(path.suffix)
+    end = b"-" + hashlib.sha1(name, usedforsecurity=False).hexdigest()[:12].encode() + suffix
+    short = name[: LONGEST_NAME - len(end)].decode(errors="ignore")
+    return path.with_name(short + os.fsdecode(end))
+
+
 def write_atomically(path, write):
     """Call ``write(file)`` on a temporary file beside ``path``, flush it to disk, then rename it to
     ``path``; raises ``WriteError``.
     """
     path = Path(path)
-    temporary = path.with_name(TEMPORARY.format(name=path.name, process=os.getpid()))
+    name = path.name[:MOST_OF_A_NAME]
+    temporary = path.with_name(TEMPORARY.format(name=name, process=os.getpid()))
     try:
         with open(temporary, "wb") as file:
             write(file)

@@ -3,8 +3,14 @@
 import signal
 import threading
 
-# Ctrl-C; what schedulers send before they kill; the terminal is closed (under nohup: ignored).
+# Ctrl-C; what schedulers send before they kill; the terminal is closed.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def heeded_signals():
+    """Return the signals that ask a program to end; under nohup, a closed terminal does not."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return SIGNALS[:-1] if ignored else SIGNALS
 
 
 class Stopped(Exception):
@@ -28,8 +34,7 @@ class StopRequest:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            heeded = [n for n in SIGNALS if n != signal.SIGHUP or not _is_ignored(n)]
-            self._before = {number: signal.signal(number, self._note) for number in heeded}
+            self._before = {n: signal.signal(n, self._note) for n in heeded_signals()}
         return self
 
     def __exit__(self, *error):
@@ -40,7 +45,3 @@ class StopRequest:
         if self.number and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.number = number
-
-
-def _is_ignored(number):
-    return signal.getsignal(number) == signal.SIG_IGN

@@ -1,5 +1,11 @@
 """Words of messages."""
 
+import os
+import shlex
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+
 
 def counted(number, noun):
     """Return a number with its noun, in the plural unless it is one: "1 image", "2,000 images"."""
@@ -11,3 +17,11 @@ def some_of(names, most=4):
     names = list(names)
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(map(str, names[:most])) + more
+
+
+def command(program, *words):
+    """Return the command line that starts a program of the project from the working folder."""
+    path = PROJECT / program
+    if Path.cwd() == PROJECT:
+        path = program
+    return shlex.join(["python", os.fspath(path), *map(os.fspath, words)])

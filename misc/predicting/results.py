@@ -11,7 +11,7 @@ from inference.model import require_inside
 from misc.predicting.photos import read_photo
 from misc.predicting.points import read_points
 from misc.predicting.tasks import ColourTask, LandmarkTask, MatchTask
-from utils.disk import disk_errors, write_atomically
+from utils.disk import disk_errors, fitting, write_atomically
 from utils.errors import UserError, blamed_on
 
 NUM_COLOURED = 64  # images, evenly spread, whose principal components give the colours
@@ -66,9 +66,8 @@ def predict(task, reader, paths, args):
                     rows += [] if rows else [task.header(result)]
                     rows += task.rows(photo.name, result)
                 if not args.no_pictures:
-                    save_picture(
-                        args.output / "pictures" / f"{photo.name}.png", photo, result, task
-                    )
+                    path = fitting(args.output / "pictures" / f"{photo.name}.png")
+                    save_picture(path, photo, result, task)
             bar.update(min(args.batch_size, bar.total - bar.n))
     if task.table:
         save_table(args.output / task.table, require_some(rows))

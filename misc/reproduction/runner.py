@@ -14,6 +14,7 @@ from misc.published import PROJECT
 from misc.reproduction.estimate import duration
 from misc.reproduction.plan import find_state
 from utils.disk import disk_errors
+from utils.stopping import heeded_signals
 from utils.wording import counted
 
 TRAIN = (sys.executable, str(PROJECT / "train.py"))
@@ -149,9 +150,12 @@ class Runner:
                 process.kill()
 
 
-def stop_on_sigterm():
-    """Make the signal that schedulers send end this process as Ctrl-C does, with its children."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def stop_on_signals():
+    """Make what schedulers send, and a closed terminal, end this process as Ctrl-C does, with its
+    children.
+    """
+    for number in heeded_signals():
+        signal.signal(number, signal.default_int_handler)
 
 
 def summary(outcomes):

@@ -1,0 +1,174 @@
+"""What ``misc/check_data.py`` says of a config's images: what is wrong with them, their splits."""
+
+import csv
+import sys
+from contextlib import suppress
+
+import torch
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from data_loader import DATASETS, LandmarkFolder
+from data_loader.broken_images import examine
+from data_loader.folder_listing import FolderListing
+from data_loader.images import peculiarities, size_as_seen
+from data_loader.published_dataset import PublishedDataset
+from trainer.datasets import with_landmarks
+from utils.build import build, check_arguments
+from utils.errors import EmptySplit, UserError, one_line
+from utils.wording import counted
+
+
+class FaultyFolder(LandmarkFolder):
+    """A folder with faults in it or its lists: it keeps them, and goes on with what is sound."""
+
+    faults = ()
+
+    def refuse(self, faults):
+        self.faults = faults
+
+    def misplaced(self, index, k):
+        """Say of landmark k of an image, which is not in its square, where its list has it."""
+        path, (x, y) = self.paths[index], self.landmarks[index][k]
+        size = size_as_seen(path)
+        left, top, right, bottom = window = self.window(size, self.square)
+        used = f", of which x = {left} to {right - 1}, y = {top} to {bottom - 1} are used"
+        return (
+            f"{self.places[index]}: landmark {k + 1}, ({x:g}, {y:g}), is outside {path}: "
+            f"{size[0]} x {size[1]} pixels{'' if window == (0, 0, *size) else used}"
+        )
+
+
+class Findings(Dataset):
+    """Of some items of a data set: what is wrong, and what is worth knowing; two texts for each,
+    empty for nothing.
+    """
+
+    def __init__(self, dataset, indices):
+        self.dataset, self.indices, self.split = dataset, indices, dataset.split
+        self.files = named_files(dataset)
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, number):
+        index = self.indices[number]
+        name = self.files[index] if self.files else f"item {index}"
+        try:
+            fault = self._misplaced(index, name)
+            notes = ", ".join(peculiarities(name)) if self.files else ""
+        except UserError as error:
+            return one_line(error), ""
+        return fault, notes and f"{name}: {notes}"
+
+    def _misplaced(self, index, name):
+        """Say which landmark is not in the image, if any."""
+        S = self.dataset.imwidth
+        for k, point in enumerate(self.dataset[index]["keypts"]):
+            if not torch.isfinite(point).all():
+                return f"{name}: landmark {k + 1} is no number"
+            if point.min() < -0.5 or point.max() > S - 0.5:  # the edges of the outer pixels
+                if isinstance(self.dataset, FaultyFolder):
+                    return self.dataset.misplaced(index, k)
+                x, y = point.tolist()
+                where = f"the {S} x {S} square that the image becomes: ({x:.1f}, {y:.1f})"
+                return f"{name}: landmark {k + 1} is outside {where}"
+        return ""
+
+
+def named_files(dataset):
+    """Return the file of each item of a data set; none, where an item is not made from one."""
+    files = dataset.source_files()
+    return files if len(files) == len(dataset) else []
+
+
+def versions(config, split, report):
+    """Return a split with its landmarks, if there are any, and as plain images, of which there may
+    be more.
+    """
+    registry = {**DATASETS, LandmarkFolder.__name__: FaultyFolder}
+    section, found = with_landmarks(config).dataset, []
+    with suppress(EmptySplit):
+        found.append(build(section, registry, "dataset", split=split))
+    args = {**section["args"], "use_keypoints": False}
+    try:
+        found.append(build({**section, "args": args}, registry, "dataset", split=split))
+    except EmptySplit as error:
+        report.add(one_line(error))
+    for dataset in found:
+        if isinstance(dataset, PublishedDataset):
+            dataset.require_files()  # of a folder that is absent one line, not one for each image
+    return found
+
+
+class Report:
+    """Prints findings, each once: splits may share images.
+
+    splits: {split: the files of its versions}, of the splits that it has told of.
+    """
+
+    def __init__(self, with_notes):
+        self.with_notes, self.faults, self.notes = with_notes, set(), set()
+        self.splits = {}
+
+    def begin(self, split, datasets):
+        """Tell what the data sets of a split are, before the first one, and the faults of their
+        lists; returns the split told before that has the same images, if there is one.
+        """
+        if not self.splits:
+            print("".join(f"{line}\n" for line in datasets[0].describe()), end="")
+        for dataset in datasets:
+            for fault in getattr(dataset, "faults", ()):
+                self.add(fault)
+            for warning in dataset.warnings:
+                self.add("", warning)
+        files = [named_files(dataset) for dataset in datasets]
+        same = [other for other, theirs in self.splits.items() if any(files) and theirs == files]
+        self.splits[split] = files
+        return same[0] if same else None
+
+    def add(self, fault, note=""):
+        """Take what is wrong with something, and what is worth knowing; empty for nothing."""
+        if fault and fault not in self.faults:
+            tqdm.write(fault)
+        if note and note not in self.notes and self.with_notes:
+            tqdm.write(f"note: {note}")
+        self.faults.add(fault)
+        self.notes.add(note)
+
+
+def check_split(config, split, report, num_workers):
+    """Report on a split; returns in words how many images it has, and how many have something
+    wrong.
+    """
+    seen, total, wrong = set(), 0, 0
+    datasets = versions(config, split, report)
+    same = report.begin(split, datasets) if datasets else None
+    if same:
+        return f"the {same} images"
+    for dataset in datasets:
+        files = named_files(dataset) or [None] * len(dataset)
+        indices = [i for i, file in enumerate(files) if file is None or file not in seen]
+        for fault, note in examine(Findings(dataset, indices), num_workers):
+            wrong += bool(fault)
+            report.add(fault, note)
+        total += len(indices)
+        if None in files:  # the plain images would be the same ones
+            break
+        seen.update(files)
+    return f"{counted(total, 'image')}, {wrong} of them with something wrong"
+
+
+def list_splits(section):
+    """Print which split each image of a folder is of, as the first columns of a landmarks.csv."""
+    if section["type"] != LandmarkFolder.__name__:
+        raise UserError(f"--list_splits: {section['type']} is split as it was published")
+    check_arguments(LandmarkFolder, section["args"], "dataset.args", runtime=("split",))
+    names = ("root", "pattern", "annotation")
+    listing = FolderListing(**{n: section["args"][n] for n in names if n in section["args"]})
+    if listing.faults:
+        raise UserError(f"{listing.faults[0]} (without --list_splits all faults are told)")
+    rows = ((name, listing.splits[name]) for name in sorted(listing.images))
+    # Names that are not UTF-8 byte for byte, whatever the terminal.
+    sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    csv.writer(sys.stdout, lineterminator="\n").writerows([("file", "split"), *rows])
