@@ -48,7 +48,7 @@ def main(argv=None):
     from misc.exporting import FORMATS, exportable, import_onnx, trace
 
     if args.format == "onnx":
-        import_onnx()
+        import_onnx(args.opset)
     network, config, _ = read_network(args.model, args.config)
     viewer, module = build_viewer(config), exportable(network, config)
     side = viewer.imwidth - 2 * viewer.crop

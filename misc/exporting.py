@@ -75,9 +75,6 @@ def write_torch(path, program, module, facts):
 def write_onnx(path, program, module, facts, opset=None):
     """Write an ONNX file; opset: the version of its operators, None for the one torch prefers."""
     onnx = import_onnx()
-    latest = onnx.defs.onnx_opset_version()
-    if opset is not None and not LEAST_OPSET <= opset <= latest:
-        raise UserError(f"--opset {opset}: expected {LEAST_OPSET} to {latest}")
     exported = torch.onnx.export(
         program,
         dynamo=True,
@@ -91,8 +88,9 @@ def write_onnx(path, program, module, facts, opset=None):
     write_atomically(path, lambda file: file.write(proto.SerializeToString()))
 
 
-def import_onnx():
-    """Return the module onnx, once it and onnxscript are known to be there."""
+def import_onnx(opset=None):
+    """Return the module onnx, once it and onnxscript are known to be there, and to know an opset.
+    """
     try:
         import onnx
         import onnxscript  # noqa: F401  (torch.onnx needs it)
@@ -101,6 +99,9 @@ def import_onnx():
             f"--format onnx: {error.name} is missing; "
             "pip install -r requirements/export-requirements.txt"
         ) from error
+    latest = onnx.defs.onnx_opset_version()
+    if opset is not None and not LEAST_OPSET <= opset <= latest:
+        raise UserError(f"--opset {opset}: expected {LEAST_OPSET} to {latest}")
     return onnx
 
 

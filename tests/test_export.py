@@ -153,3 +153,25 @@ def test_what_cannot_be_exported_or_written(checkpoints, tmp_path, capsys):
     code = run(lambda: export.main([str(checkpoints["embedding"]), "--format", "torch",
                                     "--output", str(tmp_path / "file" / "x.pt2")]))
     assert code == 2 and str(tmp_path / "file") in capsys.readouterr().err
+
+
+def test_the_version_of_the_operators_can_be_chosen(traced, tmp_path):
+    module, program = traced("embedding")
+    exporting.write_onnx(tmp_path / "a.onnx", program, module, {}, opset=19)
+    imported = onnx.load(tmp_path / "a.onnx").opset_import
+    versions = {entry.domain: entry.version for entry in imported}
+    assert versions[""] == 19
+
+
+@pytest.mark.parametrize("form, opset, expected", [
+    ("onnx", "17", "error: --opset 17: expected 18 to "),
+    ("onnx", "999", "error: --opset 999: expected 18 to "),
+    ("torch", "19", "argument --opset: 19, expected none with --format torch"),
+])
+def test_a_version_that_is_none_is_told_at_once(capsys, form, opset, expected):
+    words = ["absent.pth", "--format", form, "--output", "x", "--opset", opset]
+    try:
+        code = run(lambda: export.main(words))
+    except SystemExit as end:
+        code = end.code
+    assert code == 2 and expected in capsys.readouterr().err

@@ -274,6 +274,20 @@ def test_an_empty_file_of_points(tmp_path):
         read_points([str(tmp_path / "p.csv")])
 
 
+def test_pictures_of_long_names_are_all_there(call, models, tmp_path):
+    folder = tmp_path / "photos"
+    stems = [letter * 127 + "é" * 61 + last for letter in "ab" for last in "xy"]
+    for seed, stem in enumerate(stems):
+        write_image(folder / f"{stem}.jpg", seed)  # 254 bytes and ".png" do not fit
+    code, _, out = call(models[1], folder)
+    assert code == 0
+    pictures = written(out / "pictures")
+    assert len(pictures) == 4 and all(name.endswith(".png") for name in pictures)
+    assert sorted(name[:127] for name in pictures) == ["a" * 127] * 2 + ["b" * 127] * 2
+    assert max(len(name.encode()) for name in pictures) <= 255
+    assert [row[0] for row in table(out / "landmarks.csv")[1:]] == [f"{s}.jpg" for s in stems]
+
+
 def test_arguments_that_do_not_go_together(call, models, images, capsys):
     with pytest.raises(SystemExit):
         call(models[0], images, "--points", "1,2")
