@@ -146,10 +146,10 @@ def test_the_home_folder_in_every_key_that_holds_a_path(tmp_path, monkeypatch):
         "dataset.args.root=~/faces", 'dataset.args.annotation=["~/a.csv", "b.csv"]'])
     home = str(tmp_path)
     assert config.trainer.save_dir == f"{home}/runs"
-    assert config.experiment.cache_dir == home
-    assert config.experiment.finetune_from == f"{home}/a.pth"
-    assert config.experiment.dataset["args"]["root"] == f"{home}/faces"
-    assert config.experiment.dataset["args"]["annotation"] == [f"{home}/a.csv", "b.csv"]
+    assert config.cache_dir == home
+    assert config.finetune_from == f"{home}/a.pth"
+    assert config.dataset["args"]["root"] == f"{home}/faces"
+    assert config.dataset["args"]["annotation"] == [f"{home}/a.csv", "b.csv"]
     assert config.raw["trainer"]["save_dir"] == "~/runs"  # as it was given
     assert Path(read_config(path).trainer.save_dir) == Path("saved")
 
