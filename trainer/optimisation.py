@@ -75,14 +75,14 @@ def _rehearse(config):
     """Raise ``ConfigError`` where a schedule would fail in a later epoch, or give a rate that is
     none: better now than after days.
     """
-    section = config.lr_scheduler
+    section, epochs = config.lr_scheduler, config.raw["trainer"]["epochs"]  # with --mini_train too
 
     def rehearse(args):
         optimizer = build_optimizer(config, nn.Conv2d(1, 1, 1))
         scheduler = build(
             {**section, "args": args}, SCHEDULERS, "lr_scheduler", optimizer=optimizer
         )
-        for epoch in range(1, min(config.trainer.epochs, MOST_REHEARSED) + 1):
+        for epoch in range(1, min(epochs, MOST_REHEARSED) + 1):
             optimizer.step()
             scheduler.step()
             for rate in (group["lr"] for group in optimizer.param_groups):

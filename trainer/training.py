@@ -89,9 +89,9 @@ def build_trainer(config, start, run):
             f"trainer.precision: {run.device} only emulates bfloat16, float32 is faster"
         )
     train_set, val_set = training_datasets(config, run)
-    run.warnings += unreached_milestones(config)
     kind = LandmarkTrainer if config.is_landmark else EmbeddingTrainer
     trainer = kind.from_config(config, train_set, val_set, start, run)
+    run.warnings += unreached_milestones(config)  # once the schedule is known to be sound
     trainer.monitor.check(trainer.value_names)
     if start.continued:
         trainer.resume(start.checkpoint, start.path)
