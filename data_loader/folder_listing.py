@@ -19,7 +19,7 @@ from data_loader.images import peculiarities, size_as_seen
 from data_loader.landmark_formats import ImageNames, find_annotations, read_annotations
 from data_loader.squares import outside_window, square_window
 from utils.errors import EmptySplit, UserError
-from utils.wording import counted, some_of
+from utils.wording import command, counted, some_of
 
 DESCRIBED = 1000  # images whose sizes are looked at for the log
 SUGGESTED = 3  # images named to someone who has annotated none of a split
@@ -195,7 +195,7 @@ class FolderListing:
         if outside:
             yield (
                 f"{counted(len(outside), 'image')} with landmarks outside of what is used of them: "
-                f"{some_of(outside)}; misc/check_data.py lists all"
+                f"{some_of(outside)}; {command('misc/check_data.py')} lists all"
             )
 
     def _describe_landmarks(self):

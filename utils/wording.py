@@ -21,7 +21,5 @@ def some_of(names, most=4):
 
 def command(program, *words):
     """Return the command line that starts a program of the project from the working folder."""
-    path = PROJECT / program
-    if Path.cwd() == PROJECT:
-        path = program
+    path = program if os.path.samefile(os.curdir, PROJECT) else PROJECT / program
     return shlex.join(["python", os.fspath(path), *map(os.fspath, words)])
