@@ -10,18 +10,18 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
 # What computes: losses, networks, warps, matching, trainings; its sums depend on the processor.
-NUMERIC_TESTS := $(addprefix tests/test_,$(addsuffix .py,networks network loss keypoint_regressor \
+NUMERIC_TESTS := $(foreach name,networks no_network loss keypoint_regressor \
 	matching metric tps warper augmentation keyed_random descriptors cache trainer_parts nonfinite compiling \
-	resume distributed deterministic inference export benchmark visualization))
+	resume distributed deterministic inference export benchmark visualization,$(wildcard tests/*/test_$(name).py))
 
 OLDEST := .venv-oldest
 # The lowest Python from 3.10 on that runs here, on the path or among those of pyenv.
 OLDEST_PYTHON = $(shell for minor in 10 11 12 13; do \
 	for python in python3.$$minor $(HOME)/.pyenv/versions/3.$$minor.*/bin/python; do \
 	$$python -c "" 2>/dev/null && echo $$python && exit; done; done)
-OLDEST_TESTS := $(addprefix tests/test_,$(addsuffix .py,networks loss keypoint_regressor matching tps \
-	warper augmentation loaders cache descriptors trainer_parts checkpoint checkpoint_keeper torch_file \
-	foreign_checkpoint run resume stopping nonfinite shortages build config visualization))
+OLDEST_TESTS := $(foreach name,networks loss keypoint_regressor matching tps \
+	warper augmentation batches cache descriptors trainer_parts checkpoint checkpoint_keeper torch_file \
+	foreign_checkpoint run resume stopping nonfinite shortages config_objects config visualization,$(wildcard tests/*/test_$(name).py))
 
 .PHONY: install demo test test-plain test-oldest soak ablation benchmark clean
 
@@ -45,10 +45,10 @@ test-plain: $(INSTALLED)
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 \
 		$(RUN) -m pytest -n auto --dist worksteal $(NUMERIC_TESTS)
 
-$(OLDEST)/.installed: requirements/pip-requirements.txt misc/lower_bounds.py
+$(OLDEST)/.installed: requirements/pip-requirements.txt misc/dev/lower_bounds.py
 	@test -n "$(OLDEST_PYTHON)" || { echo "no Python 3.10 to 3.13 was found"; exit 2; }
 	$(OLDEST_PYTHON) -m venv --clear $(OLDEST)
-	$(OLDEST)/bin/python misc/lower_bounds.py requirements/pip-requirements.txt > $(OLDEST)/bounds.txt
+	$(OLDEST)/bin/python misc/dev/lower_bounds.py requirements/pip-requirements.txt > $(OLDEST)/bounds.txt
 	$(OLDEST)/bin/python -m pip install --quiet -r $(OLDEST)/bounds.txt pytest
 	touch $@
 

@@ -10,7 +10,7 @@ serves as a config.
 import sys
 
 from utils.cli import evaluation_program, run
-from utils.config import read_config
+from utils.config.read import read_config
 
 
 def main():

@@ -11,7 +11,7 @@ cosine similarity at every pixel.
 import sys
 
 from utils.cli import evaluation_program, run
-from utils.config import read_config
+from utils.config.read import read_config
 from utils.errors import UserError
 
 

@@ -13,7 +13,7 @@ the step finish, writes a checkpoint and says how to go on.
 import sys
 
 from utils.cli import parse_seeds, program, run
-from utils.config import read_config
+from utils.config.read import read_config
 
 
 def parse_arguments():

@@ -11,14 +11,14 @@ from base.gradient import accumulating, batch_parts, prepare_learner, step_error
 from base.monitor import Monitor
 from base.nonfinite import NonfiniteGuard
 from base.running_mean import RunningMean
-from utils.checkpoint import load_weights, read_checkpoint
-from utils.checkpoint_names import checkpoint_name
+from utils.checkpoint.names import checkpoint_name
+from utils.checkpoint.save_and_load import load_weights, read_checkpoint
 from utils.device import peak_memory_gib
 from utils.disk import WriteError
 from utils.errors import UserError, blamed_on
 from utils.progress import clock, progress_bar
 from utils.stopping import Stopped, StopRequest
-from utils.wording import counted
+from utils.text import counted
 
 POSTFIX_EVERY = 20  # steps on a GPU, which reading the loss makes the host wait for
 

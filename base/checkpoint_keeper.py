@@ -4,8 +4,8 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from utils.checkpoint import checkpoint_bytes, save_checkpoint
-from utils.checkpoint_names import checkpoint_name, parse_name
+from utils.checkpoint.names import checkpoint_name, parse_name
+from utils.checkpoint.save_and_load import checkpoint_bytes, save_checkpoint
 from utils.disk import WriteError, remove_leftovers, write_atomically
 
 BEST = "model_best.pth"

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import torch
 
-from utils.checkpoint import save_checkpoint
+from utils.checkpoint.save_and_load import save_checkpoint
 from utils.disk import WriteError
 from utils.errors import UserError
 

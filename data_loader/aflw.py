@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from data_loader.annotations import read_matlab, read_names
+from data_loader.annotation_files import read_matlab, read_names
 from data_loader.published_dataset import PublishedDataset
 from utils.errors import UserError
 

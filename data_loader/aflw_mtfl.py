@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from data_loader.annotations import parse_number, posix, read_csv, read_lines
+from data_loader.annotation_files import parse_number, posix, read_csv, read_lines
 from data_loader.published_dataset import PublishedDataset
 from utils.errors import UserError
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data_loader.annotations import (
+from data_loader.annotation_files import (
     parse_table,
     read_lines,
     read_names,

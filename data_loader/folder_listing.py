@@ -19,7 +19,7 @@ from data_loader.images import peculiarities, size_as_seen
 from data_loader.landmark_formats import ImageNames, find_annotations, read_annotations
 from data_loader.squares import outside_window, square_window
 from utils.errors import EmptySplit, UserError
-from utils.wording import command, counted, some_of
+from utils.text import command, counted, some_of
 
 DESCRIBED = 1000  # images whose sizes are looked at for the log
 SUGGESTED = 3  # images named to someone who has annotated none of a split

@@ -9,7 +9,7 @@ from data_loader.base_dataset import ImageFileDataset
 from data_loader.folder_listing import FolderListing
 from data_loader.squares import SQUARES, square_window
 from utils.errors import UserError
-from utils.wording import command
+from utils.text import command
 
 NOT_TOLD = (0, 0)  # the size of an image whose list does not tell it
 

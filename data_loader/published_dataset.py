@@ -8,7 +8,7 @@ import os
 from data_loader.base_dataset import ImageFileDataset
 from data_loader.image_folder import root_folder
 from utils.errors import UserError
-from utils.wording import command
+from utils.text import command
 
 
 class PublishedDataset(ImageFileDataset):

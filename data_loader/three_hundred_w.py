@@ -6,7 +6,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from data_loader.annotations import posix, read_matlab, read_pts
+from data_loader.annotation_files import posix, read_matlab, read_pts
 from data_loader.published_dataset import PublishedDataset
 from utils.errors import UserError
 

@@ -8,9 +8,9 @@ from data_loader import DATASETS
 from inference.model import Model
 from inference.view import Viewer
 from trainer.evaluation.results import network_with_weights
-from utils.build import call, check_arguments, look_up
-from utils.checkpoint import read_checkpoint
-from utils.config import check_config, errors_of, read_config
+from utils.checkpoint.save_and_load import read_checkpoint
+from utils.config.objects import call, check_arguments, look_up
+from utils.config.read import check_config, errors_of, read_config
 from utils.errors import UserError, blamed_on
 from utils.run import checkpoint_of_run
 

@@ -16,10 +16,10 @@ from inference.matching import PROTOCOLS, match_maps
 from inference.view import Seen, View
 from model.compute_descriptors import compute_descriptors
 from model.loss import cell_stride
-from utils.build import look_up
+from utils.config.objects import look_up
 from utils.device import usable_device
 from utils.errors import UserError, blamed_on, one_line
-from utils.tps import to_pixels
+from utils.geometry.tps import to_pixels
 
 BATCH_SIZE = 32
 ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike)

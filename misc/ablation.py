@@ -10,9 +10,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from trainer.figures import DIFFERENT, SAME  # noqa: E402
-from utils.cli import add_run_options, make_parser, parse_seeds, path_text, run  # noqa: E402
-from utils.config import read_config  # noqa: E402
+from trainer.figures import DIFFERENT, SAME
+from utils.cli import add_run_options, make_parser, parse_seeds, path_text, run
+from utils.config.read import read_config
 
 CONFIGS = {
     "without DVE": "configs/synthetic/smallnet-64d.json",

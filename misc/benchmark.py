@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/benchmark.py`
 
-from utils.build import look_up  # noqa: E402
-from utils.cli import add_device_option, make_parser, parse_path, positive, run  # noqa: E402
+from utils.cli import add_device_option, make_parser, parse_path, positive, run
+from utils.config.objects import look_up
 
 SUBJECTS = ("step", "hourglass", "pairs", "roofline", "loss", "scaling", "loader", "lists")
 SUBJECTS += ("evaluation", "regressor")

@@ -16,8 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/check_data.py`
 
-from utils.cli import add_overrides, make_parser, path_text, run  # noqa: E402
-from utils.config import read_config  # noqa: E402
+from utils.cli import add_overrides, make_parser, path_text, run
+from utils.config.read import read_config
 
 SPLITS = ("train", "test", "val")
 
@@ -43,7 +43,7 @@ def main(argv=None):
     # Here, since torch takes seconds, which --help and mistakes need not wait for.
     from data_loader import DATASETS
     from misc.checking import Report, check_split, list_splits
-    from utils.build import look_up
+    from utils.config.objects import look_up
 
     look_up(config.dataset["type"], DATASETS, "dataset.type")
     if args.list_splits:

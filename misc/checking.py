@@ -14,9 +14,9 @@ from data_loader.folder_listing import FolderListing
 from data_loader.images import peculiarities, size_as_seen
 from data_loader.published_dataset import PublishedDataset
 from trainer.datasets import with_landmarks
-from utils.build import build, check_arguments
+from utils.config.objects import build, check_arguments
 from utils.errors import EmptySplit, UserError, one_line
-from utils.wording import counted
+from utils.text import counted
 
 
 class FaultyFolder(LandmarkFolder):

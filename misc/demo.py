@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from trainer.figures import FIGURES  # noqa: E402
-from utils.cli import add_run_options, make_parser, run  # noqa: E402
-from utils.config import read_config  # noqa: E402
+from trainer.figures import FIGURES
+from utils.cli import add_run_options, make_parser, run
+from utils.config.read import read_config
 
 EMBEDDING = "configs/synthetic/smallnet-64d-dve.json"
 LANDMARKS = "configs/synthetic-keypoints/smallnet-64d-dve.json"

@@ -7,8 +7,8 @@ from model.loss import cell_stride
 from model.matching import match_landmarks
 from trainer.evaluation.cases import MatchingGallery
 from trainer.evaluation.measures import evaluate_matching
-from utils.gallery import overview_figure
-from utils.tps import to_pixels
+from utils.drawing.galleries import overview_figure
+from utils.geometry.tps import to_pixels
 
 NUM_SHOWN = 7
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/export.py`
 
-from utils.cli import make_parser, parse_path, path_text, positive, run  # noqa: E402
-from utils.disk import disk_errors  # noqa: E402
+from utils.cli import make_parser, parse_path, path_text, positive, run
+from utils.disk import disk_errors
 
 
 def main(argv=None):

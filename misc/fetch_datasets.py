@@ -15,13 +15,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/fetch_datasets.py`
 
-from misc.published import BASE_URL, PROJECT, add_fetch_options, locate  # noqa: E402
-from utils.archive import unpack  # noqa: E402
-from utils.cli import make_parser, run  # noqa: E402
-from utils.disk import disk_errors, measure, require_space, sha1_of, size_text  # noqa: E402
-from utils.download import Network, fetch  # noqa: E402
-from utils.errors import UserError  # noqa: E402
-from utils.wording import counted  # noqa: E402
+from misc.fetching.archive import unpack
+from misc.fetching.download import Network, fetch
+from misc.published import BASE_URL, PROJECT, add_fetch_options, locate
+from utils.cli import make_parser, run
+from utils.disk import disk_errors, measure, require_space, sha1_of, size_text
+from utils.errors import UserError
+from utils.text import counted
 
 MIB, GIB = 2 ** 20, 2 ** 30
 UNPACKED_RATIO = 1.25  # photographs hardly compress; each file wastes a part of its last disk block

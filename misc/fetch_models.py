@@ -16,7 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/fetch_models.py`
 
-from misc.published import (  # noqa: E402
+from misc.fetching.download import Network, fetch
+from misc.published import (
     BASE_URL,
     PROJECT,
     SAVED,
@@ -26,10 +27,9 @@ from misc.published import (  # noqa: E402
     locate,
     run_folder,
 )
-from utils.cli import make_parser, run  # noqa: E402
-from utils.disk import disk_errors, size_text  # noqa: E402
-from utils.download import Network, fetch  # noqa: E402
-from utils.errors import UserError  # noqa: E402
+from utils.cli import make_parser, run
+from utils.disk import disk_errors, size_text
+from utils.errors import UserError
 
 
 def fetch_model(name, facts, root_url=BASE_URL, dest=PROJECT, refresh=False, network=Network()):
@@ -63,7 +63,7 @@ def _fetch_file(source, path, check, published_at, network):
 
 def require_checkpoint(path):
     """Raise a UserError unless a file is a whole torch checkpoint; nothing in it is unpickled."""
-    from utils.foreign_checkpoint import read_foreign_checkpoint  # torch: seconds, only spent here
+    from utils.checkpoint.foreign import read_foreign_checkpoint  # torch: seconds, only spent here
     read_foreign_checkpoint(path)
 
 

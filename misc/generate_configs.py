@@ -17,9 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/…`
 
-from misc.published import PROJECT, SAVED, checkpoint_path, load_experiments  # noqa: E402
-from utils.cli import make_parser, parse_path, run  # noqa: E402
-from utils.errors import UserError  # noqa: E402
+from misc.published import PROJECT, SAVED, checkpoint_path, load_experiments
+from utils.cli import make_parser, parse_path, run
+from utils.errors import UserError
 
 CONFIGS = PROJECT / "configs"
 TEMPLATES = CONFIGS / "templates"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/predict.py`
 
-from utils.cli import (  # noqa: E402
+from utils.cli import (
     add_device_option,
     make_parser,
     parse_path,
@@ -24,7 +24,7 @@ from utils.cli import (  # noqa: E402
     positive,
     run,
 )
-from utils.wording import counted  # noqa: E402
+from utils.text import counted
 
 PROTOCOLS = ("cosine", "published")  # of inference.matching
 BATCH_SIZE = 32

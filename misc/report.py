@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/report.py`
 
-from misc.measuring import machine  # noqa: E402
-from utils.cli import (  # noqa: E402
+from misc.dev.measuring import machine
+from utils.cli import (
     add_device_option,
     add_overrides,
     make_parser,
@@ -24,10 +24,10 @@ from utils.cli import (  # noqa: E402
     positive,
     run,
 )
-from utils.disk import size_text, write_atomically  # noqa: E402
-from utils.errors import UserError  # noqa: E402
-from utils.progress import progress_bar  # noqa: E402
-from utils.wording import counted  # noqa: E402
+from utils.disk import size_text, write_atomically
+from utils.errors import UserError
+from utils.progress import progress_bar
+from utils.text import counted
 
 
 def parse(argv):

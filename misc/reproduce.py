@@ -18,15 +18,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/reproduce.py`
 
-from misc.reproduction.estimate import (  # noqa: E402
+from misc.reproduction.estimate import (
     BASIS,
     duration,
     estimate_seconds,
     measured_speeds,
 )
-from misc.reproduction.plan import Planner, find_state, table_experiments  # noqa: E402
-from misc.reproduction.run_records import RunStore  # noqa: E402
-from misc.reproduction.runner import (  # noqa: E402
+from misc.reproduction.plan import Planner, find_state, table_experiments
+from misc.reproduction.run_records import RunStore
+from misc.reproduction.runner import (
     DONE,
     SKIPPED,
     TRAIN,
@@ -34,11 +34,11 @@ from misc.reproduction.runner import (  # noqa: E402
     stop_on_signals,
     summary,
 )
-from misc.reproduction.tables import TABLES  # noqa: E402
-from misc.results_table import print_tables  # noqa: E402
-from utils.cli import make_parser, parse_path, run  # noqa: E402
-from utils.disk import disk_errors, lock  # noqa: E402
-from utils.errors import UserError  # noqa: E402
+from misc.reproduction.tables import TABLES
+from misc.results_table import print_tables
+from utils.cli import make_parser, parse_path, run
+from utils.disk import disk_errors, lock
+from utils.errors import UserError
 
 INCOMPLETE = 1  # exit code
 

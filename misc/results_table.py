@@ -14,13 +14,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/results_table.py`
 
-from misc.reproduction.markdown import fill_markers, render  # noqa: E402
-from misc.reproduction.run_records import RunStore  # noqa: E402
-from misc.reproduction.tables import TABLES  # noqa: E402
-from utils.cli import make_parser, parse_path, run  # noqa: E402
-from utils.disk import write_atomically  # noqa: E402
-from utils.errors import UserError  # noqa: E402
-from utils.wording import counted  # noqa: E402
+from misc.reproduction.markdown import fill_markers, render
+from misc.reproduction.run_records import RunStore
+from misc.reproduction.tables import TABLES
+from utils.cli import make_parser, parse_path, run
+from utils.disk import write_atomically
+from utils.errors import UserError
+from utils.text import counted
 
 
 def print_tables(names, store):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from utils.tps import lattice
+from utils.geometry.tps import lattice
 
 
 class IntermediateKeypointPredictor(nn.Module):

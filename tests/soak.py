@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from misc.measuring import machine  # noqa: E402
-from tests.soaking.campaigns import CAMPAIGNS  # noqa: E402
-from tests.soaking.table import PAGE, around_table, fill_page  # noqa: E402
-from utils.cli import make_parser, positive, run  # noqa: E402
+from misc.dev.measuring import machine
+from tests.soaking.campaigns import CAMPAIGNS
+from tests.soaking.table import PAGE, around_table, fill_page
+from utils.cli import make_parser, positive, run
 
 
 def main():

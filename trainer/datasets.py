@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from data_loader import DATASETS
 from data_loader.broken_images import leave_out_broken
-from utils.build import build, check_arguments, look_up
+from utils.config.objects import build, check_arguments, look_up
 from utils.distributed import World
 from utils.errors import EmptySplit, UserError
-from utils.wording import counted
+from utils.text import counted
 
 FEW_NAMES = 20  # of images in a message
 

@@ -19,15 +19,15 @@ from trainer.descriptors import CachedDescriptors, LiveDescriptors
 from trainer.evaluation.results import evaluate
 from trainer.resume import StartingPoint
 from trainer.training import build_trainer
-from utils.checkpoint_names import checkpoint_name
-from utils.config import errors_of
+from utils.checkpoint.names import checkpoint_name
+from utils.config.mini_run import MINI, Limits
+from utils.config.read import errors_of
 from utils.device import determinism, peak_memory_gib
 from utils.disk import size_text
 from utils.distributed import World
-from utils.mini_run import MINI, Limits
 from utils.progress import bars_hidden, clock
 from utils.run import Run, RunFolder
-from utils.wording import counted
+from utils.text import counted
 
 NUM_STEPS = 3  # measured; the first is slower, and is not counted
 TRIAL_IMAGES = 64  # for training at least, and for the evaluation

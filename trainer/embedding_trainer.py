@@ -11,9 +11,9 @@ from trainer.loaders import make_loaders
 from trainer.optimisation import build_optimizer, build_scheduler
 from trainer.parts import build_backbone, build_loss, build_pair_warper, checked_pictures
 from utils.distributed import World
+from utils.drawing.visualizations import embedding_pictures
 from utils.errors import ConfigError, blamed_on
 from utils.keyed_random import sample_keys
-from utils.visualization import embedding_pictures
 
 VALIDATION_EPOCH = 0  # of the random keys: the same warps in every validation
 

@@ -18,8 +18,8 @@ from trainer.parts import (
     build_single_warper,
     checked_pictures,
 )
+from utils.drawing.visualizations import landmark_pictures
 from utils.errors import ConfigError
-from utils.visualization import landmark_pictures
 
 
 class LandmarkTrainer(BaseTrainer):

@@ -6,10 +6,10 @@ from torch.utils.data import Subset
 
 from data_loader.batches import make_loader
 from data_loader.cache import CacheFolder, DeviceCache, ItemCache, in_memory
-from data_loader.restricted import RestrictedAnnotations, repeated
-from utils.build import call
+from data_loader.few_annotations import RestrictedAnnotations, repeated
+from utils.config.objects import call
 from utils.errors import ConfigError
-from utils.wording import counted
+from utils.text import counted
 
 VALIDATION_BATCH = 32
 

@@ -6,8 +6,8 @@ import math
 import torch
 from torch import nn
 
-from utils.build import attempt, build
-from utils.mini_run import MINI
+from utils.config.mini_run import MINI
+from utils.config.objects import attempt, build
 
 # What a config cannot name: bases, and what takes a closure, a function, a value or other objects.
 UNFIT = {"Optimizer", "LBFGS", "LRScheduler", "LambdaLR", "MultiplicativeLR", "ReduceLROnPlateau"}

@@ -9,10 +9,10 @@ from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
 from model.keypoint_regressor import landmark_model
 from model.loss import check_implementation
 from model.metric import landmark_pixel_error
-from utils.build import build, check_arguments, look_up
+from utils.config.objects import build, check_arguments, look_up
+from utils.drawing.visualizations import EMBEDDING_PICTURES, LANDMARK_PICTURES
 from utils.errors import ConfigError, blamed_on
-from utils.visualization import EMBEDDING_PICTURES, LANDMARK_PICTURES
-from utils.warper import Warper, WarperSingle
+from utils.geometry.warper import Warper, WarperSingle
 
 WARPERS = {cls.__name__: cls for cls in (Warper, WarperSingle)}
 

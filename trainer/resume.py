@@ -5,14 +5,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.checkpoint import continues_run, load_weights, read_checkpoint
-from utils.config import flatten
+from utils.checkpoint.foreign import backbone_state
+from utils.checkpoint.save_and_load import continues_run, load_weights, read_checkpoint
+from utils.config.mini_run import MINI
+from utils.config.read import flatten
 from utils.disk import parent_folder, remove_leftovers
 from utils.distributed import World, was_restarted
 from utils.errors import UserError, shown
-from utils.foreign_checkpoint import backbone_state
-from utils.holding import LOCK, alone, held_run, holder_of
-from utils.mini_run import MINI
 from utils.run import (
     RunFolder,
     last_checkpoint,
@@ -21,7 +20,8 @@ from utils.run import (
     no_folder,
     run_folders,
 )
-from utils.wording import counted
+from utils.run_lock import LOCK, alone, held_run, holder_of
+from utils.text import counted
 
 AUTO = "auto"
 

@@ -10,15 +10,15 @@ from trainer.evaluation.results import evaluate, save_results
 from trainer.landmark_trainer import LandmarkTrainer
 from trainer.optimisation import unreached_milestones
 from trainer.resume import begun
-from utils.checkpoint_names import checkpoint_name
-from utils.config import errors_of
+from utils.checkpoint.names import checkpoint_name
+from utils.config.read import errors_of
 from utils.device import computes_bfloat16, determinism
 from utils.distributed import World
 from utils.errors import ConfigError
 from utils.log import open_log
 from utils.progress import bars_hidden
 from utils.run import Run
-from utils.wording import command
+from utils.text import command
 
 
 def train_seeds(config, resume=None, seeds=None, world=World()):

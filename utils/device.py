@@ -9,7 +9,7 @@ import torch
 
 from utils.allocator import keep_freed_memory
 from utils.errors import UserError
-from utils.wording import counted
+from utils.text import counted
 
 OTHER_GPUS = {"mps": torch.backends.mps.is_available, "xpu": torch.xpu.is_available}
 

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from utils.checkpoint_names import parse_name
-from utils.config import RUN_TIMESTAMP
+from utils.checkpoint.names import parse_name
+from utils.config.mini_run import MINI
+from utils.config.read import RUN_TIMESTAMP
 from utils.disk import disk_errors, write_atomically
 from utils.distributed import World
 from utils.errors import UserError, shown
 from utils.events import Events
 from utils.log import open_log, silent_log
-from utils.mini_run import MINI
 
 PICTURE_DPI = 120
 

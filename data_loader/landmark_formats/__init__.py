@@ -9,8 +9,8 @@ imglab XML    ``*.xml`` (dlib)           0              as they are
 ``.pts``      beside each image (iBUG)   1              less 1
 """
 
-from data_loader.landmark_formats.annotations import Annotations, Entry
 from data_loader.landmark_formats.finding import find_annotations, read_annotations
 from data_loader.landmark_formats.image_names import ImageNames
+from data_loader.landmark_formats.table import Annotations, Entry
 
 __all__ = ["Annotations", "Entry", "ImageNames", "find_annotations", "read_annotations"]

@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from data_loader.images import stored_size, turned_points
 from utils.errors import UserError
-from utils.wording import counted
+from utils.text import counted
 
 
 def compare_with_images(annotations):

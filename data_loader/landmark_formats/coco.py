@@ -10,9 +10,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from data_loader.annotations import image_size, parse_number
-from data_loader.landmark_formats.annotations import Entry
-from utils.wording import counted, some_of
+from data_loader.annotation_files import image_size, parse_number
+from data_loader.landmark_formats.table import Entry
+from utils.text import counted, some_of
 
 MAY_BE_ONE = (b'"annotations"', b'"images"')  # bytes in such a file
 SHOWN = 3  # ids or names in a message

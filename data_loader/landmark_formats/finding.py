@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from data_loader.image_folder import images_among, images_folder, split_of_file
 from data_loader.landmark_formats import coco, imglab, landmark_csv, pts
-from data_loader.landmark_formats.annotations import Annotations
 from data_loader.landmark_formats.csv_columns import axis_in
 from data_loader.landmark_formats.image_names import ImageNames
+from data_loader.landmark_formats.table import Annotations
 from utils.errors import UserError
 
 CSV = "landmarks.csv"  # where it lies in the root, other files do not count

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from data_loader.annotations import image_size, parse_number
-from data_loader.landmark_formats.annotations import Entry
-from utils.wording import counted
+from data_loader.annotation_files import image_size, parse_number
+from data_loader.landmark_formats.table import Entry
+from utils.text import counted
 
 MAY_BE_ONE = (b"<dataset", b"<image")
 

@@ -9,7 +9,7 @@ import csv
 import io
 import re
 
-from data_loader.annotations import decoded, image_size, parse_number
+from data_loader.annotation_files import decoded, image_size, parse_number
 from data_loader.image_folder import split_named
 from data_loader.landmark_formats.csv_columns import columns_of
 from utils.errors import UserError

@@ -8,9 +8,9 @@ from pathlib import PurePath
 
 from tqdm import tqdm
 
-from data_loader.annotations import read_pts
+from data_loader.annotation_files import read_pts
 from utils.errors import UserError
-from utils.wording import some_of
+from utils.text import some_of
 
 
 def read(images, paths, annotations):

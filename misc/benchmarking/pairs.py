@@ -8,8 +8,8 @@ from data_loader.augmentation import augment
 from misc.benchmarking.step import CHANNELS, FRAMES, OURS
 from misc.benchmarking.subject import Subject
 from model import SmallNet
+from utils.geometry.warper import Warper
 from utils.keyed_random import sample_keys
-from utils.warper import Warper
 
 _, WIDTH, CROP = FRAMES[SmallNet]
 NUM_PAIRS, BATCHES = 128, (32, 128)

@@ -17,7 +17,7 @@ from misc.benchmarking import (
     scaling,
     step,
 )
-from misc.measuring import machine, measure_in_process
+from misc.dev.measuring import machine, measure_in_process
 from utils.device import select_device
 from utils.disk import write_atomically
 from utils.run import write_json

@@ -7,8 +7,8 @@ import torch
 from misc.benchmarking.literal_loss import literal_loss
 from misc.benchmarking.subject import Subject
 from model import DENSE_LOSSES, HourglassNet, SmallNet
+from utils.geometry.warper import Warper
 from utils.keyed_random import sample_keys
-from utils.warper import Warper
 
 CHANNELS = 64
 FRAMES = {SmallNet: (32, 100, 15), HourglassNet: (16, 136, 20)}  # pairs, imwidth, crop

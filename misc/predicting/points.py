@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data_loader.annotations import read_csv
+from data_loader.annotation_files import read_csv
 from inference.model import as_points
 from utils.errors import UserError
 

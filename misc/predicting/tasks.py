@@ -9,7 +9,7 @@ from itertools import chain, count
 import torch
 
 from data_loader.landmark_formats.csv_columns import BOX, axis_in
-from utils.gallery import (
+from utils.drawing.galleries import (
     PrincipalColours,
     embedding_figure,
     landmarks_figure,

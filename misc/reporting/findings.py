@@ -13,11 +13,11 @@ from trainer.datasets import build_dataset, evaluation_dataset
 from trainer.evaluation.cases import MatchingGallery, dense_cases, take_pixels
 from trainer.evaluation.measures import describe_pairs, evaluation_pairs, landmark_figure
 from trainer.evaluation.results import evaluate, load_for_evaluation
-from utils.config import errors_of
+from utils.config.mini_run import Limits
+from utils.config.read import errors_of
+from utils.drawing.galleries import PrincipalColours
 from utils.errors import EmptySplit, UserError
-from utils.gallery import PrincipalColours
-from utils.mini_run import Limits
-from utils.tps import to_pixels
+from utils.geometry.tps import to_pixels
 
 NUM_PAIRS = 6
 NUM_PAINTED = 12

@@ -10,8 +10,8 @@ import numpy as np
 from misc.reporting import pictures
 from misc.reporting.charts import curve, distributions
 from trainer.figures import FIGURES, LANDMARK_PIXELS, LANDMARKS, MATCHING
-from utils.config import flatten
-from utils.wording import counted
+from utils.config.read import flatten
+from utils.text import counted
 
 KINDS = {False: "Embeddings", True: "Landmark regressors", None: "Runs without a config"}
 KIND = {False: "embedding", True: "landmark regressor", None: None}

@@ -8,7 +8,7 @@ from PIL import Image
 
 from misc.reporting.findings import NUM_PAIRS, place_chart
 from trainer.evaluation.cases import pair_label
-from utils.gallery import bare_landmarks_figure, bare_match_figure, bare_virtual_figure
+from utils.drawing.galleries import bare_landmarks_figure, bare_match_figure, bare_virtual_figure
 
 JPEG = {"quality": 88, "subsampling": 0}
 DPI = 160

@@ -7,9 +7,9 @@ from pathlib import Path
 from misc.reporting.charts import NUM_COLOURS
 from misc.reporting.findings import Findings, examine
 from misc.reproduction.run_records import RunPlace
-from utils.config import RUN_TIMESTAMP, Config, read_config
+from utils.config.read import RUN_TIMESTAMP, Config, read_config
 from utils.errors import ConfigError, UserError, one_line
-from utils.wording import counted
+from utils.text import counted
 
 LAYOUT = "<save_dir>/models/<name>/<time>"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

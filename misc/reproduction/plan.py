@@ -8,7 +8,7 @@ from misc.generate_configs import CONFIGS, config_path, starts_from
 from misc.reproduction.protocol import EXPERIMENTS, NUM_SEEDS, config_differences
 from misc.reproduction.run_records import run_folders
 from misc.reproduction.tables import TABLES
-from utils.config import Config, read_config
+from utils.config.read import Config, read_config
 from utils.errors import UserError
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from misc.generate_configs import CONFIGS, config_path, starts_from
 from misc.published import load_experiments
 from misc.reproduction.run_records import RunPlace
-from utils.checkpoint_names import parse_name
-from utils.config import flatten
+from utils.checkpoint.names import parse_name
+from utils.config.read import flatten
 
 NUM_SEEDS = 3  # with few annotations
 TEST_SETS = {  # what a data set's experiments are evaluated on, and its number of images

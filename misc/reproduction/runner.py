@@ -15,7 +15,7 @@ from misc.reproduction.estimate import duration
 from misc.reproduction.plan import find_state
 from utils.disk import disk_errors
 from utils.stopping import heeded_signals
-from utils.wording import counted
+from utils.text import counted
 
 TRAIN = (sys.executable, str(PROJECT / "train.py"))
 PATIENCE = 60  # seconds that a stopped process has to finish a step and write a checkpoint

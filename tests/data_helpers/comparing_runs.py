@@ -5,7 +5,7 @@ import re
 
 import torch
 
-from utils.checkpoint import read_checkpoint
+from utils.checkpoint.save_and_load import read_checkpoint
 
 
 def assert_same(found, expected, where=""):

@@ -7,8 +7,8 @@ import torch
 from tests.data_helpers.fabricated_runs import STAMP, log_text
 from tests.data_helpers.tiny_runs import EMBEDDING, LANDMARKS, NUM_LANDMARKS, write_tiny_config
 from trainer.parts import build_backbone, build_landmark_model
-from utils.checkpoint import save_checkpoint
-from utils.config import read_config
+from utils.checkpoint.save_and_load import save_checkpoint
+from utils.config.read import read_config
 
 
 def epoch_lines(epoch, **values):

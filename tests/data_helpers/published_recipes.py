@@ -12,8 +12,8 @@ from pathlib import Path
 
 from data_loader import DATASETS
 from misc.generate_configs import CONFIGS
-from utils.config import check_config
-from utils.experiment import Experiment
+from utils.config.keys import Experiment
+from utils.config.read import check_config
 
 VALUES = json.loads(Path(__file__).parents[1].joinpath("published_values.json").read_text())
 DATASET_DEFAULTS = {"use_keypoints": False, "do_augmentations": True, "use_hq_ims": True,

@@ -9,8 +9,8 @@ from io import BytesIO
 import pytest
 import torch
 
+from utils.checkpoint.foreign import read_foreign_checkpoint
 from utils.errors import UserError
-from utils.foreign_checkpoint import read_foreign_checkpoint
 
 
 def assert_same_tensors(actual, expected):

@@ -10,7 +10,7 @@ from data_loader.augmentation import MEAN, STD
 from model import IntermediateKeypointPredictor, SmallNet
 from model.keypoint_regressor import landmark_model
 from tests.data_helpers.tiny_runs import EMBEDDING, LANDMARKS, NUM_LANDMARKS
-from utils.checkpoint import save_checkpoint
+from utils.checkpoint.save_and_load import save_checkpoint
 
 CHANNELS = EMBEDDING["arch"]["args"]["num_output_channels"]
 

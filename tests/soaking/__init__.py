@@ -1,3 +1,3 @@
 """Faults injected on purpose, again and again; ``tests/soak.py`` runs all of it at length,
-``tests/test_soaking.py`` a little of each.
+``tests/programs/test_soaking.py`` a little of each.
 """

@@ -13,7 +13,7 @@ from tests.data_helpers.hostile_objects import hostile_objects
 from tests.data_helpers.published import save_as_cuda
 from tests.data_helpers.raw_checkpoints import Reference, pickled, raw_tensor, write_raw
 from tests.soaking.processes import Answers, arguments
-from utils.checkpoint import read_checkpoint
+from utils.checkpoint.save_and_load import read_checkpoint
 from utils.errors import UserError
 
 PROTOCOLS = (2, 3, 4, 5)

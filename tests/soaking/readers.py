@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.io import savemat
 
-from data_loader.annotations import (
+from data_loader.annotation_files import (
     parse_table,
     read_csv,
     read_lines,
@@ -19,8 +19,8 @@ from data_loader.annotations import (
 from data_loader.images import read_image
 from data_loader.landmark_folder import LandmarkFolder
 from tests.data_helpers.tiny_runs import EMBEDDING, write_image
-from utils.checkpoint import read_checkpoint, save_checkpoint
-from utils.config import read_config
+from utils.checkpoint.save_and_load import read_checkpoint, save_checkpoint
+from utils.config.read import read_config
 
 NUM_POINTS = 5
 

@@ -14,8 +14,8 @@ from tests.data_helpers.tiny_runs import (
     write_landmark_folder,
     write_tiny_config,
 )
-from utils.checkpoint import read_checkpoint
-from utils.checkpoint_names import checkpoint_name
+from utils.checkpoint.names import checkpoint_name
+from utils.checkpoint.save_and_load import read_checkpoint
 from utils.errors import UserError
 
 BEGUN = re.compile(r"^run: (.+)$")

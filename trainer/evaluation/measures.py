@@ -17,8 +17,8 @@ from model.metric import inter_ocular_error, landmark_pixel_error, pixel_error
 from trainer.descriptors import DescriptorExtractor
 from trainer.figures import LANDMARK_PIXELS, LANDMARKS
 from utils.errors import UserError, blamed_on
+from utils.geometry.warper import Warper
 from utils.progress import progress_bar
-from utils.warper import Warper
 
 EVALUATION_BATCH = 32  # images; even, since they are taken two by two
 # Deviations of the warps of the published evaluation, the same for both warps of an image.

@@ -5,7 +5,7 @@ import torch
 from trainer.datasets import evaluation_dataset
 from trainer.evaluation.cases import LandmarkGallery, MatchingGallery, dense_match_figures
 from trainer.evaluation.results import evaluate, load_for_evaluation, save_results
-from utils.config import errors_of
+from utils.config.read import errors_of
 from utils.device import determinism, select_device
 from utils.distributed import World
 from utils.errors import UserError

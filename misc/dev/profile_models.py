@@ -1,0 +1,113 @@
+"""What each network costs: parameters, operations, memory, images per second.
+
+    python misc/dev/profile_models.py                 # on the CPU
+    python misc/dev/profile_models.py --device 0 --batch_size 256
+
+A forward pass over a batch, without gradients, at the published input sizes; "and regressor" adds
+five landmarks from fifty virtual keypoints each. Every row is measured in a process of its own.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from misc.dev.measuring import machine, markdown_table, measure_in_process, seconds_of
+from utils.cli import add_device_option, make_parser, positive, run
+
+INPUT_SIZES = {"SmallNet": 70, "HourglassNet": 96}  # the published crops
+MODELS = {
+    f"{backbone}{extra}": (backbone, bool(extra))
+    for backbone in INPUT_SIZES
+    for extra in ("", " and regressor")
+}
+HEADER = ("", "input", "parameters", "GFLOP per image", "peak memory, GiB", "images per s")
+
+
+def build_model(name, channels):
+    """Return a network of the table, with fresh weights, and the side of its input."""
+    from model import BACKBONES, REGRESSORS
+    from model.keypoint_regressor import landmark_model
+
+    backbone, with_regressor = MODELS[name]
+    model = BACKBONES[backbone](channels)
+    if with_regressor:
+        regressor = REGRESSORS["IntermediateKeypointPredictor"](channels, 5, 50, softargmax_mul=100)
+        model = landmark_model(model, regressor, upsample=False)
+    return model, INPUT_SIZES[backbone]
+
+
+def measure(name, channels, batch_size, seconds, device):
+    """Return the figures of one row."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from utils.device import peak_memory_gib
+
+    model, side = build_model(name, channels)
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    images = torch.rand(batch_size, 3, side, side, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            model(images)
+        fastest = min(seconds_of(lambda: model(images), seconds))
+    return {
+        "side": side,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "gflop_per_image": counter.get_total_flops() / batch_size / 1e9,
+        "peak_memory_gib": peak_memory_gib(device),
+        "images_per_s": batch_size / fastest,
+    }
+
+
+def table(results):
+    """Return the rows as Markdown."""
+    rows = [
+        (
+            name,
+            f"{row['side']}x{row['side']}",
+            f"{row['parameters']:,}",
+            f"{row['gflop_per_image']:.2f}",
+            f"{row['peak_memory_gib']:.2f}",
+            f"{row['images_per_s']:.0f}",
+        )
+        for name, row in results.items()
+    ]
+    return markdown_table(HEADER, rows)
+
+
+def main(argv=None):
+    parser = make_parser(__doc__)
+    add_device_option(parser)
+    for option, default, meaning in (
+        ("--channels", 64, "dimension of the descriptors"),
+        ("--batch_size", 32, "images in a batch"),
+        ("--seconds", 5, "time for passes, of which the fastest counts"),
+    ):
+        parser.add_argument(
+            option, type=positive, default=default, help=f"{meaning} (default: %(default)s)"
+        )
+    parser.add_argument("--model", choices=MODELS, help="measure this alone, print JSON")
+    args = parser.parse_args(argv)
+    from utils.device import select_device  # here, since torch takes seconds: not for --help
+
+    device = select_device(args.device)
+    if args.model:
+        row = measure(args.model, args.channels, args.batch_size, args.seconds, device)
+        print(json.dumps(row))
+        return
+    given = sys.argv[1:] if argv is None else argv
+    results = {
+        name: measure_in_process(__file__, *given, "--model", name)
+        for name in tqdm(MODELS, unit="model", leave=False, disable=None)
+    }
+    print(f"{args.channels}-d, batches of {args.batch_size}, float32\n{machine(device)}\n")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,177 @@
+"""misc/export.py: the exported files, run by others, give what the network gives."""
+
+import json
+import sys
+from functools import cache
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+import inference
+from data_loader.augmentation import normalise
+from inference.loading import read_network
+from misc import export, exporting
+from model import HourglassNet, SmallNet
+from tests.data_helpers.stand_ins import save_both, save_tiny_checkpoint
+from tests.data_helpers.tiny_runs import EMBEDDING
+from utils.cli import run
+from utils.geometry.tps import to_pixels
+
+HOURGLASS = {"num_output_channels": 3, "num_blocks": 1, "planes_conv1": 4, "planes_block": 4,
+             "planes_hg": 4}
+SIZES = [(1, 63, 64), (5, 65, 98), (2, 97, 71), (3, 96, 96)]  # batch, height, width
+SMALL_SIZES = [(1, 24, 24), (4, 33, 47), (2, 7, 4)]
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """Paths by kind, none of them trained."""
+    folder = tmp_path_factory.mktemp("models")
+    embedding, landmarks = save_both(folder)
+    torch.manual_seed(0)
+    config = {**EMBEDDING, "arch": {"type": "HourglassNet", "args": HOURGLASS},
+              "dataset": {"type": "LandmarkFolder", "args": {"imwidth": 80, "crop": 6}}}
+    hourglass = save_tiny_checkpoint(folder / "hourglass.pth", HourglassNet(**HOURGLASS), config)
+    return {"embedding": embedding, "landmarks": landmarks, "hourglass": hourglass}
+
+
+@pytest.fixture(scope="module")
+def traced(checkpoints):
+    """Return a function of a kind: what is exported, and its program; traced once."""
+
+    @cache
+    def trace(kind):
+        network, config, _ = read_network(checkpoints[kind])
+        module, args = exporting.exportable(network, config), config.dataset["args"]
+        return module, exporting.trace(module, args["imwidth"] - 2 * args["crop"])
+
+    return trace
+
+
+@pytest.fixture(scope="module")
+def written(traced, tmp_path_factory):
+    """Return a function of kind and format: the path of the exported file."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    @cache
+    def write(kind, form):
+        module, program = traced(kind)
+        path = folder / f"{kind}.{form}"
+        exporting.FORMATS[form](path, program, module, {"kind": kind, "crop": 4})
+        return path
+
+    return write
+
+
+def runner(path):
+    """Return a function that runs an exported file as another program would."""
+    if path.suffix == ".torch":
+        return torch.export.load(path).module()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # more of them wait for each other in a busy loop
+    session = onnxruntime.InferenceSession(path, options)
+    return lambda images: torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+
+
+def expected(checkpoint, images):
+    """Return what the project's own network gives for images in [0, 1]."""
+    model = inference.load(checkpoint)
+    with torch.no_grad():
+        descriptors = model.backbone(normalise(images * 255))
+        if not model.has_landmarks:
+            return descriptors
+        return to_pixels(model.head(descriptors), *images.shape[-2:])
+
+
+def assert_agrees(program, checkpoint, sizes, is_landmark=False):
+    for B, H, W in sizes:
+        images = torch.rand(B, 3, H, W, generator=torch.Generator().manual_seed(H))
+        unit = max(H, W) / 2 if is_landmark else 1  # pixels of the normalised 1e-4
+        torch.testing.assert_close(
+            program(images), expected(checkpoint, images), atol=1e-4 * unit, rtol=0)
+
+
+@pytest.mark.parametrize("form", exporting.FORMATS)
+def test_landmark_files_agree_with_the_network_at_all_sizes(written, checkpoints, form):
+    program = runner(written("landmarks", form))
+    assert_agrees(program, checkpoints["landmarks"], SMALL_SIZES + SIZES, is_landmark=True)
+
+
+def test_a_traced_hourglass_agrees_with_the_network_at_all_sizes(traced, checkpoints):
+    assert_agrees(traced("hourglass")[1].module(), checkpoints["hourglass"], SIZES)
+
+
+def test_metadata_say_how_images_are_shown(written):
+    properties = onnx.load(written("landmarks", "onnx")).metadata_props
+    assert {p.key: p.value for p in properties} == {"kind": "landmarks", "crop": "4"}
+    extra = {"dve.json": ""}
+    torch.export.load(written("landmarks", "torch"), extra_files=extra)
+    assert json.loads(extra["dve.json"]) == {"kind": "landmarks", "crop": 4}
+
+
+def test_an_export_as_users_type_it(run_program, checkpoints, tmp_path):
+    output = tmp_path / "models" / "hourglass.onnx"
+    finished = run_program("misc/export.py", checkpoints["hourglass"], "--format", "onnx",
+                           "--output", output)
+    assert finished.code == 0, finished.stderr
+    assert finished.stdout == f"{output}: output descriptors, imwidth 80, crop 6\n"
+    assert [file.name for file in output.parent.iterdir()] == ["hourglass.onnx"]
+    onnx.checker.check_model(onnx.load(output), full_check=True)
+    assert_agrees(runner(output), checkpoints["hourglass"], SIZES)
+
+
+def test_an_image_gives_what_the_api_gives(written, checkpoints):
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    inner = torch.from_numpy(image[4:-4, 4:-4]).permute(2, 0, 1)[None] / 255
+    landmarks = inference.load(checkpoints["landmarks"]).landmarks(image)
+    found = runner(written("landmarks", "onnx"))(inner)[0] + 4
+    torch.testing.assert_close(found, landmarks, atol=1e-3, rtol=0)
+
+
+def test_a_network_trained_on_images_too_small_to_trace_has_one_size():
+    large, small = HourglassNet(**HOURGLASS), SmallNet(2)
+    free = exporting.free_dimensions
+    assert set(free(large, 63)) == set(free(small, 62)) == {0, 2, 3}
+    assert set(free(large, 62)) == set(free(small, 3)) == {0}
+
+
+def test_a_missing_package_is_named_before_anything_runs(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    code = run(lambda: export.main(["absent.pth", "--format", "onnx", "--output", "x.onnx"]))
+    assert code == 2 and capsys.readouterr().err == (
+        "error: --format onnx: onnxscript is missing; "
+        "pip install -r requirements/export-requirements.txt\n")
+
+
+def test_what_cannot_be_exported_or_written(checkpoints, tmp_path, capsys):
+    code = run(lambda: export.main(["absent.pth", "--format", "torch", "--output", "x"]))
+    assert code == 2 and "absent.pth: cannot read" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    code = run(lambda: export.main([str(checkpoints["embedding"]), "--format", "torch",
+                                    "--output", str(tmp_path / "file" / "x.pt2")]))
+    assert code == 2 and str(tmp_path / "file") in capsys.readouterr().err
+
+
+def test_the_version_of_the_operators_can_be_chosen(traced, tmp_path):
+    module, program = traced("embedding")
+    exporting.write_onnx(tmp_path / "a.onnx", program, module, {}, opset=19)
+    imported = onnx.load(tmp_path / "a.onnx").opset_import
+    versions = {entry.domain: entry.version for entry in imported}
+    assert versions[""] == 19
+
+
+@pytest.mark.parametrize("form, opset, expected", [
+    ("onnx", "17", "error: --opset 17: expected 18 to "),
+    ("onnx", "999", "error: --opset 999: expected 18 to "),
+    ("torch", "19", "argument --opset: 19, expected none with --format torch"),
+])
+def test_a_version_that_is_none_is_told_at_once(capsys, form, opset, expected):
+    words = ["absent.pth", "--format", form, "--output", "x", "--opset", opset]
+    try:
+        code = run(lambda: export.main(words))
+    except SystemExit as end:
+        code = end.code
+    assert code == 2 and expected in capsys.readouterr().err

@@ -1,0 +1,159 @@
+"""Take the weights, and nothing else, out of checkpoints of the original code or of strangers."""
+
+import re
+from itertools import count
+
+import torch
+
+from utils.checkpoint.inert_pickle import Foreign, UnreadablePickle
+from utils.checkpoint.torch_file import EXPECTED, StridedView, open_torch_file
+from utils.errors import UserError
+
+# Whose objects published checkpoints hold beside tensors, and the like of it. None of them is
+# built; a file that names anything else is refused, for it is not what it pretends to be.
+FOREIGN_PACKAGES = {"parse_config", "logger", "base", "data_loader", "model", "trainer", "utils"}
+FOREIGN_NAMES = {
+    "_codecs.encode", "argparse.Namespace",
+    "collections.Counter", "collections.defaultdict", "collections.deque",
+    "datetime.datetime", "datetime.timedelta",
+    "logging.Logger", "logging.RootLogger", "logging.getLogger",
+    "numpy.dtype", "numpy.ndarray", "torch.device",
+    *(f"numpy.{core}.multiarray.{name}"
+      for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+    *(f"{module}.{pure}{system}Path" for module in ("pathlib", "pathlib._local")
+      for pure in ("", "Pure") for system in ("", "Posix", "Windows")),
+    *(f"{module}.{name}" for module in ("builtins", "__builtin__")
+      for name in ("bool", "bytes", "dict", "float", "frozenset", "int", "list", "set", "str",
+                   "tuple")),
+}
+PLAIN_TYPES = (str, int, float, bool)
+MAX_REASON_LENGTH = 200
+MAX_CONFIG_VALUES = 10_000  # a small file may hold one list a million times
+
+BACKBONE_PREFIX = "0.wrapped_module."
+REGRESSOR_KEYS = {"inner_conv.weight", "reg_conv.weight"}
+UNUSED_KEY = re.compile(r"[12]\.(descriptors|linear\.\d+\.weight)")
+
+
+def read_foreign_checkpoint(path):
+    """Return {"state_dict": name -> CPU tensor, "epoch": int or None, "arch": str or None,
+    "config": dict or None, ...}.
+
+    The dots are the checkpoint's other entries that are plain values; a bare state_dict has none,
+    and neither epoch, arch nor config. Nothing in the file is run,
+    and the tensors take no more memory than it has bytes, whatever it claims. Raises UserError if
+    it cannot be read, is damaged or names what weights do not need.
+    """
+    try:
+        with open(path, "rb") as file:
+            contents, read_storage = open_torch_file(file, is_harmless)
+            return _plain_contents(contents, read_storage)
+    except OSError as error:
+        raise UserError(f"{path}: cannot read this file ({error.strerror or error})") from error
+    except UnreadablePickle as error:
+        raise UserError(f"{path}: refused as a checkpoint: {error}") from error
+    except Exception as error:  # a damaged file may trip up any step, in any way
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON_LENGTH]
+        raise UserError(f"{path}: not a checkpoint, or a damaged one ({reason})") from error
+
+
+def is_harmless(name):
+    """Whether a checkpoint may hold objects of the class ``name``; they are dropped."""
+    return name in FOREIGN_NAMES or name.split(".")[0] in FOREIGN_PACKAGES
+
+
+def _plain_contents(contents, read_storage):
+    if type(contents) is dict and contents and all(
+            type(value) is StridedView for value in contents.values()):
+        contents = {"state_dict": contents}  # what torch.save(model.state_dict()) leaves
+    if type(contents) is not dict or type(contents.get("state_dict")) is not dict:
+        whole = type(contents) is Foreign
+        found = f"an object of class {contents.name}" if whole else "no 'state_dict'"
+        raise UnreadablePickle(f"it holds {found}, {EXPECTED}")
+    plain = {name: value for name, value in contents.items() if type(value) in PLAIN_TYPES}
+    epoch, arch = plain.get("epoch"), plain.get("arch")
+    return {**plain,
+            "epoch": epoch if type(epoch) is int else None,
+            "arch": arch if type(arch) is str else None,
+            "config": _plain_config(contents.get("config")),
+            "state_dict": _build_tensors(contents["state_dict"], read_storage)}
+
+
+def _plain_config(config):
+    """Return a config as JSON holds it, a dictionary or the original's object around one; None
+    where there is no such thing.
+    """
+    if type(config) is Foreign:
+        config = config.attributes.get("_config")
+    try:
+        return _plain_copy(config, count()) if type(config) is dict else None
+    except (UnreadablePickle, RecursionError):
+        return None
+
+
+def _plain_copy(value, counter):
+    if next(counter) > MAX_CONFIG_VALUES:
+        raise UnreadablePickle("a config of too many values")
+    if type(value) is list:
+        return [_plain_copy(item, counter) for item in value]
+    if type(value) is dict and all(type(key) is str for key in value):
+        return {key: _plain_copy(item, counter) for key, item in value.items()}
+    if value is None or type(value) in PLAIN_TYPES:
+        return value
+    raise UnreadablePickle("a config with values that JSON has not")
+
+
+def _build_tensors(views, read_storage):
+    """Return name -> tensor; tensors share memory where their storages are the same."""
+    if not all(type(name) is str and type(view) is StridedView for name, view in views.items()):
+        raise UnreadablePickle("its 'state_dict' holds more than named tensors")
+    storages = {view.storage for view in views.values()}
+    flat = {storage: _flat_tensor(storage, read_storage) for storage in storages}
+    return {name: flat[view.storage].as_strided(view.shape, view.stride, view.offset)
+            for name, view in views.items()}
+
+
+def _flat_tensor(storage, read_storage):
+    if storage.numel == 0:  # which torch.frombuffer refuses
+        return torch.empty(0, dtype=storage.dtype)
+    return torch.frombuffer(read_storage(storage), dtype=storage.dtype)
+
+
+def backbone_state(state_dict):
+    """Return the embedding network's part of a state dict, under its own names."""
+    backbone, _ = _split(state_dict)
+    return backbone
+
+
+def regressor_state(state_dict):
+    """Return the landmark regressor's part, under its own names; None where there is none.
+
+    What published regressors hold and never use is left out.
+    """
+    _, regressor = _split(state_dict)
+    return regressor
+
+
+def _split(state_dict):
+    named = {_without_module(name): tensor for name, tensor in state_dict.items()}
+    backbone = {_without_module(name.removeprefix(BACKBONE_PREFIX)): tensor
+                for name, tensor in named.items() if name.startswith(BACKBONE_PREFIX)}
+    if not backbone:
+        return named, None
+    return backbone, _regressor_part({name: tensor for name, tensor in named.items()
+                                      if not name.startswith(BACKBONE_PREFIX)})
+
+
+def _regressor_part(rest):
+    """``rest``: all but the backbone, under ``1.``, or ``2.`` behind an upsampling layer."""
+    used = {name: tensor for name, tensor in rest.items() if not UNUSED_KEY.fullmatch(name)}
+    regressor = {re.sub(r"^[12]\.", "", name): tensor for name, tensor in used.items()}
+    if regressor.keys() != REGRESSOR_KEYS or len(used) != len(regressor):
+        raise UserError(f"a landmark regressor with the parameters {sorted(used)}, "
+                        f"expected {sorted(REGRESSOR_KEYS)} behind '1.' or '2.'")
+    return regressor
+
+
+def _without_module(name):
+    """Strip what DataParallel puts before each name."""
+    return re.sub(r"^(module\.)+", "", name)

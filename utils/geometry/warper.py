@@ -1,0 +1,234 @@
+"""Random warps as configs name them.
+
+``Warper`` makes the training pair, ``WarperSingle`` one warped copy.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from utils import keyed_random
+from utils.geometry import tps
+
+# Streams of keyed random numbers; each warp of a pair has its own block of them.
+STREAMS_PER_WARP = 8
+CONTROLS_ALL, CONTROLS_SUBSET, SUBSET_MASK, ROTATION, SCALE, TRANSLATION = range(6)
+
+
+@dataclass(frozen=True)
+class WarpDeviations:
+    """Standard deviations of one random warp, named as in configs.
+
+    Control points, and others for a random half of their coordinates; translation; all
+    normalised. Scale, a factor; rotation, degrees.
+    """
+
+    warpsd_all: float
+    warpsd_subset: float
+    transsd: float
+    scalesd: float
+    rotsd: float
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} = {value}, expected a number >= 0")
+
+    def times(self, bend, affine):
+        """Return them with those of the control points times ``bend``, the others ``affine``."""
+        return WarpDeviations(
+            self.warpsd_all * bend,
+            self.warpsd_subset * bend,
+            self.transsd * affine,
+            self.scalesd * affine,
+            self.rotsd * affine,
+        )
+
+    def draw_keyed(self, keys, warp_number):
+        """Draw a warp for each key (B,); ``warp_number`` tells the warps of one sample apart."""
+        stream = warp_number * STREAMS_PER_WARP
+        shape = (tps.NUM_CONTROLS, 2)
+        controls = keyed_random.normal(keys, stream + CONTROLS_ALL, shape) * self.warpsd_all
+        subset = keyed_random.normal(keys, stream + CONTROLS_SUBSET, shape) * self.warpsd_subset
+        in_subset = keyed_random.uniform(keys, stream + SUBSET_MASK, shape) > 0.5
+        return tps.WarpParameters(
+            control_weights=torch.where(in_subset, subset, controls),
+            rotation_deg=keyed_random.normal(keys, stream + ROTATION) * self.rotsd,
+            scale=1 + keyed_random.normal(keys, stream + SCALE) * self.scalesd,
+            translation=keyed_random.normal(keys, stream + TRANSLATION, (2,)) * self.transsd,
+        )
+
+    def draw_published(self, generator):
+        """Draw one warp from a CPU generator, in the published order of calls."""
+        shape, normal = (tps.NUM_CONTROLS, 2), partial(torch.randn, generator=generator)
+        controls = normal(shape) * self.warpsd_all
+        in_subset = torch.rand(shape, generator=generator) > 0.5
+        controls[in_subset] = normal(int(in_subset.sum())) * self.warpsd_subset
+        rotation = normal(1) * self.rotsd
+        scale = 1 + normal(1) * self.scalesd
+        translation = torch.cat([normal(1), normal(1)]) * self.transsd
+        return tps.WarpParameters(controls[None], rotation, scale, translation[None])
+
+
+@dataclass(frozen=True)
+class WarpedPair:
+    """Two views of each image, in the cropped frame, h x w.
+
+    ``grid_1to2``, normalised, says for each pixel of ``first`` where it came from in ``second``:
+    sampling ``second`` there gives ``first``.
+    """
+
+    first: torch.Tensor  # (B, 3, h, w) uint8
+    second: torch.Tensor  # (B, 3, h, w) uint8
+    grid_1to2: torch.Tensor  # (B, h, w, 2)
+    keypts_first: torch.Tensor  # (B, K, 2), pixels
+    keypts_second: torch.Tensor  # (B, K, 2), pixels
+
+
+class RandomWarp:
+    """What both warpers share: random warps of a whole batch, on the device of its images.
+
+    H, W: size of the images before the crop; crop: pixels cut from every side after warping.
+    deviations: ``WarpDeviations`` of each warp that a sample goes through, in order.
+
+    warpsd_all: standard deviation of the control points' weights, normalised coordinates.
+    warpsd_subset: the same, for a random half of their coordinates.
+    transsd: of the translation, normalised coordinates.
+    scalesd: of the scale, a factor around 1.
+    rotsd: of the rotation, degrees.
+    """
+
+    def __init__(self, H, W, crop, deviations):
+        if crop < 0 or 2 * crop >= min(H, W):
+            raise ValueError(
+                f"crop = {crop}, expected 0 <= crop < {(min(H, W) + 1) // 2}, "
+                f"half of the {W}x{H} image"
+            )
+        self.H, self.W, self.crop, self.deviations = H, W, crop, deviations
+        self._basis = tps.tps_basis(tps.lattice(H, W))
+
+    def draw_keyed(self, keys):
+        """Draw the warps of a batch, a list with one ``WarpParameters`` per step, from sample keys
+        (B,).
+        """
+        return [
+            deviation.draw_keyed(keys, number) for number, deviation in enumerate(self.deviations)
+        ]
+
+    def draw_published(self, num_images, generator):
+        """Draw the same from a CPU generator, image after image, as published."""
+        draws = [
+            [deviation.draw_published(generator) for deviation in self.deviations]
+            for _ in range(num_images)
+        ]
+        return [tps.WarpParameters.stack(warps) for warps in zip(*draws)]
+
+    def draw_identity(self, num_images):
+        """The warps that move nothing, in place of drawn ones."""
+        zero = torch.zeros(num_images)
+        still = tps.WarpParameters(
+            zero.new_zeros(num_images, tps.NUM_CONTROLS, 2),
+            zero,
+            zero + 1,
+            zero.new_zeros(num_images, 2),
+        )
+        return [still] * len(self.deviations)
+
+    def _grid(self, warp, device):
+        if self._basis.device != device:
+            self._basis = self._basis.to(device)
+        return tps.sampling_grid(self._basis, tps.tps_weights(warp).to(device), self.H, self.W)
+
+    def _cut(self, image_like):
+        """Cut ``crop`` pixels from every side; the last two dimensions are H, W."""
+        return image_like[..., self.crop : self.H - self.crop, self.crop : self.W - self.crop]
+
+    def _finish_images(self, warped):
+        # Truncated, not rounded, as the published runs did.
+        return self._cut(warped).clamp(0, 255).to(torch.uint8)
+
+    def _finish_keypts(self, points):
+        return tps.to_pixels(points, self.H, self.W) - self.crop
+
+    def _finish_grid(self, grid):
+        """Express a grid over the whole image in the cropped frame."""
+        h, w = self.H - 2 * self.crop, self.W - 2 * self.crop
+        inner = grid[:, self.crop : self.H - self.crop, self.crop : self.W - self.crop]
+        return tps.to_normalised(tps.to_pixels(inner, self.H, self.W) - self.crop, h, w)
+
+
+class Warper(RandomWarp):
+    """Warps each image twice, A then B, for a training pair (see ``WarpedPair``).
+
+    The deviations are those of B, at least 0; A's are these times two multipliers.
+
+    im1_multiplier: of A's control points; at least 0.
+    im1_multiplier_aff: of A's translation, scale and rotation; at least 0.
+    """
+
+    def __init__(
+        self,
+        H: int,
+        W: int,
+        crop: int = 0,
+        warpsd_all: float = 0.001,
+        warpsd_subset: float = 0.01,
+        transsd: float = 0.1,
+        scalesd: float = 0.1,
+        rotsd: float = 5,
+        im1_multiplier: float = 0.5,
+        im1_multiplier_aff: float = 1,
+    ):
+        second = WarpDeviations(warpsd_all, warpsd_subset, transsd, scalesd, rotsd)
+        if min(im1_multiplier, im1_multiplier_aff) < 0:
+            raise ValueError("im1_multiplier and im1_multiplier_aff: expected numbers >= 0")
+        first = second.times(im1_multiplier, im1_multiplier_aff)
+        super().__init__(H, W, crop, [first, second])
+
+    def __call__(self, images, keypts, draws):
+        """Warp images (B, 3, H, W) uint8 and landmarks (B, K, 2) in their pixels.
+
+        Returns a ``WarpedPair``.
+        """
+        grid_a, grid_b = [self._grid(warp, images.device) for warp in draws]
+        second = tps.sample(images.float(), grid_a)
+        first = tps.sample(second, grid_b)
+        points_second = tps.nearest_lattice_points(
+            tps.to_normalised(keypts, self.H, self.W), grid_a
+        )
+        points_first = tps.nearest_lattice_points(points_second, grid_b)
+        return WarpedPair(
+            self._finish_images(first),
+            self._finish_images(second),
+            self._finish_grid(grid_b),
+            self._finish_keypts(points_first),
+            self._finish_keypts(points_second),
+        )
+
+
+class WarperSingle(RandomWarp):
+    """Warps each image once: augmentation where only few annotations are at hand."""
+
+    def __init__(
+        self,
+        H: int,
+        W: int,
+        crop: int = 0,
+        warpsd_all: float = 0.0005,
+        warpsd_subset: float = 0,
+        transsd: float = 0.02,
+        scalesd: float = 0.02,
+        rotsd: float = 2,
+    ):
+        super().__init__(
+            H, W, crop, [WarpDeviations(warpsd_all, warpsd_subset, transsd, scalesd, rotsd)]
+        )
+
+    def __call__(self, images, keypts, draws):
+        """Return warped images (B, 3, h, w) uint8 and landmarks (B, K, 2) in pixels of the cropped
+        frame.
+        """
+        grid = self._grid(draws[0], images.device)
+        points = tps.nearest_lattice_points(tps.to_normalised(keypts, self.H, self.W), grid)
+        return self._finish_images(tps.sample(images.float(), grid)), self._finish_keypts(points)
