@@ -45,7 +45,9 @@ class FolderListing:
         contents = look_below(self.folder)
         files, elsewhere = list(contents.files), []
         if self.folder != self.root:
-            elsewhere = list(look_below(self.root, [self.folder]).files)
+            around = look_below(self.root, [self.folder])
+            elsewhere = list(around.files)
+            contents.faults += around.faults
         found = images_among(files, pattern)
         aliases = one_name_each(self.folder, contents.files, found)
         found = [name for name in found if name not in aliases]
@@ -115,7 +117,7 @@ class FolderListing:
         """Return the images of a split, or those of them with landmarks; never none. Without any of
         "val" or of "test", the one stands for the other.
         """
-        names = self.annotated if annotated else self.images
+        names, asked = self.annotated if annotated else self.images, split
         stands_in = {"val": "test", "test": "val"}
         if split in stands_in and split not in self.splits.values():
             split = stands_in[split]
@@ -124,7 +126,7 @@ class FolderListing:
             return chosen
         if not annotated:
             raise EmptySplit(
-                f"{self.folder}: no images of split '{split}' among {len(names)}, expected at "
+                f"{self.folder}: no images of split '{asked}' among {len(names)}, expected at "
                 "least one for training and one for the test"
             )
         unlisted = [n for n in self.images if self.splits[n] == split][:SUGGESTED]

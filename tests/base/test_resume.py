@@ -73,7 +73,7 @@ def test_a_killed_training_ends_where_an_unbroken_one_does(
     args = ("--config", trained_embedding.config, "--set", f"trainer.save_dir={tmp_path}")
     kill_in_epoch_2(*args, output=tmp_path / "stdout")
     (folder,) = (tmp_path / "models" / "tiny-embedding").iterdir()
-    assert names_in(folder) == ["checkpoint-epoch1.pth", "config.json"]
+    assert names_in(folder) == [".lock", "checkpoint-epoch1.pth", "config.json"]
 
     done = run_program("train.py", *args, "--resume", folder / "checkpoint-epoch1.pth")
     assert (done.code, done.stderr) == (0, "")

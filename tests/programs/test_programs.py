@@ -133,7 +133,7 @@ def test_a_milestone_lowers_the_rate_of_the_epoch_after_it(trained_embedding):
 ])
 def test_milestones_that_are_never_reached_are_a_warning(
         train, embedding_config, milestones, epochs, told):
-    trained = train(embedding_config(), "--mini_train", "--set", f"trainer.epochs={epochs}",
+    trained = train(embedding_config(), "--set", f"trainer.epochs={epochs}",
                     "--set", f"lr_scheduler.args.milestones={milestones}")
     warned = [line for line in trained.log.splitlines() if " - WARNING - lr_scheduler" in line]
     expected = f"nothing happens at {told}, since the training ends after epoch {epochs} "

@@ -278,7 +278,9 @@ def test_a_training_that_failed_before_its_first_checkpoint_begins_anew(
     """Though an older run has checkpoints."""
     config = embedding_config()
     assert call_program("train.py", "--config", config, "--mini_train").code == 0
-    (tmp_path / "saved" / "models" / "tiny-embedding" / "2999-01-01_00-00-00").mkdir()
+    empty = tmp_path / "saved" / "models" / "tiny-embedding" / "2999-01-01_00-00-00"
+    empty.mkdir()
+    os.utime(empty, (time.time() + 1,) * 2)  # later, however coarse the file system's clock is
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     done = call_program("train.py", "--config", config, "--mini_train")
     assert (done.code, done.stdout.splitlines()[0]) == (0, "start: from fresh weights")
