@@ -9,7 +9,7 @@ serves as a config.
 
 import sys
 
-from utils.cli import evaluation_program, run
+from utils.cli import evaluation_program, run_program
 from utils.config.read import read_config
 
 
@@ -23,4 +23,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -10,7 +10,7 @@ cosine similarity at every pixel.
 
 import sys
 
-from utils.cli import evaluation_program, run
+from utils.cli import evaluation_program, run_program
 from utils.config.read import read_config
 from utils.errors import UserError
 
@@ -30,4 +30,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

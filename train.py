@@ -12,7 +12,7 @@ the step finish, writes a checkpoint and says how to go on.
 
 import sys
 
-from utils.cli import parse_seeds, program, run
+from utils.cli import parse_seeds, program, run_program
 from utils.config.read import read_config
 
 
@@ -62,4 +62,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

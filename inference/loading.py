@@ -1,6 +1,5 @@
 """From a checkpoint, or the folder of a run, to a ``Model``."""
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -8,11 +7,11 @@ from data_loader import DATASETS
 from inference.model import Model
 from inference.view import Viewer
 from trainer.evaluation.results import network_with_weights
+from utils.checkpoint.find import last_of_run
 from utils.checkpoint.save_and_load import read_checkpoint
 from utils.config.objects import call, check_arguments, look_up
 from utils.config.read import check_config, errors_of, read_config
 from utils.errors import UserError, blamed_on
-from utils.run import checkpoint_of_run
 
 
 def load(path, device="cpu", config=None, whole=False):
@@ -37,7 +36,7 @@ def read_network(path, config=None):
     """Return a checkpoint's network in eval mode, its ``Config``, and the names of its landmarks,
     None where the checkpoint does not tell them.
     """
-    path = checkpoint_of_run(path) if os.path.isdir(path) else Path(path)
+    path = Path(last_of_run(path, prefer_best=True))
     checkpoint = read_checkpoint(path)
     config = _config_of(checkpoint, path, config)
     with errors_of(config):

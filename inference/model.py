@@ -19,7 +19,7 @@ from model.loss import cell_stride
 from utils.config.objects import look_up
 from utils.device import usable_device
 from utils.errors import UserError, blamed_on, one_line
-from utils.geometry.tps import to_pixels
+from utils.geometry.coordinates import to_pixels
 
 BATCH_SIZE = 32
 ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike)

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from trainer.figures import DIFFERENT, SAME
-from utils.cli import add_run_options, make_parser, parse_seeds, path_text, run
+from utils.cli import add_run_options, make_parser, parse_seeds, path_text, run_program
 from utils.config.read import read_config
 
 CONFIGS = {
@@ -79,8 +79,8 @@ def main():
     # Here, since torch takes seconds, which --help and mistakes need not wait for.
     from trainer.training import train_seeds
     from utils.device import select_device
+    from utils.disk import write_json
     from utils.distributed import World
-    from utils.run import write_json
 
     device = select_device(args.device)
     results = {
@@ -95,4 +95,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

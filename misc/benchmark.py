@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/benchmark.py`
 
-from utils.cli import add_device_option, make_parser, parse_path, positive, run
+from utils.cli import add_device_option, make_parser, parse_path, positive, run_program
 from utils.config.objects import look_up
 
 SUBJECTS = ("step", "hourglass", "pairs", "roofline", "loss", "scaling", "loader", "lists")
@@ -63,4 +63,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

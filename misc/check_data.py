@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/check_data.py`
 
-from utils.cli import add_overrides, make_parser, path_text, run
+from utils.cli import add_overrides, make_parser, path_text, run_program
 from utils.config.read import read_config
 
 SPLITS = ("train", "test", "val")
@@ -55,4 +55,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from trainer.figures import FIGURES
-from utils.cli import add_run_options, make_parser, run
+from utils.cli import add_run_options, make_parser, run_program
 from utils.config.read import read_config
 
 EMBEDDING = "configs/synthetic/smallnet-64d-dve.json"
@@ -26,14 +26,14 @@ LANDMARKS = "configs/synthetic-keypoints/smallnet-64d-dve.json"
 def ensure_trained(config, device, start=None):
     """Return the last checkpoint of a config's newest run; train what is missing."""
     from trainer.training import train_seeds
+    from utils.checkpoint.find import newest_of_config
     from utils.distributed import World
-    from utils.run import newest_checkpoint
 
-    checkpoint = newest_checkpoint(config.trainer.save_dir, config.name)
+    checkpoint = newest_of_config(config.trainer.save_dir, config.name)
     if checkpoint is None or checkpoint.epoch < config.trainer.epochs:
         resume = str(checkpoint.path) if checkpoint else start
         train_seeds(config, resume, world=World(device=device))
-        checkpoint = newest_checkpoint(config.trainer.save_dir, config.name)
+        checkpoint = newest_of_config(config.trainer.save_dir, config.name)
     else:
         print(f"using {checkpoint.path}")
     return checkpoint.path
@@ -85,4 +85,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

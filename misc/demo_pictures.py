@@ -8,7 +8,7 @@ from model.matching import match_landmarks
 from trainer.evaluation.cases import MatchingGallery
 from trainer.evaluation.measures import evaluate_matching
 from utils.drawing.galleries import overview_figure
-from utils.geometry.tps import to_pixels
+from utils.geometry.coordinates import to_pixels
 
 NUM_SHOWN = 7
 

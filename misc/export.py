@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/export.py`
 
-from utils.cli import make_parser, parse_path, path_text, positive, run
+from utils.cli import make_parser, parse_path, path_text, positive, run_program
 from utils.disk import disk_errors
 
 
@@ -61,4 +61,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -10,7 +10,7 @@ from data_loader.augmentation import normalise
 from model import HourglassNet
 from utils.disk import write_atomically
 from utils.errors import UserError
-from utils.geometry.tps import to_pixels
+from utils.geometry.coordinates import to_pixels
 
 # A map of one cell would be traced as one that never grows: smaller images are refused.
 LEAST_SIDE = 4

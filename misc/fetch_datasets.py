@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc
 from misc.fetching.archive import unpack
 from misc.fetching.download import Network, fetch
 from misc.published import BASE_URL, PROJECT, add_fetch_options, locate
-from utils.cli import make_parser, run
+from utils.cli import make_parser, run_program
 from utils.disk import disk_errors, measure, require_space, sha1_of, size_text
 from utils.errors import UserError
 from utils.text import counted
@@ -193,4 +193,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -27,7 +27,7 @@ from misc.published import (
     locate,
     run_folder,
 )
-from utils.cli import make_parser, run
+from utils.cli import make_parser, run_program
 from utils.disk import disk_errors, size_text
 from utils.errors import UserError
 
@@ -102,4 +102,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/…`
 
 from misc.published import PROJECT, SAVED, checkpoint_path, load_experiments
-from utils.cli import make_parser, parse_path, run
+from utils.cli import make_parser, parse_path, run_program
 from utils.errors import UserError
 
 CONFIGS = PROJECT / "configs"
@@ -144,4 +144,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -22,7 +22,7 @@ from utils.cli import (
     parse_path,
     path_text,
     positive,
-    run,
+    run_program,
 )
 from utils.text import counted
 
@@ -96,4 +96,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

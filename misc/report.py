@@ -22,7 +22,7 @@ from utils.cli import (
     make_parser,
     path_text,
     positive,
-    run,
+    run_program,
 )
 from utils.disk import size_text, write_atomically
 from utils.errors import UserError
@@ -83,4 +83,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -36,7 +36,7 @@ from misc.reproduction.runner import (
 )
 from misc.reproduction.tables import TABLES
 from misc.results_table import print_tables
-from utils.cli import make_parser, parse_path, run
+from utils.cli import make_parser, parse_path, run_program
 from utils.disk import disk_errors, lock
 from utils.errors import UserError
 
@@ -131,4 +131,4 @@ def main(argv=None, train=TRAIN):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc
 from misc.reproduction.markdown import fill_markers, render
 from misc.reproduction.run_records import RunStore
 from misc.reproduction.tables import TABLES
-from utils.cli import make_parser, parse_path, run
+from utils.cli import make_parser, parse_path, run_program
 from utils.disk import write_atomically
 from utils.errors import UserError
 from utils.text import counted
@@ -75,4 +75,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

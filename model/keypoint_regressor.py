@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from utils.geometry.tps import lattice
+from utils.geometry.coordinates import lattice
 
 
 class IntermediateKeypointPredictor(nn.Module):

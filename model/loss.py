@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from model.chunked_loss import chunked_expected_distance
 from model.fused_loss import fused_expected_distance, why_not_fused
-from utils.geometry.tps import to_pixels
+from utils.geometry.coordinates import to_pixels
 
 NORMALISED_LENGTH = 20  # of every descriptor, where vectors are normalised
 IMPLEMENTATIONS = ("auto", "chunked", "fused")  # auto: fused where that can be had

@@ -2,7 +2,7 @@
 
 import torch
 
-from utils.geometry.tps import to_pixels
+from utils.geometry.coordinates import to_pixels
 
 PUBLISHED_FRAME = 70  # errors in pixels are those of a 70 x 70 image
 

@@ -18,7 +18,7 @@ from tests.data_helpers.tiny_runs import (
     write_landmark_folder,
     write_tiny_config,
 )
-from utils.cli import run
+from utils import cli
 
 
 def pytest_configure():
@@ -99,7 +99,7 @@ def call_program(monkeypatch, capsys, one_thread):
     def call(program, *args):
         monkeypatch.setattr(sys, "argv", [program, *map(str, args)])
         capsys.readouterr()
-        code = run(program_main(program))
+        code = cli.run_program(program_main(program))
         return Finished(code, *capsys.readouterr())
 
     return call

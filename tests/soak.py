@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from misc.dev.measuring import machine
 from tests.soaking.campaigns import CAMPAIGNS
 from tests.soaking.table import PAGE, around_table, fill_page
-from utils.cli import make_parser, positive, run
+from utils.cli import make_parser, positive, run_program
 
 
 def main():
@@ -51,4 +51,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -10,7 +10,7 @@ import torch
 from data_loader.augmentation import augment, normalise
 from data_loader.batches import in_order
 from model.compute_descriptors import compute_descriptors
-from utils.geometry.tps import to_normalised
+from utils.geometry.coordinates import to_normalised
 from utils.keyed_random import sample_keys
 from utils.progress import progress_bar
 

@@ -26,7 +26,8 @@ from utils.device import determinism, peak_memory_gib
 from utils.disk import size_text
 from utils.distributed import World
 from utils.progress import bars_hidden, clock
-from utils.run import Run, RunFolder
+from utils.run import Run
+from utils.run_folder import RunFolder
 from utils.text import counted
 
 NUM_STEPS = 3  # measured; the first is slower, and is not counted

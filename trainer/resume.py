@@ -5,21 +5,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.checkpoint.foreign import backbone_state
+from utils.checkpoint.find import last_of_run, newest_of_config, run_folders
+from utils.checkpoint.parts import backbone_state
 from utils.checkpoint.save_and_load import continues_run, load_weights, read_checkpoint
 from utils.config.mini_run import MINI
 from utils.config.read import flatten
 from utils.disk import parent_folder, remove_leftovers
 from utils.distributed import World, was_restarted
 from utils.errors import UserError, shown
-from utils.run import (
-    RunFolder,
-    last_checkpoint,
-    last_checkpoints,
-    newest_checkpoint,
-    no_folder,
-    run_folders,
-)
+from utils.run_folder import RunFolder, no_folder
 from utils.run_lock import LOCK, alone, held_run, holder_of
 from utils.text import counted
 
@@ -57,7 +51,7 @@ class StartingPoint:
         path = resume or config.finetune_from
         if path is None:
             return cls(sought=sought)
-        path = last_checkpoint(path)
+        path = last_of_run(path)
         checkpoint = read_checkpoint(path)
         continued = resume is not None and continues_run(checkpoint, config.name)
         if continued and seeds is not None:
@@ -161,10 +155,12 @@ def _newest(config):
                 f"--resume auto: {holder} trains in {folder}; wait for its end, or leave --resume "
                 "out for a run beside it"
             )
-    for found in last_checkpoints(config.trainer.save_dir, config.name):
-        if bool(read_checkpoint(found.path).get("mini_train")) == (config.limits is MINI):
-            return str(found.path)
-    return None
+    found = newest_of_config(
+        config.trainer.save_dir,
+        config.name,
+        lambda f: bool(read_checkpoint(f.path).get("mini_train")) == (config.limits is MINI),
+    )
+    return found and str(found.path)
 
 
 def _begun_in_vain(config):
@@ -186,7 +182,7 @@ def _begun_in_vain(config):
 
 def _of_restarted(config):
     """Return the last checkpoint of the run that torchrun has started again, None without one."""
-    found = newest_checkpoint(config.trainer.save_dir, config.name)
+    found = newest_of_config(config.trainer.save_dir, config.name)
     folders = run_folders(config.trainer.save_dir, config.name)
     newest = max(folders, key=lambda folder: folder.stat().st_mtime_ns, default=None)
     return str(found.path) if found and found.path.parent == newest else None

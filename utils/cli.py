@@ -7,10 +7,10 @@ import re
 import sys
 from pathlib import Path
 
-from utils.closed_pipe import is_closed_pipe, open_standard_streams, silence
 from utils.errors import UserError, one_line
 from utils.shortages import shortages_told
 from utils.stopping import Stopped
+from utils.streams import is_closed_pipe, open_standard_streams, silence
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -22,7 +22,7 @@ on); 141 nobody read the output to its end"""
 DEVICE = re.compile(r"cpu|mps|xpu|cuda|(cuda:)?\d+", re.ASCII)
 
 
-def run(main):
+def run_program(main):
     """Call ``main()`` and return the exit code.
 
     0, or what ``main`` returns; 2 for a ``UserError`` (told in one line), and where memory ran out;

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -195,3 +196,9 @@ class _Sink(io.RawIOBase):
     def write(self, data):
         self.size += memoryview(data).nbytes
         return memoryview(data).nbytes
+
+
+def write_json(path, data):
+    """Write plain data as JSON, whole or not at all."""
+    text = json.dumps(data, indent=4, allow_nan=False) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))

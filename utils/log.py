@@ -4,8 +4,8 @@ import logging
 import sys
 from contextlib import suppress
 
-from utils.closed_pipe import silence
 from utils.disk import disk_errors
+from utils.streams import silence
 
 LOG_FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}

@@ -1,172 +1,15 @@
-"""Where a run keeps its files, and its log and events while it runs."""
+"""One training or evaluation: its log and TensorBoard events, and what is known of its data."""
 
-import json
-import os
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
-from utils.checkpoint.names import parse_name
 from utils.config.mini_run import MINI
-from utils.config.read import RUN_TIMESTAMP
 from utils.disk import disk_errors, write_atomically
 from utils.distributed import World
-from utils.errors import UserError, shown
 from utils.events import Events
 from utils.log import open_log, silent_log
 
 PICTURE_DPI = 120
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """``<save_dir>/models/<relative>`` for checkpoints and results, ``<save_dir>/log/<relative>``
-    for logs.
-    """
-
-    save_dir: Path
-    relative: Path
-
-    @property
-    def model_dir(self):
-        """Checkpoints, config.json, results.json."""
-        return self.save_dir / "models" / self.relative
-
-    @property
-    def log_dir(self):
-        """info.log, pictures and TensorBoard events."""
-        return self.save_dir / "log" / self.relative
-
-    @classmethod
-    def new(cls, save_dir, name):
-        """Make the folder of a run that starts now, and that of no other run."""
-        while True:
-            folder = cls.next(save_dir, name)
-            try:
-                folder.model_dir.mkdir(parents=True)
-                return folder
-            except OSError as error:
-                if not folder.model_dir.is_dir():
-                    raise no_folder(error) from error
-                # Another run was given it just now.
-
-    @classmethod
-    def next(cls, save_dir, name):
-        """Name a run that starts now, or, where that name is taken, some seconds later."""
-        start, runs = datetime.now(), Path(name)
-        try:
-            while (
-                folder := cls(Path(save_dir), runs / start.strftime("%Y-%m-%d_%H-%M-%S"))
-            ).model_dir.exists():
-                start += timedelta(seconds=1)
-        except OSError as error:
-            raise UserError(
-                f"trainer.save_dir = {shown(save_dir)}: cannot look into it ({error.strerror})"
-            ) from error
-        return folder
-
-    @classmethod
-    def of_checkpoint(cls, path):
-        """The run folder that a checkpoint lies in, or None if it lies elsewhere."""
-        folder = Path(path).resolve().parent
-        stamped = next(
-            (f for f in (folder, folder.parent) if RUN_TIMESTAMP.fullmatch(f.name)), None
-        )
-        if stamped is None or stamped.parent.parent.name != "models":
-            return None
-        models = stamped.parent.parent
-        return cls(models.parent, folder.relative_to(models))
-
-    def for_seed(self, seed):
-        """The folder of one of several seeds."""
-        return RunFolder(self.save_dir, self.relative / f"seed-{seed}")
-
-    def create(self, raw_config):
-        """Make both folders and write config.json."""
-        try:
-            self.model_dir.mkdir(parents=True, exist_ok=True)
-            self.log_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise no_folder(error) from error
-        write_json(self.model_dir / "config.json", raw_config)
-
-
-def no_folder(error):
-    """Return a ``UserError`` of a folder that cannot be made."""
-    return UserError(
-        f"{error.filename}: cannot make this folder ({error.strerror}); see trainer.save_dir"
-    )
-
-
-@dataclass(frozen=True)
-class FoundCheckpoint:
-    """A checkpoint on disk, the epoch after which it was written, and how many steps later."""
-
-    path: Path
-    epoch: int
-    step: int = 0
-
-
-def newest_checkpoint(save_dir, run_name):
-    """Return the last checkpoint of the newest run of a name that has any, or None."""
-    return next(last_checkpoints(save_dir, run_name), None)
-
-
-def last_checkpoints(save_dir, run_name):
-    """Yield the last checkpoint of each run of a name that has any; the run that was saved last
-    comes first, whatever its folder is called.
-    """
-    folders = sorted(run_folders(save_dir, run_name), key=_saved_at, reverse=True)
-    yield from filter(None, (_last(folder.glob("*.pth")) for folder in folders))
-
-
-def run_folders(save_dir, run_name):
-    """Return the folders of the runs of a name, with and without checkpoints."""
-    return [path for path in (Path(save_dir) / "models" / run_name).glob("*") if path.is_dir()]
-
-
-def _saved_at(folder):
-    """Return when a run was last saved, in ns, and its name; 0 where it has no checkpoint."""
-    times = [0]
-    for path in folder.glob("*.pth"):
-        with suppress(OSError):  # a training has just removed it
-            times.append(path.stat().st_mtime_ns if parse_name(path.name) else 0)
-    return max(times), folder.name
-
-
-def checkpoint_of_run(folder):
-    """Return the path of what a run's folder has to offer: model_best.pth, else its last
-    checkpoint.
-    """
-    best = Path(folder) / "model_best.pth"
-    if best.is_file():
-        return best
-    return _last_in(folder, "neither model_best.pth nor checkpoint-epochN.pth")
-
-
-def last_checkpoint(path):
-    """Return the path of a checkpoint: itself, or of a run's folder its last one, which trainings
-    go on from, and which their own figures are of.
-    """
-    return str(_last_in(path, "no checkpoint-epochN.pth")) if os.path.isdir(path) else path
-
-
-def _last_in(folder, lack):
-    last = _last(Path(folder).glob("*.pth"))
-    if last is None:
-        raise UserError(
-            f"{folder}: holds {lack}; expected a checkpoint, or the folder of a run that has one"
-        )
-    return last.path
-
-
-def _last(paths):
-    found = [
-        FoundCheckpoint(path, *parse_name(path.name)) for path in paths if parse_name(path.name)
-    ]
-    return max(found, key=lambda c: (c.path.parent.name, c.epoch, c.step), default=None)
 
 
 class Run:
@@ -243,9 +86,3 @@ class Run:
         if self.writer is not None:
             self.writer.add_figure(name, figure, epoch)
         return path
-
-
-def write_json(path, data):
-    """Write plain data as JSON, whole or not at all."""
-    text = json.dumps(data, indent=4, allow_nan=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))

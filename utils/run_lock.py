@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from utils.disk import disk_errors
 from utils.errors import UserError
-from utils.run import no_folder
+from utils.run_folder import no_folder
 
 LOCK = ".lock"  # in a folder that is held; one that a killed process left holds nothing
 

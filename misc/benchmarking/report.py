@@ -19,8 +19,7 @@ from misc.benchmarking import (
 )
 from misc.dev.measuring import machine, measure_in_process
 from utils.device import select_device
-from utils.disk import write_atomically
-from utils.run import write_json
+from utils.disk import write_atomically, write_json
 
 SUBJECTS = {
     "step": step.SUBJECT,

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from misc.dev.measuring import markdown_table
-from utils.cli import make_parser, parse_path, run
+from utils.cli import make_parser, parse_path, run_program
 from utils.config.idle_keys import IDLE_KEYS
 from utils.config.keys import Experiment, TrainerOptions
 from utils.config.read import UNREAD_NESTED, UNREAD_TOP_LEVEL
@@ -244,4 +244,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from utils.cli import add_run_options, make_parser, parse_path, path_text, run
+from utils.cli import add_run_options, make_parser, parse_path, path_text, run_program
 from utils.config.read import read_config
 from utils.disk import write_atomically
 from utils.errors import UserError
@@ -34,10 +34,10 @@ def main(argv=None):
     config = read_config(CONFIG, args.overrides)
     # Here, since torch takes seconds, which --help and mistakes need not wait for.
     from misc.dev.method_figures import draw_figures
+    from utils.checkpoint.find import newest_of_config
     from utils.device import select_device
-    from utils.run import newest_checkpoint
 
-    newest = newest_checkpoint(config.trainer.save_dir, config.name)
+    newest = newest_of_config(config.trainer.save_dir, config.name)
     if args.resume is None and newest is None:
         raise UserError(f"{config.trainer.save_dir}: no run of {CONFIG}; make demo trains one")
     checkpoint = args.resume or newest.path
@@ -48,4 +48,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

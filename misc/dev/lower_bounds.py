@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from utils.cli import make_parser, parse_path, run
+from utils.cli import make_parser, parse_path, run_program
 from utils.errors import UserError
 
 BOUND = re.compile(r"([A-Za-z0-9._-]+(?:\[[^\]]*\])?)\s*>=\s*([0-9][^,\s;]*)(?:,[^;#]*)?(?:#.*)?")
@@ -42,4 +42,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -10,7 +10,7 @@ from trainer.datasets import evaluation_dataset
 from trainer.evaluation.results import load_for_evaluation
 from trainer.parts import build_pair_warper
 from utils.drawing.visualizations import as_pixels, landmark_colours
-from utils.geometry.tps import to_pixels
+from utils.geometry.coordinates import to_pixels
 from utils.keyed_random import sample_keys
 
 IMAGES = [2, 10, 17]  # of the test split

@@ -16,7 +16,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from misc.dev.measuring import machine, markdown_table, measure_in_process, seconds_of
-from utils.cli import add_device_option, make_parser, positive, run
+from utils.cli import add_device_option, make_parser, positive, run_program
 
 INPUT_SIZES = {"SmallNet": 70, "HourglassNet": 96}  # the published crops
 MODELS = {
@@ -110,4 +110,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -17,7 +17,7 @@ from utils.config.mini_run import Limits
 from utils.config.read import errors_of
 from utils.drawing.galleries import PrincipalColours
 from utils.errors import EmptySplit, UserError
-from utils.geometry.tps import to_pixels
+from utils.geometry.coordinates import to_pixels
 
 NUM_PAIRS = 6
 NUM_PAINTED = 12

@@ -25,7 +25,8 @@ from utils.disk import WriteError, refusal, remove_leftovers, write_atomically
 from utils.errors import ConfigError, UserError
 from utils.events import Events
 from utils.log import open_log
-from utils.run import Run, RunFolder
+from utils.run import Run
+from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 STAMP = "2026-01-01_00-00-00"

@@ -15,8 +15,8 @@ import pytest
 from base.base_trainer import BaseTrainer
 from tests.data_helpers.comparing_runs import assert_same_files, figures_of, names_in
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
+from utils.checkpoint.find import newest_of_config
 from utils.checkpoint.names import checkpoint_name, parse_name
-from utils.run import newest_checkpoint
 from utils.stopping import StopRequest
 
 
@@ -176,7 +176,7 @@ def test_steps_count_after_the_epoch(tmp_path):
     for name in ("checkpoint-epoch9.pth", "checkpoint-epoch10.pth", "checkpoint-epoch10-step2.pth",
                  "checkpoint-epoch10-step10.pth", "model_best.pth"):
         (folder / name).touch()
-    found = newest_checkpoint(tmp_path, "tiny")
+    found = newest_of_config(tmp_path, "tiny")
     assert (found.path.name, found.epoch, found.step) == ("checkpoint-epoch10-step10.pth", 10, 10)
 
 

@@ -25,7 +25,8 @@ from trainer.resume import StartingPoint
 from trainer.training import build_trainer
 from utils.config.read import check_config
 from utils.errors import ConfigError
-from utils.run import Run, RunFolder
+from utils.run import Run
+from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 CONFIG = check_config("tiny.json", {

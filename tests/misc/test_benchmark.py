@@ -13,7 +13,7 @@ from misc.benchmarking import lists, pairs, report, step
 from misc.benchmarking.literal_loss import literal_loss
 from misc.benchmarking.subject import Subject
 from model import DENSE_LOSSES
-from utils.cli import run
+from utils.cli import run_program
 
 CPU = torch.device("cpu")
 
@@ -120,13 +120,13 @@ def fake_measurement(script, name, *options):
 
 def test_new_figures_stand_beside_those_of_other_subjects(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(report, "measure_in_process", fake_measurement)
-    assert run(lambda: benchmark.main(["lists", "--folder", str(tmp_path)])) == 0
+    assert run_program(lambda: benchmark.main(["lists", "--folder", str(tmp_path)])) == 0
     printed = capsys.readouterr().out
     before = (tmp_path / "benchmarks.md").read_text()
     assert lists.SUBJECT.title in before and step.SUBJECT.title not in before
     assert all(f"| {name} | 1.00 | 1.00 | 1.00 | 0.50 |" in printed
                for name in lists.SUBJECT.variants)
-    assert run(lambda: benchmark.main(["step", "--folder", str(tmp_path)])) == 0
+    assert run_program(lambda: benchmark.main(["step", "--folder", str(tmp_path)])) == 0
     after = (tmp_path / "benchmarks.md").read_text()
     assert after.index(step.SUBJECT.title) < after.index(lists.SUBJECT.title)
     known = json.loads((tmp_path / "benchmarks.json").read_text())
@@ -140,7 +140,7 @@ def test_new_figures_stand_beside_those_of_other_subjects(monkeypatch, tmp_path,
 
 def test_a_process_measures_one_variant(capsys):
     arguments = ["loss", "--variant", "Hourglass, ours", "--seconds", "1"]
-    assert run(lambda: benchmark.main(arguments)) == 0
+    assert run_program(lambda: benchmark.main(arguments)) == 0
     measured = json.loads(capsys.readouterr().out)
     assert measured["values"][0] == measured["values"][1] > 0
 
@@ -150,7 +150,7 @@ def test_a_process_measures_one_variant(capsys):
     (["step", "--variant", "our"], "--variant = 'our'"),
 ])
 def test_unknown_names_are_answered_with_the_known_ones(capsys, arguments, expected):
-    assert run(lambda: benchmark.main(arguments)) == 2
+    assert run_program(lambda: benchmark.main(arguments)) == 2
     assert expected in capsys.readouterr().err
 
 

@@ -15,7 +15,7 @@ from tests.data_helpers.tiny_runs import (
     write_landmark_folder,
     write_tiny_config,
 )
-from utils.cli import run
+from utils.cli import run_program
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def check(tmp_path, capsys):
         config = write_tiny_config(
             tmp_path / "configs" / "tiny" / "embedding.json", EMBEDDING, root, tmp_path, **changes)
         arguments = ["--config", str(config), "--num_workers", "0", *args]
-        return run(lambda: main(arguments)), capsys.readouterr()
+        return run_program(lambda: main(arguments)), capsys.readouterr()
 
     return call
 
@@ -219,7 +219,7 @@ def test_names_that_are_no_text_are_listed_byte_for_byte(tmp_path, capsysbinary)
     for name in (b"a\xff.jpg", b"b.jpg"):
         (tmp_path / os.fsdecode(name)).write_bytes(b"")
     config = write_tiny_config(tmp_path / "embedding.json", EMBEDDING, tmp_path, tmp_path)
-    assert run(lambda: main(["--config", str(config), "--list_splits"])) == 0
+    assert run_program(lambda: main(["--config", str(config), "--list_splits"])) == 0
     names = [line.partition(b",")[0] for line in capsysbinary.readouterr().out.splitlines()]
     assert names == [b"file", b"a\xff.jpg", b"b.jpg"]
 

@@ -7,7 +7,7 @@ import pytest
 from misc.dev import document_configs
 from misc.dev.document_configs import PAGE, argument_meanings, reference, split_docstring
 from tests.data_helpers.tiny_runs import ROOT
-from utils.cli import run
+from utils.cli import run_program
 from utils.config.read import UNREAD_NESTED, UNREAD_TOP_LEVEL
 
 CONFIGS = [path for path in (ROOT / "configs").rglob("*.json") if path.parent.name != "templates"]
@@ -78,7 +78,7 @@ def test_it_is_written_where_it_differs_and_checked_without(tmp_path, monkeypatc
 
     def call(*options):
         monkeypatch.setattr("sys.argv", ["document_configs.py", "--output", str(path), *options])
-        return run(document_configs.main)
+        return run_program(document_configs.main)
 
     assert call("--check") == 2 and not path.exists()
     assert "out of date" in capsys.readouterr().err

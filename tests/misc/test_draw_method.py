@@ -11,7 +11,7 @@ from model import SmallNet
 from tests.data_helpers.tiny_runs import EMBEDDING
 from trainer.datasets import evaluation_dataset
 from utils.checkpoint.save_and_load import save_checkpoint
-from utils.cli import run
+from utils.cli import run_program
 from utils.config.read import read_config
 
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ def config(tmp_path, monkeypatch):
 
 def call(monkeypatch, *args):
     monkeypatch.setattr("sys.argv", ["draw_method.py", *map(str, args)])
-    return run(draw_method.main)
+    return run_program(draw_method.main)
 
 
 def test_three_figures_are_written(config, tmp_path, monkeypatch, capsys):

@@ -17,8 +17,8 @@ from misc import export, exporting
 from model import HourglassNet, SmallNet
 from tests.data_helpers.stand_ins import save_both, save_tiny_checkpoint
 from tests.data_helpers.tiny_runs import EMBEDDING
-from utils.cli import run
-from utils.geometry.tps import to_pixels
+from utils.cli import run_program
+from utils.geometry.coordinates import to_pixels
 
 HOURGLASS = {"num_output_channels": 3, "num_blocks": 1, "planes_conv1": 4, "planes_block": 4,
              "planes_hg": 4}
@@ -140,18 +140,20 @@ def test_a_network_trained_on_images_too_small_to_trace_has_one_size():
 
 def test_a_missing_package_is_named_before_anything_runs(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    code = run(lambda: export.main(["absent.pth", "--format", "onnx", "--output", "x.onnx"]))
+    arguments = ["absent.pth", "--format", "onnx", "--output", "x.onnx"]
+    code = run_program(lambda: export.main(arguments))
     assert code == 2 and capsys.readouterr().err == (
         "error: --format onnx: onnxscript is missing; "
         "pip install -r requirements/export-requirements.txt\n")
 
 
 def test_what_cannot_be_exported_or_written(checkpoints, tmp_path, capsys):
-    code = run(lambda: export.main(["absent.pth", "--format", "torch", "--output", "x"]))
+    code = run_program(lambda: export.main(["absent.pth", "--format", "torch", "--output", "x"]))
     assert code == 2 and "absent.pth: cannot read" in capsys.readouterr().err
     (tmp_path / "file").touch()
-    code = run(lambda: export.main([str(checkpoints["embedding"]), "--format", "torch",
-                                    "--output", str(tmp_path / "file" / "x.pt2")]))
+    arguments = [str(checkpoints["embedding"]), "--format", "torch",
+                 "--output", str(tmp_path / "file" / "x.pt2")]
+    code = run_program(lambda: export.main(arguments))
     assert code == 2 and str(tmp_path / "file") in capsys.readouterr().err
 
 
@@ -171,7 +173,7 @@ def test_the_version_of_the_operators_can_be_chosen(traced, tmp_path):
 def test_a_version_that_is_none_is_told_at_once(capsys, form, opset, expected):
     words = ["absent.pth", "--format", form, "--output", "x", "--opset", opset]
     try:
-        code = run(lambda: export.main(words))
+        code = run_program(lambda: export.main(words))
     except SystemExit as end:
         code = end.code
     assert code == 2 and expected in capsys.readouterr().err

@@ -15,7 +15,7 @@ from tests.data_helpers import published_recipes as recipes
 from tests.data_helpers.published_recipes import Named, in_effect, published
 from trainer.optimisation import build_optimizer, build_scheduler
 from trainer.parts import build_loss
-from utils.cli import EXIT_USER_ERROR, run
+from utils.cli import EXIT_USER_ERROR, run_program
 from utils.config.objects import build
 from utils.config.read import read_config
 from utils.errors import ConfigError
@@ -48,7 +48,7 @@ def test_the_configs_are_the_published_experiments():
 
 
 def test_the_committed_configs_are_as_generated(capsys):
-    assert run(lambda: generate_configs(["--check"])) == 0
+    assert run_program(lambda: generate_configs(["--check"])) == 0
     assert capsys.readouterr().out == "111 configs, 0 written\n"
 
 
@@ -58,7 +58,7 @@ def test_check_names_a_config_that_was_edited_and_leaves_it(tmp_path, capsys):
     edited.write_text(edited.read_text().replace("0.001", "0.002"))
     capsys.readouterr()
     command = ["--into", str(tmp_path)]
-    assert run(lambda: generate_configs([*command, "--check"])) == EXIT_USER_ERROR
+    assert run_program(lambda: generate_configs([*command, "--check"])) == EXIT_USER_ERROR
     message = capsys.readouterr().err
     assert str(edited) in message and message.startswith("error: 1 of 111")
     assert "0.002" in edited.read_text()
@@ -68,7 +68,8 @@ def test_check_names_a_config_that_was_edited_and_leaves_it(tmp_path, capsys):
 
 
 def test_check_misses_a_config_that_is_not_there(tmp_path):
-    assert run(lambda: generate_configs(["--into", str(tmp_path), "--check"])) == EXIT_USER_ERROR
+    code = run_program(lambda: generate_configs(["--into", str(tmp_path), "--check"]))
+    assert code == EXIT_USER_ERROR
     assert not list(tmp_path.iterdir())
 
 

@@ -25,7 +25,7 @@ from tests.data_helpers.stand_ins import (
     tiny_networks,
 )
 from tests.data_helpers.tiny_runs import LANDMARKS, write_image, write_landmark_folder
-from utils.cli import run
+from utils.cli import run_program
 from utils.drawing.galleries import PrincipalColours
 from utils.errors import UserError
 
@@ -52,7 +52,8 @@ def call(tmp_path, capsys):
     """Return a function that runs the program; returns exit code, output and where it wrote."""
 
     def run_main(*args):
-        code = run(lambda: predict.main([*map(str, args), "--output", str(tmp_path / "out")]))
+        arguments = [*map(str, args), "--output", str(tmp_path / "out")]
+        code = run_program(lambda: predict.main(arguments))
         return code, capsys.readouterr(), tmp_path / "out"
 
     return run_main

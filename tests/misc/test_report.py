@@ -17,7 +17,7 @@ from tests.data_helpers.tiny_runs import run_real_program
 from trainer.datasets import evaluation_dataset
 from trainer.evaluation.measures import evaluate_landmarks, evaluate_matching
 from trainer.evaluation.results import load_for_evaluation
-from utils.cli import run
+from utils.cli import run_program
 from utils.config.read import read_config
 
 CPU = torch.device("cpu")
@@ -288,7 +288,7 @@ def test_one_run_s_lack_does_not_hide_the_others(embedding, landmark_folder, tmp
 def test_mistakes_are_told_in_one_line(embedding, capsys, args, words):
     saved = embedding.models.parents[2]
     filled = [arg.format(saved=saved, run=embedding.models) for arg in args]
-    assert run(lambda: main(filled)) == 2
+    assert run_program(lambda: main(filled)) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ") and told.count("\n") == 1
     assert all(word.format(saved=saved) in told for word in words)

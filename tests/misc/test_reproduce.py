@@ -21,7 +21,7 @@ from tests.data_helpers.fabricated_runs import (
     own_log,
     read_config,
 )
-from utils.cli import EXIT_INTERRUPTED, EXIT_USER_ERROR, run
+from utils.cli import EXIT_INTERRUPTED, EXIT_USER_ERROR, run_program
 from utils.disk import lock
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ def reproduce(saved, capsys):
         arguments = ["--models", models, "--save_dir", str(saved.root), *args]
         capsys.readouterr()
         try:
-            code = run(lambda: main(arguments, TRAIN))
+            code = run_program(lambda: main(arguments, TRAIN))
         except SystemExit as error:
             code = error.code
         return code, "".join(capsys.readouterr())
@@ -344,7 +344,8 @@ def test_a_regressor_that_goes_on_does_not_wait_for_the_embedding(saved, fake, r
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_trainings_too(saved, fake, sent):
     fake.behave(hang=[EMBEDDING])
-    program = (f"import sys; from misc.reproduce import main, run; sys.exit(run(lambda: main("
+    program = (f"import sys; from misc.reproduce import main, run_program; "
+               f"sys.exit(run_program(lambda: main("
                f"['--table', 'matching', '--models', '{MODEL}', '--save_dir', '{saved.root}'], "
                f"{TRAIN!r})))")
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=os.environ,

@@ -19,7 +19,7 @@ from tests.data_helpers.fabricated_runs import (
     own_log,
 )
 from tests.data_helpers.tiny_runs import ROOT
-from utils.cli import EXIT_USER_ERROR, run
+from utils.cli import EXIT_USER_ERROR, run_program
 
 EMBEDDING = "celeba/smallnet-64d-dve"
 MAFL = "mafl-keypoints/celeba-smallnet-64d-dve"
@@ -298,7 +298,7 @@ def readme(tmp_path):
 
 def fill(saved, readme, *args):
     arguments = ["--save_dir", str(saved.root), "--readme", str(readme), *args]
-    return run(lambda: main(arguments))
+    return run_program(lambda: main(arguments))
 
 
 def test_tables_fill_their_places_and_the_rest_stays(saved, readme):
@@ -317,7 +317,7 @@ def test_tables_fill_their_places_and_the_rest_stays(saved, readme):
 def test_the_project_s_own_documents_have_places_for_tables(tmp_path, capsys, document, count):
     path = tmp_path / "document.md"
     path.write_text((ROOT / document).read_text())
-    assert run(lambda: main(["--save_dir", str(tmp_path), "--readme", str(path)])) == 0
+    assert run_program(lambda: main(["--save_dir", str(tmp_path), "--readme", str(path)])) == 0
     assert f"{count} tables" in capsys.readouterr().out
 
 

@@ -14,7 +14,8 @@ from tests.data_helpers.recomputed_networks import (
     recomputed_smallnet,
     upsampled_by_two,
 )
-from utils.checkpoint.foreign import backbone_state, read_foreign_checkpoint, regressor_state
+from utils.checkpoint.foreign import read_foreign_checkpoint
+from utils.checkpoint.parts import backbone_state, regressor_state
 
 BACKBONES = {"smallnet64": SmallNet, "hourglass64": HourglassNet}
 NARROW = {"num_output_channels": 5, "num_blocks": 1,

@@ -12,7 +12,7 @@ from tests.data_helpers.command_lines import PROGRAMS, main_of, parse
 from tests.data_helpers.documents import PAGES, PLACEHOLDER, Command, anchors, commands, links
 from tests.data_helpers.tiny_runs import ROOT
 from utils.checkpoint.save_and_load import save_checkpoint
-from utils.cli import run
+from utils.cli import run_program
 from utils.config.read import read_config
 
 MODULES = ("pytest", "flake8", "isort")  # of `python -m`, beside misc.*
@@ -138,7 +138,7 @@ def test_a_program_that_only_looks_runs(command, monkeypatch, capsys):
     program, words = program_of(command)
     monkeypatch.setattr("sys.argv", [program, *words])
     monkeypatch.chdir(ROOT)
-    assert run(main_of(program)) == 0
+    assert run_program(main_of(program)) == 0
     assert capsys.readouterr().out
 
 

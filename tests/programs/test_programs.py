@@ -24,7 +24,7 @@ from tests.data_helpers.tiny_runs import (
 from trainer.datasets import evaluation_dataset
 from trainer.evaluation import measures
 from utils.checkpoint.save_and_load import read_checkpoint
-from utils.cli import run
+from utils.cli import run_program
 from utils.config.read import read_config
 
 STAMP = r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d"
@@ -596,14 +596,14 @@ def test_a_mistake_inside_the_code_keeps_its_traceback(monkeypatch):
         raise RuntimeError("ours")
 
     with pytest.raises(RuntimeError):
-        run(broken)
+        run_program(broken)
 
 
 def test_an_interrupted_program_says_so(capsys):
     def interrupted():
         raise KeyboardInterrupt
 
-    assert run(interrupted) == 130
+    assert run_program(interrupted) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
 
@@ -618,7 +618,7 @@ def tiny_demo(monkeypatch, embedding_config, landmark_config):
 
     def call(*args):
         monkeypatch.setattr("sys.argv", ["demo.py", "--set", "trainer.epochs=1", *args])
-        return run(demo.main)
+        return run_program(demo.main)
 
     return call
 
@@ -683,7 +683,7 @@ def test_the_ablation_compares_with_and_without_the_exchange(
     output = tmp_path / "ablation.json"
     monkeypatch.setattr("sys.argv", ["ablation.py", "--seeds", "0,3", "--output", str(output),
                                      "--set", "trainer.epochs=1"])
-    assert run(ablation.main) == 0
+    assert run_program(ablation.main) == 0
     kept = json.loads(output.read_text())
     assert kept["seeds"] == [0, 3]
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]

@@ -15,7 +15,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from tests.data_helpers.tiny_runs import program_main
 from utils import disk
-from utils.cli import run
+from utils.cli import run_program
 from utils.log import LogFile
 
 PLACES = [(name, when) for name in ("config.json", "model_best.pth", "checkpoint-epoch*.pth",
@@ -91,4 +91,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_program(main))

@@ -24,7 +24,8 @@ from utils.checkpoint.save_and_load import read_checkpoint
 from utils.config.read import check_config
 from utils.distributed import World, parse_devices
 from utils.errors import UserError
-from utils.run import Run, RunFolder
+from utils.run import Run
+from utils.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,7 @@ from tests.data_helpers.tiny_runs import run_real_program
 from trainer.dry_run import file_lines, network_parts, time_lines
 from trainer.optimisation import build_optimizer
 from utils.config.read import read_config
-from utils.run import RunFolder
+from utils.run_folder import RunFolder
 
 
 def told(text, name):

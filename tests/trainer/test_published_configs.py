@@ -24,7 +24,8 @@ from trainer.resume import StartingPoint
 from trainer.training import build_trainer
 from utils.config.mini_run import MINI
 from utils.config.read import read_config
-from utils.run import Run, RunFolder
+from utils.run import Run
+from utils.run_folder import RunFolder
 
 PUBLISHED = load_experiments()
 PATHS = {name: CONFIGS / config_path(name, facts) for name, facts in PUBLISHED.items()}

@@ -16,7 +16,7 @@ from tests.data_helpers.tiny_runs import (
     run_real_program,
     write_landmark_folder,
 )
-from utils.cli import run
+from utils.cli import run_program
 from utils.config.read import read_config
 
 ARGUMENTS = {  # the least that a program asks for
@@ -218,4 +218,4 @@ def test_a_pipe_that_breaks_elsewhere_is_no_end_of_the_output():
         raise BrokenPipeError(32, "Broken pipe")
 
     with pytest.raises(BrokenPipeError):
-        run(broken)
+        run_program(broken)

@@ -16,7 +16,8 @@ from tests.data_helpers.published import (
     save_published,
 )
 from tests.data_helpers.raw_checkpoints import Call, assert_refused, assert_same_tensors
-from utils.checkpoint.foreign import backbone_state, read_foreign_checkpoint, regressor_state
+from utils.checkpoint.foreign import read_foreign_checkpoint
+from utils.checkpoint.parts import backbone_state, regressor_state
 from utils.errors import UserError
 
 both_formats = pytest.mark.parametrize("zip_format", [False, True], ids=["legacy", "zip"])

@@ -12,7 +12,8 @@ from tests.data_helpers.tiny_runs import EMBEDDING, LANDMARKS
 from trainer.resume import StartingPoint
 from trainer.training import build_trainer
 from utils.config.read import check_config, read_config
-from utils.run import Run, RunFolder
+from utils.run import Run
+from utils.run_folder import RunFolder
 
 FACES = {"type": "SyntheticFaces", "args": {"imwidth": 32, "crop": 4, "num_images": 4}}
 SINGLE = {"warper": {"type": "WarperSingle", "args": {}}}

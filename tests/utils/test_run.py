@@ -15,9 +15,13 @@ from pathlib import Path
 import pytest
 
 from tests.data_helpers.tiny_runs import EMBEDDING, ROOT
+from utils.checkpoint.find import newest_of_config
 from utils.config.read import check_config
+from utils.disk import write_json
 from utils.errors import UserError
-from utils.run import Run, RunFolder, newest_checkpoint, open_log, write_json
+from utils.log import open_log
+from utils.run import Run
+from utils.run_folder import RunFolder
 from utils.run_lock import LOCK, held, held_run, holder_of
 
 STAMP = "2019-08-08_17-56-24"
@@ -104,25 +108,25 @@ def touch_checkpoint(tmp_path, stamp, name):
 
 
 def test_the_newest_checkpoint_is_the_last_of_the_newest_run_that_has_any(tmp_path):
-    assert newest_checkpoint(tmp_path, "tiny") is None
+    assert newest_of_config(tmp_path, "tiny") is None
     touch_checkpoint(tmp_path, "2020-01-01_00-00-00", "checkpoint-epoch99.pth")
     touch_checkpoint(tmp_path, "2021-01-01_00-00-00", "checkpoint-epoch9.pth")
     last = touch_checkpoint(tmp_path, "2021-01-01_00-00-00", "checkpoint-epoch10.pth")
     touch_checkpoint(tmp_path, "2021-01-01_00-00-00", "model_best.pth")
     touch_checkpoint(tmp_path, "2022-01-01_00-00-00", "config.json")  # an evaluation's folder
     touch_checkpoint(tmp_path, "2021-01-01_00-00-00", ".checkpoint-epoch11.pth.tmp-123")
-    found = newest_checkpoint(tmp_path, "tiny")
+    found = newest_of_config(tmp_path, "tiny")
     assert (found.path, found.epoch) == (last, 10)
-    assert newest_checkpoint(tmp_path, "other") is None
+    assert newest_of_config(tmp_path, "other") is None
 
 
 def test_the_newest_checkpoint_is_of_the_run_that_was_saved_last_whatever_its_name(tmp_path):
     old = touch_checkpoint(tmp_path, "old-baseline", "checkpoint-epoch9.pth")
     new = touch_checkpoint(tmp_path, "2021-01-01_00-00-00", "checkpoint-epoch2.pth")
     os.utime(old, ns=(1, 1))
-    assert newest_checkpoint(tmp_path, "tiny").path == new
+    assert newest_of_config(tmp_path, "tiny").path == new
     os.utime(new, ns=(0, 0))
-    assert newest_checkpoint(tmp_path, "tiny").path == old
+    assert newest_of_config(tmp_path, "tiny").path == old
 
 
 # ---- logs

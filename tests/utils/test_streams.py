@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT, program_main, write_landmark_folder
-from utils.cli import run
+from utils.cli import run_program
 
 NAME = os.fsdecode(b"caf\xe9-\xc3\xa9t\xc3\xa9")  # é once in Latin-1, twice in UTF-8
 
@@ -35,10 +35,10 @@ def test_what_is_opened_later_does_not_take_the_place_of_stdout(tmp_path):
     """A file that gets the number 1 would hold what C code, or a child, prints."""
     path = tmp_path / "file"
     program = (
-        "import os, sys; sys.path.insert(0, '.'); from utils.cli import run\n"
+        "import os, sys; sys.path.insert(0, '.'); from utils.cli import run_program\n"
         f"def main():\n    with open({str(path)!r}, 'w') as file:\n"
         "        print('lost'); os.system('echo stray'); file.write(str(file.fileno()))\n"
-        "run(main)")
+        "run_program(main)")
     assert run_with("<&- >&- 2>&-", "-c", program)[0] == 0
     assert int(path.read_text()) > 2
 
@@ -53,7 +53,7 @@ def test_a_training_shows_any_name_on_any_terminal(
     monkeypatch.setattr(sys, "stdout", output)
     monkeypatch.setattr(sys, "stderr", errors)
     monkeypatch.setattr(sys, "argv", ["train.py", "--config", str(config), "--mini_train"])
-    assert run(program_main("train.py")) == 0
+    assert run_program(program_main("train.py")) == 0
     output.flush(), errors.flush()
     assert errors.buffer.getvalue() == b""
     shown = NAME.encode(encoding, errors="backslashreplace")

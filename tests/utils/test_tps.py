@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.data_helpers.literal_warps import LiteralWarp, literal_grid
-from utils.geometry import tps
+from utils.geometry import coordinates, tps
 
 H, W = 7, 11
 
@@ -33,7 +33,7 @@ def random_warps(count, seed=0):
 
 
 def grid_of(warps, H, W):
-    return tps.sampling_grid(tps.tps_basis(tps.lattice(H, W)), tps.tps_weights(warps), H, W)
+    return tps.sampling_grid(tps.tps_basis(coordinates.lattice(H, W)), tps.tps_weights(warps), H, W)
 
 
 def random_images(*shape):
@@ -47,7 +47,7 @@ def test_identity_warp_moves_nothing():
 
 
 def test_lattice_is_linspace_row_by_row_x_fastest():
-    points = tps.lattice(H, W)
+    points = coordinates.lattice(H, W)
     xs, ys = torch.linspace(-1, 1, W), torch.linspace(-1, 1, H)
     assert points.dtype == torch.float32 and points.shape == (H * W, 2)
     for row, column in product(range(H), range(W)):
@@ -57,16 +57,16 @@ def test_lattice_is_linspace_row_by_row_x_fastest():
 def test_normalised_coordinates_end_at_the_centres_of_the_outer_pixels():
     pixels = torch.tensor([[0.0, 0.0], [W - 1, H - 1], [(W - 1) / 2, (H - 1) / 2], [-1, H]])
     known = torch.tensor([[-1.0, -1.0], [1, 1], [0, 0], [-1 - 2 / (W - 1), 1 + 2 / (H - 1)]])
-    torch.testing.assert_close(tps.to_normalised(pixels, H, W), known)
-    torch.testing.assert_close(tps.to_pixels(known, H, W), pixels, rtol=0, atol=1e-6)
+    torch.testing.assert_close(coordinates.to_normalised(pixels, H, W), known)
+    torch.testing.assert_close(coordinates.to_pixels(known, H, W), pixels, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_conversions_undo_each_other_and_keep_the_precision(dtype):
     points = random_images(4, 5, 2).to(dtype) * 3 - 1
-    there = tps.to_pixels(points, H, W)
+    there = coordinates.to_pixels(points, H, W)
     assert there.dtype == dtype
-    torch.testing.assert_close(tps.to_normalised(there, H, W), points)
+    torch.testing.assert_close(coordinates.to_normalised(there, H, W), points)
 
 
 @pytest.mark.parametrize("H, W", [(7, 11), (12, 5), (9, 9)])
@@ -109,7 +109,7 @@ def test_translation_by_whole_pixels_shifts_the_image_and_leaves_zeros():
 
 def test_scale_above_one_reads_from_farther_out():
     grid = grid_of(affine_warp(scale=2), H, W)[0]
-    torch.testing.assert_close(grid, 2 * tps.lattice(H, W).view(H, W, 2))
+    torch.testing.assert_close(grid, 2 * coordinates.lattice(H, W).view(H, W, 2))
 
 
 def test_sample_is_bilinear_and_zero_outside():
@@ -135,7 +135,7 @@ def test_landmarks_go_to_the_pixel_that_is_read_nearest_to_them():
             product(range(H), range(W)),
             key=lambda cell: math.dist(grids[b][cell].tolist(), points[b, n].tolist()),
         )
-        assert torch.equal(found[b, n], tps.lattice(H, W)[best[0] * W + best[1]])
+        assert torch.equal(found[b, n], coordinates.lattice(H, W)[best[0] * W + best[1]])
 
 
 def test_no_landmarks_give_no_landmarks():

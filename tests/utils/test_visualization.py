@@ -32,7 +32,7 @@ from utils.drawing.visualizations import (
     sphere_scatter3d,
 )
 from utils.errors import ConfigError
-from utils.geometry.tps import to_normalised
+from utils.geometry.coordinates import to_normalised
 
 B, C, H, W = 2, 5, 12, 16
 h, w = H // 2, W // 2

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from tests.data_helpers.dots import centres_of_light, dot_images
 from tests.data_helpers.literal_warps import draw_warp, lattice_coordinate, literal_pair
-from utils.geometry import tps
+from utils.geometry import coordinates, tps
 from utils.geometry.warper import WarpDeviations, Warper, WarperSingle
 from utils.keyed_random import sample_keys
 
@@ -155,8 +155,8 @@ def test_crop_cuts_the_images_and_re_expresses_grid_and_landmarks():
     window = slice(CROP, SIZE - CROP)
     assert torch.equal(inner.first, full.first[..., window, window])
     assert torch.equal(inner.second, full.second[..., window, window])
-    pixels = tps.to_pixels(full.grid_1to2, SIZE, SIZE)[:, window, window] - CROP
-    inner_pixels = tps.to_pixels(inner.grid_1to2, INNER, INNER)
+    pixels = coordinates.to_pixels(full.grid_1to2, SIZE, SIZE)[:, window, window] - CROP
+    inner_pixels = coordinates.to_pixels(inner.grid_1to2, INNER, INNER)
     torch.testing.assert_close(inner_pixels, pixels, atol=1e-4, rtol=0)
     torch.testing.assert_close(inner.keypts_first, full.keypts_first - CROP)
     torch.testing.assert_close(inner.keypts_second, full.keypts_second - CROP)
@@ -213,7 +213,8 @@ def test_identity_draws_move_nothing(H, W):
     for view in (pair.first, pair.second):
         assert (view.int() - expected.int()).abs().max() <= 1  # truncated
     torch.testing.assert_close(
-        pair.grid_1to2, tps.lattice(h, w).view(1, h, w, 2).expand(2, -1, -1, -1), rtol=0, atol=1e-5)
+        pair.grid_1to2, coordinates.lattice(h, w).view(1, h, w, 2).expand(2, -1, -1, -1),
+        rtol=0, atol=1e-5)
     torch.testing.assert_close(pair.keypts_first, keypts - CROP, rtol=0, atol=1e-5)
 
 

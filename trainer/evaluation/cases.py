@@ -5,7 +5,7 @@ import torch
 from model.matching import cosine_at_pixels, dense_matches
 from trainer.evaluation.measures import describe_pairs, evaluation_pairs
 from utils.drawing.galleries import dense_figure, landmarks_figure, match_figure
-from utils.geometry.tps import to_pixels
+from utils.geometry.coordinates import to_pixels
 
 NUM_SHOWN = 8
 IDENTITIES = ("same", "different")

@@ -5,12 +5,14 @@ import torch
 from trainer.datasets import evaluation_dataset
 from trainer.evaluation.cases import LandmarkGallery, MatchingGallery, dense_match_figures
 from trainer.evaluation.results import evaluate, load_for_evaluation, save_results
+from utils.checkpoint.find import last_of_run
 from utils.config.read import errors_of
 from utils.device import determinism, select_device
 from utils.distributed import World
 from utils.errors import UserError
 from utils.progress import bars_hidden
-from utils.run import Run, RunFolder, last_checkpoint
+from utils.run import Run
+from utils.run_folder import RunFolder
 
 
 def evaluate_checkpoint(config, args):
@@ -24,7 +26,7 @@ def evaluate_checkpoint(config, args):
     with errors_of(config), bars_hidden(hidden), determinism(config.deterministic):
         if args.dense_match and config.is_landmark:
             raise UserError(f"--dense_match: takes an embedding, {config.path} fits landmarks")
-        checkpoint = last_checkpoint(args.resume)
+        checkpoint = last_of_run(args.resume)
         dataset = evaluation_dataset(config, args.eval_data)
         torch.manual_seed(config.seed)
         model = load_for_evaluation(config, checkpoint, dataset, device)

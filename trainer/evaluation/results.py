@@ -7,10 +7,10 @@ from trainer.datasets import left_out_line
 from trainer.evaluation.measures import evaluate_landmarks, evaluate_matching
 from trainer.figures import FIGURES
 from trainer.parts import build_backbone, build_landmark_model
-from utils.checkpoint.foreign import backbone_state, regressor_state
+from utils.checkpoint.parts import backbone_state, regressor_state
 from utils.checkpoint.save_and_load import load_weights, read_checkpoint
+from utils.disk import write_json
 from utils.errors import UserError, blamed_on
-from utils.run import write_json
 from utils.text import counted
 
 UNIT = "pixels of a 70x70 image"

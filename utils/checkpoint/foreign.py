@@ -1,6 +1,5 @@
 """Take the weights, and nothing else, out of checkpoints of the original code or of strangers."""
 
-import re
 from itertools import count
 
 import torch
@@ -29,10 +28,6 @@ FOREIGN_NAMES = {
 PLAIN_TYPES = (str, int, float, bool)
 MAX_REASON_LENGTH = 200
 MAX_CONFIG_VALUES = 10_000  # a small file may hold one list a million times
-
-BACKBONE_PREFIX = "0.wrapped_module."
-REGRESSOR_KEYS = {"inner_conv.weight", "reg_conv.weight"}
-UNUSED_KEY = re.compile(r"[12]\.(descriptors|linear\.\d+\.weight)")
 
 
 def read_foreign_checkpoint(path):
@@ -117,43 +112,3 @@ def _flat_tensor(storage, read_storage):
     if storage.numel == 0:  # which torch.frombuffer refuses
         return torch.empty(0, dtype=storage.dtype)
     return torch.frombuffer(read_storage(storage), dtype=storage.dtype)
-
-
-def backbone_state(state_dict):
-    """Return the embedding network's part of a state dict, under its own names."""
-    backbone, _ = _split(state_dict)
-    return backbone
-
-
-def regressor_state(state_dict):
-    """Return the landmark regressor's part, under its own names; None where there is none.
-
-    What published regressors hold and never use is left out.
-    """
-    _, regressor = _split(state_dict)
-    return regressor
-
-
-def _split(state_dict):
-    named = {_without_module(name): tensor for name, tensor in state_dict.items()}
-    backbone = {_without_module(name.removeprefix(BACKBONE_PREFIX)): tensor
-                for name, tensor in named.items() if name.startswith(BACKBONE_PREFIX)}
-    if not backbone:
-        return named, None
-    return backbone, _regressor_part({name: tensor for name, tensor in named.items()
-                                      if not name.startswith(BACKBONE_PREFIX)})
-
-
-def _regressor_part(rest):
-    """``rest``: all but the backbone, under ``1.``, or ``2.`` behind an upsampling layer."""
-    used = {name: tensor for name, tensor in rest.items() if not UNUSED_KEY.fullmatch(name)}
-    regressor = {re.sub(r"^[12]\.", "", name): tensor for name, tensor in used.items()}
-    if regressor.keys() != REGRESSOR_KEYS or len(used) != len(regressor):
-        raise UserError(f"a landmark regressor with the parameters {sorted(used)}, "
-                        f"expected {sorted(REGRESSOR_KEYS)} behind '1.' or '2.'")
-    return regressor
-
-
-def _without_module(name):
-    """Strip what DataParallel puts before each name."""
-    return re.sub(r"^(module\.)+", "", name)

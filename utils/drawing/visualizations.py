@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 
 from utils.config.objects import look_up
-from utils.geometry.tps import to_pixels
+from utils.geometry.coordinates import to_pixels
 
 matplotlib.use("Agg")
 

@@ -1,18 +1,15 @@
-"""Thin-plate-spline warps of images (spec of the published runs), batched.
+"""Thin-plate-spline warps of images, batched, as the published runs drew them.
 
-One rule for coordinates, everywhere in the project: points are (x, y), x to the right; pixel
-centres are integers, (0, 0) is the centre of the top-left pixel; normalised coordinates run from
--1, the centre of the first pixel, to 1, the centre of the last, which torch calls
-``align_corners=True``.
-
-A warp is a *sampling grid*: for each pixel of the warped image, the place in the source it is read
-from.
+A warp is a *sampling grid*: for each pixel of the warped image, the place in the source that it is
+read from, in normalised coordinates (``utils.geometry.coordinates``).
 """
 
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+
+from utils.geometry.coordinates import lattice
 
 CONTROLS_PER_SIDE = 10
 NUM_CONTROLS = CONTROLS_PER_SIDE**2
@@ -33,34 +30,6 @@ class WarpParameters:
         """Join warps of any number of samples, in order."""
         fields = cls.__dataclass_fields__
         return cls(**{name: torch.cat([getattr(warp, name) for warp in warps]) for name in fields})
-
-
-def lattice(H, W, device=None):
-    """Return the normalised centres of all pixels, (H * W, 2), row by row, x running fastest."""
-    y, x = torch.meshgrid(*(_centres(n, device) for n in (H, W)), indexing="ij")
-    return torch.stack([x, y], dim=-1).reshape(-1, 2)
-
-
-def _centres(n, device):
-    if torch.compiler.is_exporting():  # torch.export would fix the number of steps of linspace
-        steps = torch.arange(n, dtype=torch.float32, device=device)
-        return steps / steps[-1] * 2 - 1
-    return torch.linspace(-1, 1, n, device=device)
-
-
-def frame_size(H, W, device=None):
-    """Return (W - 1, H - 1) as a tensor: how far apart the first and the last pixel centres are."""
-    return torch.tensor([W - 1, H - 1], dtype=torch.float32, device=device)
-
-
-def to_pixels(points, H, W):
-    """Normalised (..., 2) to pixels of an H x W image."""
-    return (points + 1) / 2 * frame_size(H, W, points.device).to(points.dtype)
-
-
-def to_normalised(points, H, W):
-    """Pixels (..., 2) of an H x W image to normalised."""
-    return points / frame_size(H, W, points.device).to(points.dtype) * 2 - 1
 
 
 def tps_basis(points):

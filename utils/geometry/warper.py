@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from utils import keyed_random
-from utils.geometry import tps
+from utils.geometry import coordinates, tps
 
 # Streams of keyed random numbers; each warp of a pair has its own block of them.
 STREAMS_PER_WARP = 8
@@ -106,7 +106,7 @@ class RandomWarp:
                 f"half of the {W}x{H} image"
             )
         self.H, self.W, self.crop, self.deviations = H, W, crop, deviations
-        self._basis = tps.tps_basis(tps.lattice(H, W))
+        self._basis = tps.tps_basis(coordinates.lattice(H, W))
 
     def draw_keyed(self, keys):
         """Draw the warps of a batch, a list with one ``WarpParameters`` per step, from sample keys
@@ -149,13 +149,14 @@ class RandomWarp:
         return self._cut(warped).clamp(0, 255).to(torch.uint8)
 
     def _finish_keypts(self, points):
-        return tps.to_pixels(points, self.H, self.W) - self.crop
+        return coordinates.to_pixels(points, self.H, self.W) - self.crop
 
     def _finish_grid(self, grid):
         """Express a grid over the whole image in the cropped frame."""
         h, w = self.H - 2 * self.crop, self.W - 2 * self.crop
         inner = grid[:, self.crop : self.H - self.crop, self.crop : self.W - self.crop]
-        return tps.to_normalised(tps.to_pixels(inner, self.H, self.W) - self.crop, h, w)
+        pixels = coordinates.to_pixels(inner, self.H, self.W) - self.crop
+        return coordinates.to_normalised(pixels, h, w)
 
 
 class Warper(RandomWarp):
@@ -195,7 +196,7 @@ class Warper(RandomWarp):
         second = tps.sample(images.float(), grid_a)
         first = tps.sample(second, grid_b)
         points_second = tps.nearest_lattice_points(
-            tps.to_normalised(keypts, self.H, self.W), grid_a
+            coordinates.to_normalised(keypts, self.H, self.W), grid_a
         )
         points_first = tps.nearest_lattice_points(points_second, grid_b)
         return WarpedPair(
@@ -230,5 +231,5 @@ class WarperSingle(RandomWarp):
         frame.
         """
         grid = self._grid(draws[0], images.device)
-        points = tps.nearest_lattice_points(tps.to_normalised(keypts, self.H, self.W), grid)
+        points = tps.nearest_lattice_points(coordinates.to_normalised(keypts, self.H, self.W), grid)
         return self._finish_images(tps.sample(images.float(), grid)), self._finish_keypts(points)

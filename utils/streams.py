@@ -1,4 +1,4 @@
-"""Output that nobody reads: closed from the start, or later, as of a program before ``| head``."""
+"""Standard streams that are closed: from the start, or by a reader such as ``| head``."""
 
 import os
 import select

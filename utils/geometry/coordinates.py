@@ -1,0 +1,36 @@
+"""Pixels and normalised coordinates: the one rule that all of the project follows.
+
+Points are (x, y), x to the right. Pixel centres are integers: (0, 0) is the centre of the top-left
+pixel. Normalised coordinates run from -1, the centre of the first pixel, to 1, the centre of the
+last, which torch calls ``align_corners=True``.
+"""
+
+import torch
+
+
+def lattice(H, W, device=None):
+    """Return the normalised centres of all pixels, (H * W, 2), row by row, x running fastest."""
+    y, x = torch.meshgrid(*(_centres(n, device) for n in (H, W)), indexing="ij")
+    return torch.stack([x, y], dim=-1).reshape(-1, 2)
+
+
+def _centres(n, device):
+    if torch.compiler.is_exporting():  # torch.export would fix the number of steps of linspace
+        steps = torch.arange(n, dtype=torch.float32, device=device)
+        return steps / steps[-1] * 2 - 1
+    return torch.linspace(-1, 1, n, device=device)
+
+
+def frame_size(H, W, device=None):
+    """Return (W - 1, H - 1) as a tensor: how far apart the first and the last pixel centres are."""
+    return torch.tensor([W - 1, H - 1], dtype=torch.float32, device=device)
+
+
+def to_pixels(points, H, W):
+    """Return normalised points (..., 2) in pixels of an H x W image."""
+    return (points + 1) / 2 * frame_size(H, W, points.device).to(points.dtype)
+
+
+def to_normalised(points, H, W):
+    """Return points (..., 2) in pixels of an H x W image as normalised ones."""
+    return points / frame_size(H, W, points.device).to(points.dtype) * 2 - 1
