@@ -425,7 +425,7 @@ def test_training_tells_of_images_and_landmarks_what_the_check_tells(tmp_path):
     told = "\n".join(dataset.describe())
     assert "data: c.jpg is CMYK, converted without a colour profile; so 1 more" in told
     assert ("data: 2 images with landmarks outside of what is used of them: b.jpg, wide.jpg; "
-            "misc/check_data.py lists all") in told
+            "python misc/check_data.py lists all") in told
 
 
 @pytest.mark.parametrize("root", ["", " "])

@@ -442,7 +442,7 @@ def test_all_faults_of_a_list_are_collected_and_the_first_one_told(root):
     assert [text.partition(": ")[0].rpartition(" ")[2] for text in found] == list("3456")
     with pytest.raises(UserError) as error:
         LandmarkFolder(str(root), "train", 20)
-    assert str(error.value) == f"{found[0]} (3 more: misc/check_data.py lists all)"
+    assert str(error.value) == f"{found[0]} (3 more: python misc/check_data.py lists all)"
 
 
 # ---- which images are for the test

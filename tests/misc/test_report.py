@@ -283,7 +283,7 @@ def test_one_run_s_lack_does_not_hide_the_others(embedding, landmark_folder, tmp
     (["{saved}/models/tiny-embedding/2026-01-01_13-00-00"], ["13-00-00: no run folder"]),
     (["{run}", "--output", "{saved}/none/page.html"], ["none/page.html: expected a file"]),
     (["{run}", "--set", "dataset.args.rot=1", "--set", "no.key=1"], ["no", "is not a key"]),
-    (["{run}", "--device", "x"], ["--device x"]),
+    (["{run}", "--device", "99"], ["--device 99"]),
 ])
 def test_mistakes_are_told_in_one_line(embedding, capsys, args, words):
     saved = embedding.models.parents[2]

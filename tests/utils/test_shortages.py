@@ -16,10 +16,10 @@ from utils.shortages import shortages_told
 
 WITH_LITTLE_MEMORY = """
 import resource, sys
-import train
+import train, trainer.training, trainer.dry_run  # what main imports late
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30),) * 2)
-sys.exit(train.run(train.main))
+sys.exit(train.run_program(train.main))
 """
 
 
