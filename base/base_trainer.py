@@ -5,6 +5,7 @@ import signal
 import time
 
 import torch
+from torch.optim.lr_scheduler import OneCycleLR
 
 from base.checkpoint_keeper import CheckpointKeeper
 from base.gradient import accumulating, batch_parts, prepare_learner, step_errors
@@ -42,6 +43,7 @@ class BaseTrainer:
     def __init__(self, model, learner, optimizer, scheduler, loader, val_loader, run):
         self.model, self.loader, self.val_loader = model, loader, val_loader
         self.optimizer, self.scheduler = optimizer, scheduler
+        self.steps_per_batch = isinstance(scheduler, OneCycleLR)  # the others step per epoch
         self.run, self.world, self.device = run, run.world, run.device
         self.options = run.config.trainer
         self.learner = prepare_learner(learner, self.options, self.world)
@@ -73,7 +75,7 @@ class BaseTrainer:
                     continue
                 values = {"loss": loss, **self.validate(epoch)}
                 rate = self.optimizer.param_groups[0]["lr"]
-                if self.scheduler is not None:
+                if self.scheduler is not None and not self.steps_per_batch:
                     self.scheduler.step()
                 self._report(epoch, {**values, "lr": rate, "images_per_s": images_per_s})
                 seconds = time.perf_counter() - epoch_begin
@@ -107,6 +109,8 @@ class BaseTrainer:
                     bar.set_postfix(loss=f"{self.running_loss.value:.4f}", refresh=False)
                 bar.update(len(batch["index"]))
                 self.step += 1
+                if self.steps_per_batch:
+                    self.scheduler.step()
                 if self.step < num_steps and self._asked_to_stop():
                     self._stop_in_epoch()
         mean = self.running_loss.over(self.world, self.device)
@@ -190,10 +194,13 @@ class BaseTrainer:
         path = self.keeper.last_until(self.last_epoch, self.step)
         if path is None:
             raise UserError("there is no checkpoint to go back to: lower optimizer.args.lr")
-        rates = [group["lr"] for group in self.optimizer.param_groups]
+        # One-cycle schedules take each rate from these three, all others from the last rate.
+        names = ("initial_lr", "max_lr", "min_lr") if self.steps_per_batch else ("lr",)
+        before = [[group[name] for name in names] for group in self.optimizer.param_groups]
         self.resume(read_checkpoint(path), path)
-        for group, rate in zip(self.optimizer.param_groups, rates):
-            group["lr"] = min(rate, group["lr"]) / 2
+        for group, rates in zip(self.optimizer.param_groups, before):
+            for name, rate in zip(names, rates):
+                group[name] = min(rate, group[name]) / 2
         self.run.logger.warning(f"back to {path}, with half the learning rate")
 
     def prepare(self):
@@ -240,7 +247,14 @@ class BaseTrainer:
         with blamed_on(f"{path}: the optimizer's state does not fit"):
             self.optimizer.load_state_dict(checkpoint["optimizer"])
         if self.scheduler is not None and checkpoint["scheduler"] is not None:
+            planned = getattr(self.scheduler, "total_steps", None)
             self.scheduler.load_state_dict(checkpoint["scheduler"])
+            if planned != getattr(self.scheduler, "total_steps", None):
+                raise UserError(
+                    f"{path}: its one-cycle schedule is for {self.scheduler.total_steps} steps, "
+                    f"but this training takes {planned}; trainer.epochs, batch_size and the "
+                    "training images must be those it began with"
+                )
         self.monitor.load_state_dict(checkpoint["monitor"])
         self.keeper.resumed_from = path
         self.last_epoch, self.step = checkpoint["epoch"], checkpoint.get("step", 0)

@@ -47,11 +47,13 @@ class EmbeddingTrainer(BaseTrainer):
             backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
         start.fill_backbone(backbone)
         optimizer = build_optimizer(config, backbone)
+        loader, val_loader = make_loaders(config, train_set, val_set, run)
         return cls(
             backbone,
             optimizer,
-            build_scheduler(config, optimizer),
-            *make_loaders(config, train_set, val_set, run),
+            build_scheduler(config, optimizer, loader.batch_sampler.start(epoch=1)[0]),
+            loader,
+            val_loader,
             run,
             warper=warper,
             loss=loss,

@@ -68,11 +68,13 @@ class LandmarkTrainer(BaseTrainer):
         kind = LiveDescriptors
         if config.cache_descriptors:
             kind = partial(CachedDescriptors, dtype=getattr(torch, config.descriptor_precision))
+        loader, val_loader = map(kind, make_loaders(config, train_set, val_set, run), extractors)
         return cls(
             model,
             optimizer,
-            build_scheduler(config, optimizer),
-            *map(kind, make_loaders(config, train_set, val_set, run), extractors),
+            build_scheduler(config, optimizer, loader.batch_sampler.start(epoch=1)[0]),
+            loader,
+            val_loader,
             run,
             loss=build_loss(config, run.device),
             metrics=metrics,

@@ -12,7 +12,8 @@ from utils.config.objects import attempt, build
 # What a config cannot name: bases, and what takes a closure, a function, a value or other objects.
 UNFIT = {"Optimizer", "LBFGS", "LRScheduler", "LambdaLR", "MultiplicativeLR", "ReduceLROnPlateau"}
 UNFIT |= {"SequentialLR", "ChainedScheduler"}
-MOST_REHEARSED = 1000  # epochs of a schedule
+MOST_REHEARSED = 1000  # steps of a schedule
+ONE_CYCLE = "OneCycleLR"
 
 
 def _public_subclasses(module, base):
@@ -49,12 +50,32 @@ def build_optimizer(config, model):
     return build(config.optimizer, OPTIMIZERS, "optimizer", params=groups)
 
 
-def build_scheduler(config, optimizer):
-    """Return the config's learning-rate schedule, stepped after each epoch, or None."""
+def build_scheduler(config, optimizer, steps_per_epoch):
+    """Return the config's learning-rate schedule, or None.
+
+    It steps after each epoch; ``OneCycleLR`` steps after each batch.
+    """
     if config.lr_scheduler is None:
         return None
-    _rehearse(config)
-    return build(config.lr_scheduler, SCHEDULERS, "lr_scheduler", optimizer=optimizer)
+    section = config.lr_scheduler
+    _rehearse(config, steps_per_epoch)
+    runtime = _planned(config, section["args"], config.trainer.epochs * steps_per_epoch)
+    args = {name: value for name, value in section["args"].items() if name not in runtime}
+    return build(
+        {**section, "args": args}, SCHEDULERS, "lr_scheduler", optimizer=optimizer, **runtime
+    )
+
+
+def _planned(config, args, num_steps):
+    """Return the arguments of a one-cycle schedule that other keys of the config give: its length
+    in steps, and, beside ``max_lr``, the rate that the biases rise to, ``bias_lr``.
+    """
+    if config.lr_scheduler["type"] != ONE_CYCLE:
+        return {}
+    planned = {} if {"total_steps", "epochs"} & args.keys() else {"total_steps": num_steps}
+    if config.bias_lr is not None and isinstance(args.get("max_lr"), (int, float)):
+        planned["max_lr"] = [args["max_lr"], config.bias_lr]
+    return planned
 
 
 def unreached_milestones(config):
@@ -71,22 +92,27 @@ def unreached_milestones(config):
     ]
 
 
-def _rehearse(config):
-    """Raise ``ConfigError`` where a schedule would fail in a later epoch, or give a rate that is
-    none: better now than after days.
+def _rehearse(config, steps_per_epoch):
+    """Raise ``ConfigError`` if a schedule would fail later in the training, or give a learning rate
+    that is negative, infinite or NaN.
     """
     section, epochs = config.lr_scheduler, config.raw["trainer"]["epochs"]  # with --mini_train too
+    unit, count = "epoch", epochs
+    if section["type"] == ONE_CYCLE:
+        unit, count = "step", epochs * steps_per_epoch
 
     def rehearse(args):
         optimizer = build_optimizer(config, nn.Conv2d(1, 1, 1))
+        planned = _planned(config, args, count)
+        args = {name: value for name, value in args.items() if name not in planned}
         scheduler = build(
-            {**section, "args": args}, SCHEDULERS, "lr_scheduler", optimizer=optimizer
+            {**section, "args": args}, SCHEDULERS, "lr_scheduler", optimizer=optimizer, **planned
         )
-        for epoch in range(1, min(epochs, MOST_REHEARSED) + 1):
+        for step in range(1, min(count, MOST_REHEARSED) + 1):
             optimizer.step()
             scheduler.step()
             for rate in (group["lr"] for group in optimizer.param_groups):
                 if not 0 <= rate < math.inf:
-                    raise ValueError(f"after epoch {epoch} the learning rate is {rate}")
+                    raise ValueError(f"after {unit} {step} the learning rate is {rate}")
 
     attempt(rehearse, section["args"], "lr_scheduler.args", f"what {section['type']} takes")

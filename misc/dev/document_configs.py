@@ -59,7 +59,8 @@ TORCH = """\
 Any optimiser of [torch.optim](https://docs.pytorch.org/docs/stable/optim.html) and any scheduler of
 torch.optim.lr_scheduler that JSON can describe, with the arguments that torch documents; that is
 all but {}. The parameters, or the optimiser, are set by the code; schedules step after each
-epoch."""
+epoch. `OneCycleLR` steps after each batch; it takes `total_steps` from the training, unless that is
+given, and with `bias_lr` that is the rate to which the biases' rate rises."""
 UNREAD = """\
 Published configs have these keys, and nothing ever read them: {} (the last with data sets other
 than CelebA's). The log notes them."""

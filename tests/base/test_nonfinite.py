@@ -111,6 +111,16 @@ def test_there_may_be_nothing_to_go_back_to(train, embedding_config, broken_at):
     assert "there is no checkpoint to go back to" in failed.finished.stderr
 
 
+def test_going_back_halves_the_top_of_a_one_cycle_schedule(train, embedding_config, broken_at):
+    section = {"type": "OneCycleLR", "args": {"max_lr": 0.008}}
+    config = embedding_config(trainer=options(on_nonfinite="rollback"), lr_scheduler=section)
+    broken_at(6)  # in epoch 2
+    gone_back = train(config)
+    tops = [read_checkpoint(gone_back.checkpoint(epoch))["optimizer"]["param_groups"][0]["max_lr"]
+            for epoch in (1, 2, 3)]
+    assert tops == [0.008, 0.004, 0.004]
+
+
 @pytest.mark.parametrize("policy, kept", [("skip", 11), ("rollback", 1)])
 def test_a_training_that_is_beyond_help_is_given_up(
         train, embedding_config, broken_at, monkeypatch, policy, kept):

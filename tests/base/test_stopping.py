@@ -159,6 +159,21 @@ def test_the_speed_of_a_resumed_epoch_counts_what_it_did(
 # Parts
 
 
+def test_a_one_cycle_schedule_goes_on_in_the_middle_of_an_epoch(
+        train, call_program, embedding_config, signal_at):
+    config = embedding_config(lr_scheduler={"type": "OneCycleLR", "args": {"max_lr": 0.01}})
+    straight = train(config)
+    signal_at(6, signal.SIGTERM)  # the second step of epoch 2, of four
+    stopped = train(config, code=143)
+    path = stopped.folder / "checkpoint-epoch1-step2.pth"
+    longer = call_program("train.py", "--config", config, "--set", "trainer.epochs=4",
+                          "--resume", path)
+    assert longer.code == 2 and longer.stderr.startswith(
+        f"error: {path}: its one-cycle schedule is for 12 steps, but this training takes 16; ")
+    resumed = train(config, "--resume", path)
+    assert_same_files(resumed, straight, "checkpoint-epoch2.pth", "checkpoint-epoch3.pth")
+
+
 @pytest.mark.parametrize("epoch, step", [(1, 0), (12, 0), (0, 3), (7, 150)])
 def test_names_of_checkpoints_say_where_they_are_from(epoch, step):
     assert parse_name(checkpoint_name(epoch, step)) == (epoch, step)

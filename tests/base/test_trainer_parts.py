@@ -128,7 +128,7 @@ class Recorder(BaseTrainer):
         config, model = run.config, nn.Conv2d(1, 1, 1)
         optimizer = build_optimizer(config, model)
         loader = make_loader(faces(), 3, CPU, training=True)
-        scheduler = build_scheduler(config, optimizer)
+        scheduler = build_scheduler(config, optimizer, loader.batch_sampler.start(1)[0])
         super().__init__(model, model, optimizer, scheduler, loader, None, run)
         self.rates, self.val_losses = {}, val_losses
 
@@ -157,6 +157,25 @@ def test_a_milestone_lowers_the_rate_from_the_next_epoch_on(tmp_path):
         assert len(rates[epoch]) == 2  # steps: 7 images, the incomplete third batch dropped
         for step in rates[epoch]:
             assert step == pytest.approx([0.01 * factor, 1e-3 * factor])
+
+
+def one_cycle_rate(step, num_steps, top, warm_up=0.3, start=25, end=1e4):
+    """The learning rate of a step, counted from 0, as Smith and Topin's policy has it."""
+    peak = warm_up * num_steps - 1
+    low, high, at, length = top / start, top, step, peak
+    if step > peak:
+        low, high, at, length = top, top / start / end, step - peak, num_steps - 1 - peak
+    return high + (low - high) / 2 * (1 + math.cos(math.pi * at / length))
+
+
+def test_a_one_cycle_schedule_steps_with_each_batch_to_a_top_for_each_group(tmp_path):
+    section = {"type": "OneCycleLR", "args": {"max_lr": 0.03}}
+    config = replace(CONFIG, lr_scheduler=section, bias_lr=1e-4, raw={"trainer": {"epochs": 5}})
+    rates = recorded(config, tmp_path, epochs=5).rates  # two steps in each
+    steps = [step for epoch in range(1, 6) for step in rates[epoch]]
+    assert len(steps) == 10
+    for number, step in enumerate(steps):
+        assert step == pytest.approx([one_cycle_rate(number, 10, top) for top in (0.03, 1e-4)])
 
 
 def test_without_a_schedule_the_rate_stays(tmp_path):

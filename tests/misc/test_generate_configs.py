@@ -114,7 +114,7 @@ def test_sections_that_need_no_files_build(named):
     backbone = _network(named.arch, named.dim)
     optimizer = build_optimizer(experiment, backbone)
     build_loss(experiment, torch.device("cpu"))
-    build_scheduler(experiment, optimizer)
+    build_scheduler(experiment, optimizer, steps_per_epoch=2)
     rates = {group["lr"] for group in optimizer.param_groups}
     lr = named.published["optimizer"][1]["lr"]
     assert rates == {lr, named.published.get("bias_lr", lr)}

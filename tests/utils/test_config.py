@@ -87,7 +87,7 @@ def test_every_config_builds(path, landmark_folder):
     sections = ("arch", "keypoint_regressor", "keypoint_regressor_upsample")
     model = built_model(json.dumps({name: getattr(experiment, name) for name in sections}))
     optimizer = optimisation.build_optimizer(experiment, model)
-    optimisation.build_scheduler(experiment, optimizer)
+    optimisation.build_scheduler(experiment, optimizer, steps_per_epoch=2)
     assert callable(parts.build_loss(experiment, torch.device("cpu")))
     for dataset in datasets:
         parts.build_metrics(experiment, dataset)
