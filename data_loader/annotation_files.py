@@ -19,6 +19,8 @@ NOT_LABELLED = {"", "-", "nan", "-nan", "na", "n/a", "#n/a", "<na>", "none", "nu
 def decoded(data, path):
     """Return the text in the bytes of a file: in UTF-8 or UTF-16, with a byte-order mark or not."""
     encoding = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}.get(data[:2])
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        raise UserError(f"{path}: expected text in UTF-8 (this is UTF-32)")
     if encoding is None and b"\0" in data[:2]:  # of two bytes, of which ASCII needs one
         encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
     try:
@@ -189,7 +191,7 @@ def read_pts(path, num_points=None):
     except ValueError as error:
         raise UserError(f"{path}: expected numbers, x and y of each point ({error})") from error
     values = np.array([value for row in rows for value in row], np.float64)
-    told = [int(count) for count in re.findall(r"(?im)^\s*n_points\s*:\s*(\d+)", head)]
+    told = [int(count) for count in re.findall(r"(?i)\bn_points\s*:\s*(\d+)", head)]
     for count in told:
         if values.size != 2 * count:
             raise UserError(f"{path}: {values.size} numbers, but n_points is {count}: x and y each")

@@ -85,7 +85,7 @@ class FolderListing:
             yield f"{further} of the same files, as links, are left out: {name} is {first}"
         if contents.passed_over:
             yield f"folders passed over: {some_of(contents.passed_over)}"
-        outside = images_among(elsewhere)
+        outside = [n for n in images_among(elsewhere) if f"../{n}" not in self.annotations.table]
         if outside:
             yield (
                 f"{counted(len(outside), 'image')} outside of {self.folder} not used: "
@@ -117,16 +117,16 @@ class FolderListing:
         """Return the images of a split, or those of them with landmarks; never none. Without any of
         "val" or of "test", the one stands for the other.
         """
-        names, asked = self.annotated if annotated else self.images, split
-        stands_in = {"val": "test", "test": "val"}
-        if split in stands_in and split not in self.splits.values():
-            split = stands_in[split]
+        names = self.annotated if annotated else self.images
+        present = set(self.splits.values())
+        if split != "train" and split not in present:
+            split = "val" if "val" in present else "test"
         chosen = [name for name in names if self.splits[name] == split]
         if chosen:
             return chosen
         if not annotated:
             raise EmptySplit(
-                f"{self.folder}: no images of split '{asked}' among {len(names)}, expected at "
+                f"{self.folder}: no images of split '{split}' among {len(names)}, expected at "
                 "least one for training and one for the test"
             )
         unlisted = [n for n in self.images if self.splits[n] == split][:SUGGESTED]
@@ -157,10 +157,11 @@ class FolderListing:
     def _counts(self, names):
         counts = Counter(self.splits[name] for name in names)
         texts = [f"{counts[split]} {split}" for split in ("train", "val", "test") if counts[split]]
-        if "val" not in self.splits.values():
-            return ", ".join(texts) + "; the test images validate, too"
-        lacking = "" if "test" in self.splits.values() else "; the val images are the test, too"
-        return ", ".join(texts) + lacking
+        missing = {"val", "test"} - set(self.splits.values())
+        if len(missing) > 1:
+            return ", ".join([*texts, "none for validation or the test"])
+        told = {"val": "the test images validate, too", "test": "the val images are the test, too"}
+        return "; ".join([", ".join(texts), *(told[split] for split in missing)])
 
     def _describe_sizes(self, square, imwidth):
         """Return the sizes of images, a line, and lines of what else is found on opening them; of
@@ -213,7 +214,7 @@ class FolderListing:
 
 
 def _area(size):
-    return size[0] * size[1]
+    return size[0] * size[1], size
 
 
 def _by(size):

@@ -79,7 +79,8 @@ def look_below(folder, seen=()):
         for entry in entries:
             name, is_link = f"{below}{entry.name}", entry.is_symlink()
             if not (os.path.isdir(entry.path) if is_link else entry.is_dir()):
-                if not entry.name.startswith("."):
+                is_pipe = not entry.is_file() and os.path.exists(entry.path)  # or a socket: no file
+                if not entry.name.startswith(".") and not is_pipe:
                     files[name] = 0 if is_link else entry.inode()
             elif entry.name.startswith(".") or entry.name in SYSTEM_FOLDERS:
                 passed_over.append(name)

@@ -13,7 +13,7 @@ from data_loader.broken_images import examine
 from data_loader.folder_listing import FolderListing
 from data_loader.images import peculiarities, size_as_seen
 from data_loader.published_dataset import PublishedDataset
-from trainer.datasets import with_landmarks
+from trainer.datasets import left_out_line, with_landmarks, without_error
 from utils.config.objects import build, check_arguments
 from utils.errors import EmptySplit, UserError, one_line
 from utils.text import counted
@@ -146,6 +146,13 @@ def check_split(config, split, report, num_workers):
     same = report.begin(split, datasets) if datasets else None
     if same:
         return f"the {same} images"
+    if config.is_landmark and split != "train":
+        for dataset in datasets[:1]:
+            try:
+                names = without_error(dataset)
+                report.add("", left_out_line(dataset, names) if names else "")
+            except UserError as error:
+                report.add(one_line(error))
     for dataset in datasets:
         files = named_files(dataset) or [None] * len(dataset)
         indices = [i for i, file in enumerate(files) if file is None or file not in seen]

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import numpy as np
 from tqdm import tqdm
 
 from data_loader.images import stored_size, turned_points
@@ -60,13 +61,14 @@ def _made_on_stored(told, size, flag):
 
 
 def _warn_of_fractions(annotations, sizes):
-    """Warn where all landmarks of all images lie between 0 and 1."""
+    """Warn where all landmarks of all images lie between -1 and 1, as fractions of 0 to 1 do in
+    ``.pts`` files, of which 1 is taken off.
+    """
     table = annotations.table
     larger = [name for name, size in sizes.items() if max(size) > 2]
-    if larger and all(
-        table[name].landmarks.min() >= 0 and table[name].landmarks.max() <= 1 for name in larger
-    ):
+    if larger and all(np.abs(table[name].landmarks).max() <= 1 for name in larger):
+        lowest = 0 if all(table[name].landmarks.min() >= 0 for name in larger) else -1
         annotations.warnings.append(
-            f"{annotations.source}: all landmarks lie between 0 and 1, in images of "
+            f"{annotations.source}: all landmarks lie between {lowest} and 1, in images of "
             f"{' x '.join(map(str, sizes[larger[0]]))} pixels: expected pixels, not fractions"
         )

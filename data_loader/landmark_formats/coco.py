@@ -22,6 +22,8 @@ def read(path, annotations, split=None):
     """Read a JSON file; its images are of the split given."""
     try:
         content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("expected an object with 'images' and 'annotations', found a list")
         images = _by_id(content["images"])
         instances = [one for one in content["annotations"] if one.get("keypoints")]
         names = _keypoint_names(instances, content.get("categories", []))

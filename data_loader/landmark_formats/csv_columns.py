@@ -20,6 +20,11 @@ UNCLEAR = re.compile(  # what may stand beside landmarks, and is none
     r"[xy]?(?:left|top|right|bottom|center|centre)|rows?|cols?|columns?|size|area|depth|channels|"
     r"scale|angle|rotation|age|score|confidence|visible|visibility|z|.*(?:width|height)"
 )
+SIZED = re.compile(  # what an axis in the name of a column may be of, other than a landmark
+    r"(?:im|img|image|pic|picture|photo|orig|original)?"
+    r"(?:sizes?|dims?|dimensions?|res|resolution|shape|offset|scale|crop)"
+)
+ROW_COLUMN = re.compile(r"(?:.*[^a-z])?(?:rows?|cols?|columns?)(?:[^a-z].*)?", re.IGNORECASE)
 CORNERS = {"x", "y", "left", "top", "cx", "cy", "xcenter", "ycenter", "centerx", "centery"}
 
 
@@ -89,7 +94,9 @@ def _pair_up(numbers, header):
     """
     told = _axes({n: header[n] for n in numbers})
     unclear = [n for n in numbers if n not in told]
-    odd = [n for n in unclear if UNCLEAR.fullmatch(re.sub(r"[\W_]+", "", header[n].lower()))]
+    odd = [n for n in told if SIZED.fullmatch(re.sub(r"[\W_]+", "", told[n][0]))]
+    odd += [n for n in unclear if UNCLEAR.fullmatch(re.sub(r"[\W_]+", "", header[n].lower()))]
+    odd += [n for n in unclear if ROW_COLUMN.fullmatch(header[n])]
     odd = odd or [n for n in unclear if not header[n] or told]
     if odd:
         name = f"column '{header[odd[0]]}'" if header[odd[0]] else f"column {odd[0] + 1}, unnamed,"

@@ -17,7 +17,9 @@ CSV = "landmarks.csv"  # where it lies in the root, other files do not count
 PTS = "*.pts"  # stands for those of the images
 NONE = "none"
 HEAD = 1 << 16  # bytes of a csv in which its header ends
-READERS = {".csv": landmark_csv, ".json": coco, ".xml": imglab}
+READERS = {".csv": landmark_csv, ".tsv": landmark_csv, ".json": coco, ".xml": imglab}
+OTHERS = (".xlsx", ".xls", ".ods", ".mat", ".npy", ".npz", ".h5", ".pkl", ".parquet", ".gz", ".txt")
+NUMBERS = re.compile(rb"(?:[-+.\d]+[\s,;]+){3}")  # in a .txt that may be a list
 SIGNS = {  # what a file holds, all of it, whose landmarks can be read
     ".json": (rb'"images"\s*:', rb'"keypoints"\s*:\s*\[\s*[-\d]'),
     ".xml": (rb"<image\b", rb"<part\b"),
@@ -68,13 +70,15 @@ def _candidates(root, files, elsewhere, images):
     for name in sorted([*((inner / name).as_posix() for name in files), *elsewhere]):
         place, suffix = PurePath(name), PurePath(name).suffix.lower()
         if suffix not in READERS:
+            if suffix in OTHERS and (suffix != ".txt" or _holds_numbers(root / name)):
+                unread[name] = f"{suffix} is not read: expected {' '.join([*READERS, PTS])}"
             continue
         is_the_csv = place.name == CSV and place.parent in (PurePath(), inner)
         reason = None if is_the_csv else _why_not(root / name, suffix, images)
         if reason:
             unread[name] = reason
         elif len(place.parts) == 1:
-            found[name] = 0 if is_the_csv else 3 if suffix == ".csv" else 1
+            found[name] = 0 if is_the_csv else 3 if READERS[suffix] is landmark_csv else 1
         else:
             found[name] = 2 if is_the_csv else 2 + len(place.parts)
     for place, names, rank in ((images.folder, files, 1), (root, elsewhere, 4)):
@@ -118,14 +122,23 @@ def _choose(root, found, unread):
 def _why_not(path, suffix, images):
     """Return why a file is not taken for landmarks, or None if it is."""
     try:
-        if suffix == ".csv":
+        if READERS[suffix] is landmark_csv:
             return _why_no_csv(path, images)
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return None if all(re.search(sign, data) for sign in SIGNS[suffix]) else LACKING[suffix]
+            text = data if b"\0" not in data[:4] else data[:].replace(b"\0", b"")  # of UTF-16
+            return None if all(re.search(sign, text) for sign in SIGNS[suffix]) else LACKING[suffix]
     except ValueError:
         return "is empty"
     except OSError:
         return None  # told when it is read
+
+
+def _holds_numbers(path):
+    try:
+        with open(path, "rb") as file:
+            return bool(NUMBERS.search(file.read(4096)))
+    except OSError:
+        return False
 
 
 def _why_no_csv(path, images):

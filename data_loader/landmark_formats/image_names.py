@@ -143,12 +143,14 @@ def _decoded(name):
 
 def _keys(base):
     """Return what a base name is compared by, in turn: the name in one Unicode form, in small
-    letters, without the suffix of an image, and without it in small letters.
+    letters, without the suffix of an image, without it in small letters, and as a number, for
+    spreadsheets drop zeros at the front.
     """
-    text = normalize("NFC", base)
+    text = normalize("NFC", base).strip()
     stem, suffix = os.path.splitext(text)
     stem = stem if suffix.lower() in PICTURE_SUFFIXES else text
-    return text, text.casefold(), stem, stem.casefold()
+    number = str(int(stem)) if stem.isascii() and stem.isdigit() and len(stem) < 20 else ""
+    return text, text.casefold(), stem, stem.casefold(), number or stem.casefold()
 
 
 def _split_apart(first, second):

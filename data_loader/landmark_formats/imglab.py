@@ -84,4 +84,7 @@ def _area(box):
 
 
 def _pair(element, *names):
+    for name in names:
+        if element.get(name) is None:
+            raise ValueError(f"<{element.tag}> without {name}")
     return tuple(parse_number(element.get(name)) for name in names)

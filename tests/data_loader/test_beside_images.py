@@ -121,9 +121,23 @@ def test_images_that_are_not_there_or_broken_do_not_matter(tmp_path):
 def test_landmarks_that_are_fractions_of_the_image_are_told(tmp_path):
     names = write_photographs(tmp_path, {1})
     for point, is_told in (((0.2, 0.68), True), ((0, 1), True), ((0.2, 1.5), False),
-                           ((-0.1, 0.5), False)):
+                           ((-0.1, 1.5), False)):
         write_csv(tmp_path, dict.fromkeys(names, (None, point)))
         assert landmarks(tmp_path) == {"1.png": point}
         assert warnings(tmp_path) == [
             f"{tmp_path / 'landmarks.csv'}: all landmarks lie between 0 and 1, in images of "
             "60 x 50 pixels: expected pixels, not fractions"] * is_told
+
+
+def test_fractions_are_told_in_pts_files_too(tmp_path):
+    for name in write_photographs(tmp_path, {1}):
+        (tmp_path / name).with_suffix(".pts").write_text("0.2 0.68\n0.4 0.1\n")
+    (warning,) = warnings(tmp_path)
+    assert "all landmarks lie between -1 and 1, in images of 60 x 50 pixels" in warning
+
+
+def test_sizes_of_one_area_are_told_apart(tmp_path):
+    for number, size in enumerate([(60, 50), (50, 60)]):
+        Image.new("RGB", size).save(tmp_path / f"{number}.png")
+    assert "data: sizes 50 x 60 to 60 x 50 pixels" in "\n".join(
+        LandmarkFolder(str(tmp_path), "train", 20).describe())

@@ -64,6 +64,8 @@ MEANT = {  # image in the folder, what a list calls it
     "no suffix, a dot": ("a.v2.jpg", "a.v2"),
     "another suffix": ("a.jpg", "a.PNG"),
     "converted": ("a.jpg", "a.heic"),
+    "zeros that a spreadsheet drops": ("0007.jpg", "7"),
+    "blanks around it": (" a .jpg", "a .jpg"),
     "capitals": ("A.JPG", "a.jpg"),
     "capital folder": ("Deep/a.jpg", "deep/a.jpg"),
     "NFD on disk": (normalize("NFD", "café.jpg"), normalize("NFC", "café.jpg")),
@@ -382,9 +384,41 @@ FOREIGN = {
     "boxes.csv": ("file,x,y,width,height\na.jpg,1,2,3,4\n", "belongs to a box"),
     "cities.csv": ("name,x,y\nBonn,1,2\n", ""),
     "others.csv": ("file,x,y\nelsewhere.jpg,1,2\n", "names no image of this folder"),
+    "sheet.xlsx": ("PK", ".xlsx is not read: expected .csv .tsv .json .xml *.pts"),
+    "yolo.txt": ("0 0.5 0.5 0.2 0.2\n", ".txt is not read"),
     "cloud.pts": ("1 2 3\n4 5 6\n", "belongs to no image"),
     "broken.csv": ("file,x,y\na.jpg,1,2\na.jpg,3,4\n", "line 3: a.jpg is listed twice"),
 }
+
+
+def test_what_is_no_file_is_passed_over(tmp_path):
+    write_images(tmp_path, ["a.jpg", "b.jpg"])
+    for name in ("c.jpg", "landmarks.csv", "a.json", "a.pts"):
+        os.mkfifo(tmp_path / name)  # opening one for reading would wait for a writer
+    assert FolderListing(tmp_path).images == ["a.jpg", "b.jpg"]
+    assert "no landmarks" in description(tmp_path)
+
+
+def test_images_beside_an_empty_folder_of_images_are_used_if_a_list_names_them(tmp_path):
+    write_images(tmp_path, ["a.jpg", "b.jpg"])
+    (tmp_path / "images").mkdir()
+    write_csv(tmp_path, {"a.jpg": ONE, "b.jpg": TWO})
+    assert list(landmarks(tmp_path).values()) == [ONE, TWO]
+    assert "not used" not in description(tmp_path)
+
+
+@pytest.mark.parametrize("name, encoding", [("a.json", "utf-16"), ("landmarks.tsv", "utf-8")])
+def test_further_kinds_of_lists_are_found(tmp_path, name, encoding):
+    write_images(tmp_path, ["a.jpg", "b.jpg"])
+    write = write_coco if name == "a.json" else write_csv
+    path = write(tmp_path, {"a.jpg": ONE, "b.jpg": TWO}, name)
+    path.write_text(path.read_text().replace(",", "\t" if name[-3:] == "tsv" else ","), encoding)
+    assert landmarks(tmp_path) == {"a.jpg": ONE, "b.jpg": TWO}
+
+
+def test_splits_that_are_absent_are_named(tmp_path):
+    write_images(tmp_path, ["a.jpg"])
+    assert "1 train, none for validation or the test" in description(tmp_path)
 
 
 @pytest.mark.parametrize("name", FOREIGN)

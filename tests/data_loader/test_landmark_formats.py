@@ -106,7 +106,7 @@ def test_of_several_kinds_one_must_be_named(root):
 
 @pytest.mark.parametrize("name, words", [
     ("absent.json", "annotation = 'absent.json': no such file in"),
-    ("a.jpg", "annotation = 'a.jpg': expected one of .csv .json .xml"),
+    ("a.jpg", "annotation = 'a.jpg': expected one of .csv .tsv .json .xml"),
 ])
 def test_a_named_file_that_will_not_do(root, name, words):
     with pytest.raises(UserError, match=words):
@@ -258,7 +258,7 @@ def test_no_image_with_all_landmarks(root):
     ('{"images": [', "cannot read this COCO file"),
     ("[" * 100000, "cannot read this COCO file"),
     ('{"images": []}', "expected COCO's keypoints (KeyError: 'annotations')"),
-    ("[1]", "expected COCO's keypoints (TypeError"),
+    ("[1]", "expected an object with 'images' and 'annotations', found a list"),
     (coco(images=[]), "lists no images"),
     (coco(images=[{"id": 7}]), "image 7: expected file name, size and keypoints ('file_name')"),
     (coco(annotations=[]), "expected one category with keypoints, found []"),
@@ -361,8 +361,8 @@ def test_a_file_with_entities_is_refused_before_they_grow(root):
     ('x="10"', 'x="nan"', "image 1: expected finite coordinates"),
     ('name="01"', 'name="00"', "image 1: a part is in its box twice"),
     ('file="a.jpg"', 'file="a.jpg" width="ten"', "image 1: expected boxes and parts with numbers"),
-    ('x="10"', "", "image 1: expected boxes and parts with numbers"),
-    ('width="30"', "", "image 1: expected boxes and parts with numbers"),
+    ('x="10"', "", "image 1: expected boxes and parts with numbers (<part> without x)"),
+    ('width="30"', "", "image 1: expected boxes and parts with numbers (<box> without width)"),
     ('name="00"', "", "expected imglab's images with boxes, and parts with names"),
     ('"deep/b.jpg"', '"a.jpg"', "image 2: a.jpg is listed twice"),
     ("part", "point", "expected imglab's images with boxes, and parts"),
@@ -415,6 +415,7 @@ def test_what_is_not_labelled_in_pts_is_counted(root, point):
     ("{\n1 2\n3 4\n5 6", "expected '}' after the points"),
     ("{\n1 2 3\n4 5 6\n7 8 9\n3 4 5\n}", "12 numbers, 3 in a line, expected x and y"),
     ("n_points: 4\n{\n1 2 3\n4 5 6\n7 8 9\n3 4 5\n}", "12 numbers, but n_points is 4"),
+    ("version: 1 n_points: 68 {\n1 2\n4 5\n7 8\n}", "6 numbers, but n_points is 68"),
     ("n_points:68\n{\n1 2\n4 5\n7 8\n}", "6 numbers, but n_points is 68"),
     ("{\n1 2\n}", "1 landmarks, expected 3"),
     (b"\xff\xfe{", "expected text in UTF-8"),

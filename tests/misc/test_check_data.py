@@ -11,6 +11,7 @@ from data_loader.landmark_folder import LandmarkFolder
 from misc.check_data import main
 from tests.data_helpers.tiny_runs import (
     EMBEDDING,
+    LANDMARKS,
     write_image,
     write_landmark_folder,
     write_tiny_config,
@@ -22,9 +23,9 @@ from utils.cli import run_program
 def check(tmp_path, capsys):
     """Return a function that checks a folder of images; returns exit code and output."""
 
-    def call(root, *args, **changes):
+    def call(root, *args, kind=EMBEDDING, **changes):
         config = write_tiny_config(
-            tmp_path / "configs" / "tiny" / "embedding.json", EMBEDDING, root, tmp_path, **changes)
+            tmp_path / "configs" / "tiny" / "tiny.json", kind, root, tmp_path, **changes)
         arguments = ["--config", str(config), "--num_workers", "0", *args]
         return run_program(lambda: main(arguments)), capsys.readouterr()
 
@@ -231,3 +232,16 @@ def test_splits_that_cannot_be_listed(check, root):
     assert f"{root / 'landmarks.csv'}, line 3: expected finite coordinates" in printed.err
     code, printed = check(root, "--list_splits", "--set", "dataset.type=SyntheticFaces")
     assert code == 2 and "--list_splits: SyntheticFaces is split as it was pub" in printed.err
+
+
+def test_normalising_landmarks_that_coincide_are_told_as_in_training(check, root):
+    set_landmarks(root, 6, "10,10,10,10,20,20")
+    code, printed = check(root, kind=LANDMARKS)
+    assert (code, told(printed)[1]) == (0, (
+        "note: left out of the mean error of split 'test': 1 image in which landmarks 0 and 1, by "
+        "whose distance errors are divided, coincide: 006.jpg"))
+    for number in (7, 8):
+        set_landmarks(root, number, "10,10,10,10,20,20")
+    code, printed = check(root, kind=LANDMARKS)
+    assert code == 2 and "coincide in every image of split 'test' (006.jpg" in printed.out
+    assert check(root)[0] == 0  # an embedding needs none
