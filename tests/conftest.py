@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from tests.data_helpers.run_contents import root_of
 from tests.data_helpers.tiny_runs import (
     EMBEDDING,
     LANDMARKS,
@@ -129,6 +130,20 @@ def trained_embedding(tmp_path_factory):
     path = place / "configs" / "tiny" / "embedding.json"
     config = write_tiny_config(path, EMBEDDING, root, place / "saved")
     finished = run_real_program("train.py", "--config", config)
+    assert finished.code == 0, finished.stderr
+    return Trained(config, finished.run_folder, finished)
+
+
+@pytest.fixture(scope="session")
+def regressor(trained_embedding, tmp_path_factory):
+    """A landmark regressor that a process fitted on the embedding."""
+    place = tmp_path_factory.mktemp("regressor")
+    config = write_tiny_config(
+        place / "configs" / "tiny-keypoints" / "regressor.json", LANDMARKS,
+        root_of(trained_embedding), place / "saved",
+    )
+    finished = run_real_program("train.py", "--config", config, "--resume",
+                                trained_embedding.checkpoint(3))
     assert finished.code == 0, finished.stderr
     return Trained(config, finished.run_folder, finished)
 
