@@ -44,7 +44,10 @@ def build_landmark_model(config, num_landmarks):
 def build_pair_warper(config, dataset):
     """Return the warper that makes training pairs."""
     if config.warper is None or config.warper["type"] == WarperSingle.__name__:
-        raise ConfigError("warper: learning an embedding takes pairs, expected type 'Warper'")
+        raise ConfigError(
+            "warper: learning an embedding (a config without keypoint_regressor) takes pairs, "
+            "expected type 'Warper'"
+        )
     return _build_warper(config, dataset)
 
 

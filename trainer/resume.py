@@ -12,7 +12,7 @@ from utils.config.mini_run import MINI
 from utils.config.read import flatten
 from utils.disk import parent_folder, remove_leftovers
 from utils.distributed import World, was_restarted
-from utils.errors import UserError, shown
+from utils.errors import ConfigError, UserError, shown
 from utils.run_folder import RunFolder, no_folder
 from utils.run_lock import LOCK, alone, held_run, holder_of
 from utils.text import counted
@@ -51,8 +51,11 @@ class StartingPoint:
         path = resume or config.finetune_from
         if path is None:
             return cls(sought=sought)
-        path = last_of_run(path)
-        checkpoint = read_checkpoint(path)
+        try:
+            path = last_of_run(path)
+            checkpoint = read_checkpoint(path)
+        except UserError as error:
+            raise error if resume else ConfigError(f"finetune_from = {error}") from error
         continued = resume is not None and continues_run(checkpoint, config.name)
         if continued and seeds is not None:
             raise UserError(

@@ -138,7 +138,7 @@ def test_what_results_name_stays(tmp_path, monkeypatch):
 
 
 def test_the_best_are_those_of_a_monitor():
-    with pytest.raises(ValueError, match="keep_best = 2, expected 0, or a 'monitor' to watch"):
+    with pytest.raises(ValueError, match="keep_best = 2, expected 0, or a trainer.monitor"):
         TrainerOptions(epochs=1, keep_best=2)
 
 

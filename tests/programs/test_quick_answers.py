@@ -50,7 +50,7 @@ def test_help_and_mistakes_in_arguments_import_nothing_slow(program):
     ("{}", ["batch_sise=2"], "batch_sise is not a key here: did you mean 'batch_size'?"),
     ("{}", ["batch_size=many"], "batch_size = 'many', expected int"),
     ("{}", ["batch_size=0"], "batch_size = 0, expected at least 1"),
-    ("{}", ["trainer.monitor=best"], "trainer: monitor = 'best', expected 'off'"),
+    ("{}", ["trainer.monitor=best"], "trainer.monitor = 'best', expected 'off'"),
     ("{}", ["arch.types=SmallNet"], "arch.types is not a key here"),
     ("{}", ["optimizer.args.lr=NaN"], "optimizer.args.lr = nan, expected a number of 64 bits"),
 ], ids=lambda value: None if isinstance(value, str) else "".join(value or ["file"]))

@@ -31,8 +31,9 @@ def test_a_broken_image_met_by_a_worker(run_program, embedding_config, tmp_path)
     ("dataset.type=LandmarksFolder",
      ["dataset.type = 'LandmarksFolder': did you mean 'LandmarkFolder'?", "SyntheticFaces"]),
     ("warper.type=Wrper", ["warper.type = 'Wrper': did you mean 'Warper'? expected one of: Warp"]),
-    ("warper.type=WarperSingle", ["warper: learning an embedding takes pairs"]),
-    ("warper=null", ["warper: learning an embedding takes pairs"]),
+    ("warper.type=WarperSingle", [
+        "warper: learning an embedding (a config without keypoint_regressor) takes pairs"]),
+    ("warper=null", ["warper: learning an embedding", "takes pairs, expected type 'Warper'"]),
     ("optimizer.type=Adm", ["optimizer.type = 'Adm': did you mean 'Adam'?", "SGD"]),
     ("lr_scheduler.type=MultistepLR", ["did you mean 'MultiStepLR'?", "StepLR"]),
     ("loss=dense_correlation_loss_dv", ["did you mean 'dense_correlation_loss_dve'?"]),
@@ -48,14 +49,14 @@ def test_a_broken_image_met_by_a_worker(run_program, embedding_config, tmp_path)
     ("arch.args.channels=1", ["arch.args.channels is not a key here", "num_output_channels"]),
     ("arch.args.num_output_channels=many", ["num_output_channels = 'many', expected int"]),
     ("arch.args.num_output_channels=0", ["num_output_channels = 0, expected at least 1"]),
-    ("warper.args.rotsd=-5", ["warper.args: ", "rotsd = -5", "expected a number >= 0"]),
+    ("warper.args.rotsd=-5", ["warper.args.rotsd = -5, expected a number >= 0"]),
     ("optimizer.args.lr=-1", ["optimizer.args.lr = -1, expected what Adam takes (", "-1)"]),
     ("loss_args.implementation=fast", [
         "loss_args.implementation: 'fast', expected one of auto, chunked, fused"]),
     ("loss_args.implementation=fused", [
         "loss_args.implementation: 'fused' cannot be had here: it takes a GPU (--device 0)"]),
     ("loss_args.pow=0", ["loss_args.pow = 0, expected a positive number"]),
-    ("dataset.args.crop=16", ["dataset.args: crop = 16, expected 0 <= crop < imwidth / 2 = 16"]),
+    ("dataset.args.crop=16", ["dataset.args.crop = 16, expected 0 <= crop < imwidth / 2 = 16"]),
     ("dataset.args.imwidth=33", ["(25, 25)", "choose imwidth and crop such that it is"]),
     ("batch_size=1", ["at least two pairs"]),
     ("batch_size=64", ["batch_size = 64, but the training set has 16 images"]),

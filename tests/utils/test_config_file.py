@@ -155,8 +155,8 @@ def test_the_home_folder_in_every_key_that_holds_a_path(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("key, where", [
-    ("trainer.save_dir", "trainer: save_dir"), ("cache_dir", "config: cache_dir"),
-    ("finetune_from", "config: finetune_from"), ("dataset.args.root", "dataset.args.root"),
+    ("trainer.save_dir", "trainer.save_dir"), ("cache_dir", "config.cache_dir"),
+    ("finetune_from", "config.finetune_from"), ("dataset.args.root", "dataset.args.root"),
 ])
 def test_an_empty_path_is_refused(tmp_path, key, where):
     path = write(tmp_path, json.dumps(VALID), "a.json")

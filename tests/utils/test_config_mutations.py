@@ -6,6 +6,7 @@ import copy
 import inspect
 import json
 import math
+import re
 from dataclasses import replace
 from functools import cache
 
@@ -134,28 +135,32 @@ def test_the_whole_config_trains(complaint, kind):
     assert complaint(full_config(kind)) == ""
 
 
+def named(keys, message):
+    """Whether a message names a key with the sections around it, as ``trainer.epochs``."""
+    return re.search(r"\b" + re.escape(".".join(keys)) + r"\b", message) is not None
+
+
 @each_key
 def test_a_missing_key_has_a_default_or_is_asked_for(complaint, kind, keys):
-    told = complaint(changed(kind, keys, lambda section, key: section.pop(key)))
-    without_regressor = "warper: learning an embedding takes pairs"
-    assert told == "" or keys[-1] in told or keys[0] in told or without_regressor in told
+    message = complaint(changed(kind, keys, lambda section, key: section.pop(key)))
+    assert message == "" or named(keys, message)
 
 
 @each_key
-def test_a_misspelt_key_is_told(complaint, kind, keys):
+def test_a_misspelt_key_is_named(complaint, kind, keys):
     def misspell(section, key):
         section[f"{key}x"] = section.pop(key)
 
-    assert f"{keys[-1]}x" in complaint(changed(kind, keys, misspell))
+    assert named((*keys[:-1], f"{keys[-1]}x"), complaint(changed(kind, keys, misspell)))
 
 
 @each_key
-def test_a_value_of_another_type_is_told(complaint, kind, keys):
+def test_a_value_of_another_type_is_named(complaint, kind, keys):
     value = value_at(kind, keys)
     for wrong in WRONG_TYPES[type(value)]:
         if wrong is not None or not is_optional(keys):
-            told = complaint(with_value(kind, keys, wrong))
-            assert keys[-1] in told or keys[0] in told, (wrong, told)
+            message = complaint(with_value(kind, keys, wrong))
+            assert named(keys, message), (wrong, message)
 
 
 def is_optional(keys):
@@ -164,16 +169,15 @@ def is_optional(keys):
 
 
 @each_key
-def test_a_value_out_of_range_is_told_or_trains(complaint, kind, keys):
+def test_a_value_out_of_range_is_named_or_trains(complaint, kind, keys):
     value = value_at(kind, keys)
     for odd in ODD_VALUES.get(type(value), []):
-        told = complaint(with_value(kind, keys, odd))
-        names = keys[-1] in told or keys[0] in told or f"{odd}: cannot read this file" in told
-        assert told == "" or names or "the gradient is" in told, (odd, told)
+        message = complaint(with_value(kind, keys, odd))
+        assert message == "" or named(keys, message) or "the gradient is" in message, (odd, message)
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_an_argument_of_a_data_set_of_another_type_is_told(name):
+def test_an_argument_of_a_data_set_of_another_type_is_named(name):
     cls = DATASETS[name]
     given = {"root": "somewhere", "imwidth": 32}
     valid = {key: value for key, value in given.items() if key in inspect.signature(cls).parameters}
@@ -201,7 +205,7 @@ def test_an_argument_of_a_data_set_of_another_type_is_told(name):
     ({"type": "OneCycleLR", "args": {"max_lr": 0.1, "total_steps": 7}},
      "lr_scheduler.args.total_steps = 7, expected what OneCycleLR takes (Tried to step 8 times"),
 ])
-def test_a_schedule_that_would_fail_later_is_told_at_once(complaint, section, words):
+def test_a_schedule_that_would_fail_later_is_refused_at_once(complaint, section, words):
     assert words in complaint({**full_config("embedding"), "lr_scheduler": section})
 
 

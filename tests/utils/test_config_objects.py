@@ -53,12 +53,12 @@ def test_an_argument_that_the_code_sets_is_refused():
 
 
 def test_missing_arguments_are_named():
-    with pytest.raises(ConfigError, match=r"^shape\.args lacks width$"):
+    with pytest.raises(ConfigError, match=r"^shape\.args\.width is missing$"):
         build(section(), SHAPES, "shape")
 
 
 def test_a_constructor_that_objects_is_quoted_with_the_key():
-    with pytest.raises(ConfigError, match=r"^shape\.args: width = 0, expected at least 1$"):
+    with pytest.raises(ConfigError, match=r"^shape\.args\.width = 0, expected at least 1$"):
         build(section(width=0), SHAPES, "shape")
 
 

@@ -73,7 +73,7 @@ class TrainerOptions:
         for name in ("patience", "keep_best"):
             value = getattr(self, name)
             if value and self.monitor == "off":
-                raise ValueError(f"{name} = {value!r}, expected 0, or a 'monitor' to watch")
+                raise ValueError(f"{name} = {value!r}, expected 0, or a trainer.monitor to watch")
 
 
 @dataclass

@@ -68,7 +68,7 @@ def attempt(make, args, where, expected):
                 raise ConfigError(
                     f"{where}.{name} = {shown(args[name])}, expected {expected} ({told})"
                 ) from error
-        raise ConfigError(f"{where}: {told}") from error
+        raise ConfigError(f"{where}{'.' if names_itself else ': '}{told}") from error
 
 
 def _changes(args):
@@ -108,7 +108,8 @@ def check_arguments(function, args, where, runtime=()):
         if name not in args and parameters[name].default is inspect.Parameter.empty
     ]
     if missing:
-        raise ConfigError(f"{where} lacks {', '.join(missing)}")
+        names = ", ".join(f"{where}.{name}" for name in missing)
+        raise ConfigError(f"{names} {'is' if len(missing) == 1 else 'are'} missing")
     hints = _hints(function)
     for name, value in args.items():
         check_type(value, hints.get(name), f"{where}.{name}")

@@ -12,7 +12,7 @@ from utils.config.files import PYTHON_WORDS, parse_value, read_file
 from utils.config.idle_keys import idle_keys
 from utils.config.keys import PATH_ARGUMENTS, Experiment, TrainerOptions
 from utils.config.mini_run import MINI, NO_LIMITS, Limits
-from utils.config.objects import call, expected_one_of
+from utils.config.objects import call, check_type, expected_one_of
 from utils.config.ranges import PATH, as_path
 from utils.errors import ConfigError, shown
 
@@ -171,10 +171,13 @@ def _section(value, name):
         raise ConfigError(
             f"{name}.{key} is not a key here: {expected_one_of(key, ('type', 'args'))}"
         )
-    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+    if not isinstance(value, dict):
         raise ConfigError(
             f'{name}: expected {{"type": ..., "args": {{...}}}}, found {shown(value, json.dumps)}'
         )
+    if "type" not in value:
+        raise ConfigError(f"{name}.type is missing: expected the name of a class")
+    check_type(value["type"], str, f"{name}.type")
     args = value.get("args", {})
     if not isinstance(args, dict):
         raise ConfigError(f"{name}.args = {shown(args)}, expected an object of arguments")
