@@ -442,7 +442,7 @@ def test_a_published_checkpoint_with_its_config(tmp_path, zip_format, plain_conf
 
 def test_a_published_checkpoint_without_a_usable_config(tmp_path):
     path = published(tmp_path)
-    with pytest.raises(UserError, match=r"epoch100.pth: its config: config\.dataset, .* are missing"):
+    with pytest.raises(UserError, match=r"pth: its config: config\.dataset, .* are missing"):
         inference.load(path)
     config = tmp_path / "named.json"
     config.write_text(json.dumps(celeba_config(64)))
