@@ -48,9 +48,9 @@ def literal_grid(warp, H, W):
     ])
     grid = np.empty((H, W, 2))
     for i, py in enumerate(np.linspace(-1, 1, H)):
-        for j, px in enumerate(np.linspace(-1, 1, W)):
-            r2 = ((centres - (px, py)) ** 2).sum(axis=1)
-            grid[i, j] = np.array([*(r2 * np.log(r2 + 1e-5)), 1, px, py]) @ weights
+        row = np.stack([np.linspace(-1, 1, W), np.full(W, py)], axis=1)
+        r2 = ((centres - row[:, None]) ** 2).sum(axis=2)
+        grid[i] = np.hstack([r2 * np.log(r2 + 1e-5), np.ones((W, 1)), row]) @ weights
     return grid
 
 

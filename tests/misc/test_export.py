@@ -100,8 +100,10 @@ def test_landmark_files_agree_with_the_network_at_all_sizes(written, checkpoints
     assert_agrees(program, checkpoints["landmarks"], SMALL_SIZES + SIZES, is_landmark=True)
 
 
-def test_a_traced_hourglass_agrees_with_the_network_at_all_sizes(traced, checkpoints):
+def test_an_hourglass_agrees_with_the_network_at_all_sizes(traced, written, checkpoints):
     assert_agrees(traced("hourglass")[1].module(), checkpoints["hourglass"], SIZES)
+    assert_agrees(runner(written("hourglass", "onnx")), checkpoints["hourglass"], SIZES)
+    onnx.checker.check_model(onnx.load(written("hourglass", "onnx")), full_check=True)
 
 
 def test_metadata_say_how_images_are_shown(written):
@@ -113,14 +115,14 @@ def test_metadata_say_how_images_are_shown(written):
 
 
 def test_an_export_as_users_type_it(run_program, checkpoints, tmp_path):
-    output = tmp_path / "models" / "hourglass.onnx"
-    finished = run_program("misc/export.py", checkpoints["hourglass"], "--format", "onnx",
+    output = tmp_path / "models" / "embedding.onnx"
+    finished = run_program("misc/export.py", checkpoints["embedding"], "--format", "onnx",
                            "--output", output)
     assert finished.code == 0, finished.stderr
-    assert finished.stdout == f"{output}: output descriptors, imwidth 80, crop 6\n"
-    assert [file.name for file in output.parent.iterdir()] == ["hourglass.onnx"]
+    assert finished.stdout == f"{output}: output descriptors, imwidth 32, crop 4\n"
+    assert [file.name for file in output.parent.iterdir()] == ["embedding.onnx"]
     onnx.checker.check_model(onnx.load(output), full_check=True)
-    assert_agrees(runner(output), checkpoints["hourglass"], SIZES)
+    assert_agrees(runner(output), checkpoints["embedding"], SMALL_SIZES)
 
 
 def test_an_image_gives_what_the_api_gives(written, checkpoints):
