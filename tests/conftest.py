@@ -23,13 +23,13 @@ from utils import cli
 
 
 def pytest_configure():
-    """Take one thread for each process, since several test at a time (``pytest -n auto``).
+    """Take one thread for each process, since several test at a time (``pytest -n auto``), or as
+    many as OMP_NUM_THREADS says: programs that the tests start always take one.
 
     And heed Ctrl-C also where a shell started the tests in the background, which ignores it.
-    Programs that the tests start inherit both, and some tests interrupt them.
+    Programs that the tests start inherit that, and some tests interrupt them.
     """
-    torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(int(os.environ.setdefault("OMP_NUM_THREADS", "1")))
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -30,7 +30,8 @@ def in_processes(count, function, *arguments):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["trainer.training"])  # once, since importing torch takes long
     outcomes = context.Queue()
     processes = [
         context.Process(target=_work, args=(rank, count, port, function, arguments, outcomes))
