@@ -1,4 +1,4 @@
-"""From files to items of one shape; see ``base_dataset``."""
+"""Data sets: files in, items of one shape out, see ``base_dataset``."""
 
 from data_loader.aflw import AFLW
 from data_loader.aflw_mtfl import AFLW_MTFL

@@ -11,9 +11,9 @@ NUM_IMAGES = {"train": 10122, "test": 2991}
 
 
 class AFLW(PublishedDataset):
-    """AFLW faces, each image resized without keeping its aspect.
+    """AFLW faces, resized to squares without keeping their aspect.
 
-    The validation set is the test split.
+    The validation set is the test split, unless ``use_minival``.
 
     use_minival: validate on the last tenth of the training list, and train on the rest.
     """
@@ -46,7 +46,7 @@ class AFLW(PublishedDataset):
         return [paths[i] for i in kept], landmarks[chosen][kept]
 
     def fit(self, image, keypts, index):
-        """Scale the landmarks by the annotated size of the image, which need not be the file's."""
+        """Resize an image; landmarks are scaled by the annotated size, which may differ from it."""
         S = self.imwidth
         return image.resize((S, S), Image.BILINEAR), keypts * (S / self.sizes[index])
 
@@ -61,7 +61,7 @@ class AFLW(PublishedDataset):
         return train if self.split == "train" else val
 
     def _read_part(self, part):
-        """Return names, list of N, landmarks, (N, 5, 2), and sizes, (N, 2); (x, y) in pixels."""
+        """Return names, list of N; landmarks, (N, 5, 2), and sizes, (N, 2), (x, y) in pixels."""
         list_name, matlab_name = f"aflw_{part}_images.txt", f"aflw_{part}_keypoints.mat"
         names = read_names(self.find(list_name))
         self.require_count(list_name, len(names), NUM_IMAGES[part], "names")
@@ -71,8 +71,8 @@ class AFLW(PublishedDataset):
             expected = (len(names), *shape)
             if array.shape != expected:
                 raise UserError(
-                    f"{path}: '{name}' is {_by(array.shape)}, "
-                    f"expected {_by(expected)}, a row for each name in {list_name}"
+                    f"{path}: '{name}' is {_text(array.shape)}, "
+                    f"expected {_text(expected)}, a row for each name in {list_name}"
                 )
         landmarks, sizes = (array[..., ::-1].astype(np.float64) for array in arrays)
         if not (np.isfinite(landmarks).all() and np.isfinite(sizes).all() and (sizes > 0).all()):
@@ -80,5 +80,5 @@ class AFLW(PublishedDataset):
         return names, landmarks, sizes
 
 
-def _by(shape):
-    return " x ".join(str(side) for side in shape)
+def _text(shape):
+    return " x ".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""AFLW faces as the MTFL benchmark splits and crops them (AFLW_M)."""
+"""AFLW faces as split and cropped for the MTFL benchmark (AFLW_M)."""
 
 import numpy as np
 from PIL import Image
@@ -10,7 +10,7 @@ from utils.errors import UserError
 TRAIN_LIST = "aflw_cropped/facedata_cropped.csv"
 TEST_LIST = "MTFL/testing.txt"
 NUM_IMAGES = {"train": 10122, "test": 2995}
-CROP_SIDE = 150  # of the frame that landmarks are given in, 1-based, whatever a file's size
+CROP_SIDE = 150  # side of the frame of the landmarks, which are 1-based, at any size of the file
 NUM_ATTRIBUTES = 4
 
 
@@ -57,7 +57,7 @@ class AFLW_MTFL(PublishedDataset):
 
 
 class CropTable:
-    """The table of cropped images: original, set (1 is training), file of the crop, landmarks."""
+    """The table of crops: original image, set (1 is training), file of the crop, landmarks."""
 
     columns = ("image_file", "set", "crop_file")
     landmark_columns = slice(4, 14)  # x and y of five landmarks; their names differ
@@ -86,7 +86,7 @@ class CropTable:
         return row[self._set].strip() in ("1", "1.0")
 
     def training_samples(self):
-        """Return the files of the training crops and their landmarks, N arrays (5, 2)."""
+        """Return the files of the training crops, N, and their landmarks, N arrays (5, 2)."""
         files = [posix(row[self._crop]) for _, row in self._training]
         landmarks = [
             _numbers(row[self.landmark_columns], f"{self.path}, row {number}").reshape(5, 2)
@@ -96,7 +96,7 @@ class CropTable:
 
 
 def _parse_test_line(line, where):
-    """Return file and landmarks (5, 2) of: path, x of five landmarks, y of five, attributes."""
+    """Return file and landmarks, (5, 2), of a line: path, five x, five y, attributes."""
     columns = line.strip().rsplit(None, 10 + NUM_ATTRIBUTES)
     if len(columns) != 1 + 10 + NUM_ATTRIBUTES:
         raise UserError(

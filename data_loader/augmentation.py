@@ -1,9 +1,9 @@
-"""Photometric augmentation of a batch, each image with its own draws, on the batch's device.
+"""Photometric augmentation of a batch on its device, with separate random draws for each image.
 
-Order as published: JPEG noise, colour jitter, to [0, 1], PCA lighting. Nothing here loops over
-images: resizing to a size of its own for each image is a pair of matrix products, and JPEG is its
-arithmetic (colour transform, chroma at half resolution, 8x8 DCT, quantisation), which leaves out
-only the lossless entropy coding.
+Order as published: JPEG noise, colour jitter, to [0, 1], PCA lighting. There is no loop over
+images: resizing each image to its own size is a pair of matrix products, and JPEG compression is
+computed directly (colour transform, chroma at half resolution, 8x8 DCT, quantisation) without its
+lossless entropy coding.
 """
 
 import math
@@ -53,15 +53,15 @@ CHROMA_TABLE = (
 
 
 def normalise(images):
-    """Images (B, 3, H, W) in 0..255 to float32 with the published mean and deviation."""
+    """Return images (B, 3, H, W) in 0..255 as float32, with the published mean and deviation."""
     mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) * 255 for v in (MEAN, STD))
     return (images - mean) / std
 
 
 def augment(images, keys, view):
-    """Augment and normalise images (B, 3, H, W) uint8.
+    """Return images (B, 3, H, W) uint8 augmented and normalised, float32.
 
-    ``keys`` (B,) are sample keys, ``view`` tells a pair's two apart.
+    keys: (B,), keys of the samples' random numbers; view: 0 or 1, which image of a pair.
     """
     H, W = images.shape[-2:]
     stream = FIRST_STREAM + view * STREAMS_PER_IMAGE
@@ -78,11 +78,10 @@ def augment(images, keys, view):
 
 
 def resize_matrices(in_sizes, out_sizes, rows, cols):
-    """Return (B, rows, cols): for each sample a resizing of ``in_size`` to ``out_size`` samples,
-    bilinear, antialiased.
+    """Return matrices (B, rows, cols) that resize ``in_sizes`` to ``out_sizes`` samples, both (B,).
 
-    The weights are those of Pillow's bilinear filter. Rows past ``out_size`` repeat its last row,
-    columns past ``in_size`` are zero, so that samples of different sizes share one canvas.
+    Bilinear, antialiased, with the weights of Pillow's filter. Rows past the out size repeat its
+    last row, columns past the in size are zero, so that different sizes share one canvas.
     """
     in_sizes, out_sizes = in_sizes[:, None, None].float(), out_sizes[:, None, None].float()
     i = torch.minimum(torch.arange(rows)[:, None], out_sizes - 1)
@@ -94,18 +93,19 @@ def resize_matrices(in_sizes, out_sizes, rows, cols):
 
 
 def resize(images, rows, columns):
-    """Resize images (B, 3, H, W) by matrices (B, H', H) and (B, W', W), rounded to 8-bit values as
-    an image file would.
+    """Return images (B, 3, H, W) resized by matrices (B, H', H) and (B, W', W).
+
+    Values are rounded to 8 bits, as in an image file.
     """
     resized = rows[:, None] @ images @ columns[:, None].mT
     return resized.round().clamp(0, 255)
 
 
 def jpeg_noise(images, sides, qualities):
-    """Resize each image to a square of its own side, compress it as JPEG, resize back.
+    """Return images resized to squares, compressed as JPEG, and resized back.
 
-    images: (B, 3, H, W) uint8; sides, qualities: (B,) int64 on the CPU. Returns float32 in 0..255,
-    (B, 3, H, W).
+    images: (B, 3, H, W) uint8; the result is float32 in 0..255.
+    sides, qualities: (B,) int64 on the CPU, side of the square and JPEG quality of each image.
     """
     H, W = images.shape[-2:]
     canvas = math.ceil(int(sides.max()) / 16) * 16  # whole 16x16 blocks of 4:2:0 JPEG
@@ -122,8 +122,9 @@ def jpeg_noise(images, sides, qualities):
 
 
 def jpeg(images, sides, qualities):
-    """Compress and decompress images (B, 3, h, w), 0..255, h and w multiples of 16, as 4:2:0 JPEG
-    of each quality (B,). What lies beyond each image's side (B,) repeats its last row and column.
+    """Return images (B, 3, h, w), 0..255, after 4:2:0 JPEG compression; h, w are multiples of 16.
+
+    qualities: (B,); sides: (B,), beyond which an image repeats its last row and column.
     """
     ycc = torch.einsum("cd,bdhw->bchw", torch.tensor(RGB_TO_YCC, device=images.device), images)
     luma, chroma = ycc[:, :1] - 128, F.avg_pool2d(ycc[:, 1:], 2)
@@ -138,14 +139,14 @@ def jpeg(images, sides, qualities):
 
 
 def _quantisation_table(table, qualities):
-    """Scale a table to each quality (B,) as libjpeg does; returns (B, 8, 8) float32."""
+    """Return a table scaled to each quality (B,), as in libjpeg; (B, 8, 8) float32."""
     percent = torch.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
     scaled = (torch.tensor(table) * percent[:, None, None] + 50) // 100
     return scaled.clamp(1, 255).float()
 
 
 def _dct_matrix(device):
-    """The orthonormal 8-point DCT-II as a matrix."""
+    """Return the orthonormal 8-point DCT-II as a matrix."""
     k, n = torch.arange(8, device=device)[:, None], torch.arange(8, device=device)
     matrix = torch.cos((2 * n + 1) * k * math.pi / 16) / 2
     matrix[0] /= math.sqrt(2)
@@ -153,7 +154,7 @@ def _dct_matrix(device):
 
 
 def _quantise(planes, table):
-    """Round the 8x8 DCT of planes (B, C, h, w) to multiples of the table (B, 8, 8)."""
+    """Return planes (B, C, h, w) with their 8x8 DCT rounded to multiples of a table (B, 8, 8)."""
     B, C, h, w = planes.shape
     dct = _dct_matrix(planes.device)
     blocks = planes.view(B, C, h // 8, 8, w // 8, 8).transpose(3, 4)
@@ -163,12 +164,12 @@ def _quantise(planes, table):
 
 
 def colour_jitter(images, order, factors):
-    """Change brightness, contrast and saturation, in an order of its own for each image.
+    """Return images with changed brightness, contrast and saturation, in random order.
 
-    images: (B, 3, H, W) in [0, 1]; order: (B, 3), which of the three (0, 1, 2) comes first, second,
-    third;
-    factors: (B, 3), of brightness, contrast, saturation. Each is a blend with black, with the mean
-    grey, with grey.
+    The changes are blends with black, with the mean grey, and with the grey image.
+    images: (B, 3, H, W) in [0, 1].
+    order: (B, 3), which change (0, 1, 2) comes first, second, third.
+    factors: (B, 3), of brightness, contrast, saturation.
     """
     luma = torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)
     for step in range(3):
@@ -181,9 +182,7 @@ def colour_jitter(images, order, factors):
 
 
 def pca_lighting(images, alphas):
-    """Add to images (B, 3, H, W) in [0, 1] a colour along the principal components of natural
-    images; alphas (B, 3).
-    """
+    """Return images (B, 3, H, W) in [0, 1] plus alphas (B, 3) times the principal colours."""
     vectors = torch.tensor(LIGHTING_EIGENVECTORS, device=images.device)
     values = torch.tensor(LIGHTING_EIGENVALUES, device=images.device)
     return images + ((alphas * values) @ vectors.T)[:, :, None, None]

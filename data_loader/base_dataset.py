@@ -1,7 +1,4 @@
-"""What every data set shares.
-
-Opening, cropping and resizing images, and the fixed shape of an item.
-"""
+"""Base classes of data sets: the shape of an item, and how image files are opened and resized."""
 
 import os
 
@@ -14,29 +11,28 @@ from data_loader.images import read_image
 
 
 class KeypointDataset(Dataset):
-    """Images of one size, with their landmarks where these are wanted.
+    """Square images of one size, optionally with landmarks.
 
     An item is {"image": uint8 (3, S, S), "keypts": float32 (K, 2), (x, y) in pixels of that image,
-    "index": int}; S is ``imwidth``, and K is 0 unless ``use_keypoints``. Warping, the crop
-    (``crop`` pixels from every side), augmentation and normalisation happen later, for a batch at
-    once on its device.
+    "index": int}, where S is ``imwidth``, and K is 0 unless ``use_keypoints``. Warps, crop,
+    augmentation and normalisation are applied later, to a batch on its device.
 
-    imwidth: S, the side that images are brought to, in pixels.
+    imwidth: S, the side that images are resized to, in pixels.
     crop: pixels cut from every side after warping; 0 <= crop < imwidth / 2.
-    use_keypoints: give landmarks with the images; landmark configs and evaluations see to it.
+    use_keypoints: return landmarks with the images; set by landmark configs and evaluations.
     do_augmentations: augment training images: JPEG noise, colours, light.
 
-    A subclass offers ``load(index)`` and ``__len__``.
+    A subclass defines ``load(index)`` and ``__len__``.
     """
 
     splits = ("train", "val", "test")
     eye_indices = (0, 1)  # left, right: landmark errors are divided by their distance
     num_landmarks = 5
-    landmark_names = None  # what the user's own list calls them
-    default_root = None  # where the README's commands put the data, of data sets that have files
-    partial_note = None  # what differs from the published data set, for logs and results
-    warnings = ()  # what of the data is hardly meant, for the log, a text each
-    broken = ()  # what is wrong with the images that were left out, a text each
+    landmark_names = None  # the names in the user's list
+    default_root = None  # the folder that the README's commands download to
+    partial_note = None  # differences from the published data set, for logs and results
+    warnings = ()  # what is probably a mistake in the data, for the log, as texts
+    broken = ()  # the errors of the images that were left out, as texts
     evaluated_on = None  # the data set whose test split an embedding is evaluated on; None: its own
 
     def __init__(self, split, imwidth, crop=0, use_keypoints=False, do_augmentations=True):
@@ -48,61 +44,54 @@ class KeypointDataset(Dataset):
 
     @classmethod
     def window(cls, size, **args):
-        """Return the part of an image of ``size`` (width, height) that items show: (left, top,
-        right, bottom). ``args`` are the constructor's.
+        """Return the part of an image that items show: (left, top, right, bottom).
+
+        size: (width, height) of the image; args: the constructor's.
         """
         return (0, 0, *size)
 
     def load(self, index):
-        """Return the image, uint8 array (S, S, 3), and its landmarks, (K, 2) in pixels of that
-        image.
-        """
+        """Return an image, (S, S, 3) uint8, and its landmarks, (K, 2) in pixels of that image."""
         raise NotImplementedError
 
     def label(self, index):
-        """Return what to call an image, below pictures of it."""
+        """Return the name of an image, for captions."""
         return f"image {index}"
 
     def source_files(self):
-        """Return the files that the items are made from: a cache is stale where one changes."""
+        """Return the files that the items depend on: if one changes, a cache is stale."""
         return []
 
     def require_files(self):
-        """Raise ``UserError`` where files are known to be absent."""
+        """Raise ``UserError`` if files are missing."""
 
     def without_eye_distance(self):
-        """Return the indices of the images in which the two landmarks that normalise errors
-        coincide, which leaves their errors undefined.
-        """
+        """Return the indices of images whose errors are undefined: their eyes coincide."""
         return []
 
     def describe(self):
-        """Return what the data set found on disk, as lines for the log."""
+        """Return lines for the log on what was found on disk."""
         return []
 
     def __getitem__(self, index):
         image, keypts = self.load(index)
-        keypts = (
-            np.asarray(keypts, dtype=np.float32)
-            if self.use_keypoints
-            else np.empty((0, 2), np.float32)
-        )
+        keypts = keypts if self.use_keypoints else np.empty((0, 2))
         return {
             "image": torch.from_numpy(np.array(image, dtype=np.uint8).transpose(2, 0, 1).copy()),
-            "keypts": torch.from_numpy(keypts),
+            "keypts": torch.from_numpy(np.asarray(keypts, dtype=np.float32)),
             "index": index,
         }
 
 
 class ImageFileDataset(KeypointDataset):
-    """A data set of image files. A subclass fills ``paths``, N of them, and ``landmarks``, (N, K,
-    2) in source pixels.
+    """A data set of image files.
 
-    Where the published geometry is more than a resize, it overrides ``fit``.
+    A subclass sets ``paths``, list of N, and ``landmarks``, (N, K, 2) in source pixels, and
+    overrides ``fit`` if its geometry is more than a resize.
     """
 
-    per_image = ("paths", "landmarks")  # the attributes that have N parts
-    as_seen = False  # whether images are opened as viewers show them, see ``read_image``
+    per_image = ("paths", "landmarks")  # the attributes with one part for each image
+    as_seen = False  # open images as viewers show them, see ``read_image``
     paths = ()
     landmarks = None
 
@@ -110,16 +99,13 @@ class ImageFileDataset(KeypointDataset):
         return len(self.paths)
 
     def fit(self, image, keypts, index):
-        """Bring a PIL image and its landmarks (K, 2) to S x S.
-
-        Bilinear, antialiased, the aspect not kept.
-        """
+        """Resize a PIL image and its landmarks (K, 2) to S x S: bilinear, antialiased."""
         S = self.imwidth
         scale = np.array([S / image.width, S / image.height])
         return image.resize((S, S), Image.BILINEAR), keypts * scale
 
     def keep(self, indices):
-        """Leave out all images but these."""
+        """Keep only the images at ``indices``."""
         for name in self.per_image:
             parts = getattr(self, name, None)
             if isinstance(parts, np.ndarray):
@@ -141,7 +127,7 @@ class ImageFileDataset(KeypointDataset):
         return self.paths
 
     def open(self, index):
-        """Return an image as a PIL image, RGB; raises ``UserError`` naming the file."""
+        """Return an image file as a PIL image, RGB; raises ``UserError`` naming the file."""
         return read_image(self.paths[index], self.as_seen)
 
     def load(self, index):
@@ -150,7 +136,7 @@ class ImageFileDataset(KeypointDataset):
 
 
 def check_frame(imwidth, crop):
-    """Raise ``ValueError`` unless something is left of S x S pixels after the crop."""
+    """Raise ``ValueError`` unless pixels of an S x S image are left after the crop."""
     if imwidth < 1:
         raise ValueError(f"imwidth = {imwidth}, expected a positive number of pixels")
     if not 0 <= 2 * crop < imwidth:

@@ -1,4 +1,4 @@
-"""Batches: which samples, in which order, decoded by whom."""
+"""Batches of an epoch: their samples and order, and the loaders that decode them."""
 
 import os
 
@@ -15,22 +15,22 @@ MAX_WORKERS = 8
 class EpochBatches:
     """The batches of an epoch as lists of indices.
 
-    Training: shuffled by (seed, epoch) alone, the last incomplete batch dropped. Otherwise in
-    order, nothing dropped; a last batch of one is joined to the one before, since the exchange
-    needs a neighbour. Of several processes each takes its share of every training batch, and
-    otherwise whole batches in turn: the main process takes the first, the last may take none.
+    Training: shuffled by (seed, epoch) alone, an incomplete last batch is dropped. Evaluation: in
+    order, all samples; a last batch of one is joined to the one before, since the exchange needs a
+    neighbour. Several processes share each training batch, and take evaluation batches in turn: the
+    main process takes the first, some may take none.
     """
 
     def __init__(self, num_samples, batch_size, seed, training, world=World()):
         self.num_samples, self.batch_size, self.seed = num_samples, batch_size, seed
         self.training, self.world = training, world
         self.epoch = 0
-        self.skipped = 0  # batches at the beginning that were taken before
+        self.skipped = 0  # batches at the beginning that a resumed run has done
 
     def start(self, epoch, skipped=0):
-        """Set the epoch that comes next, and how many of its batches were taken before.
+        """Set the next epoch, and the number of its batches to skip.
 
-        Returns the number of batches that are left, and of the samples in them.
+        Returns the numbers of remaining batches and of their samples.
         """
         self.epoch, self.skipped = epoch, skipped
         batches = list(self)
@@ -67,11 +67,11 @@ def make_loader(
     on_device=False,
     world=World(),
 ):
-    """Return a DataLoader over ``EpochBatches``.
+    """Return a DataLoader over ``EpochBatches``; set ``batch_sampler.epoch`` before each epoch.
 
-    For training call ``loader.batch_sampler.epoch = e`` before epoch e. on_device: the data set's
-    items are on the device already, and no other process can take them; world: the processes that
-    share the batches.
+    num_workers: None: none on a CPU, else one per core up to MAX_WORKERS.
+    on_device: the items are on the device already, where no worker can fetch them.
+    world: the processes that share the batches.
     """
     if num_workers is None:
         num_workers = 0 if device.type == "cpu" else min(MAX_WORKERS, os.cpu_count())
@@ -84,7 +84,7 @@ def make_loader(
 
 
 def in_order(loader, batch_size):
-    """Return a loader of the items of another, each once and in order."""
+    """Return a loader of another loader's data set that yields each item once, in order."""
     batches = EpochBatches(len(loader.dataset), batch_size, seed=0, training=False)
     return _data_loader(loader.dataset, batches, loader.num_workers, loader.pin_memory)
 
@@ -105,12 +105,13 @@ def _data_loader(dataset, batches, num_workers, pin_memory):
 
 
 def _leave_signals_to_main(worker_id):
-    """Put a worker into a session of its own: what ends a training, Ctrl-C for one, goes to a whole
-    group of processes, and the main one needs its workers to finish a step.
+    """Put a worker into its own session, where it gets no signals that are sent to the group.
+
+    Ctrl-C goes to all processes, and the main one needs its workers to finish the step.
     """
     os.setsid()
 
 
 def _collate(items):
-    """Return items as a batch; caches give whole batches."""
+    """Return items as a batch; caches return whole batches already."""
     return items if isinstance(items, dict) else default_collate(items)

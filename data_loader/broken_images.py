@@ -1,4 +1,4 @@
-"""Broken images found before a training, and left out of its data set."""
+"""Find broken images before a training, and leave them out of its data set."""
 
 import os
 
@@ -11,12 +11,14 @@ from data_loader.batches import MAX_WORKERS
 from utils.distributed import World
 from utils.errors import UserError, one_line
 
-FEW = 64  # images, for which no other process is worth its start
+FEW = 64  # images that are read without worker processes
 
 
 def leave_out_broken(dataset, world=World()):
-    """Read all images of a data set once, and keep those that can be read; of the others
-    ``dataset.broken`` tells. Several processes each read a share, and keep the same images.
+    """Read all images of a data set once, and keep those that can be read.
+
+    The errors of the others go to ``dataset.broken``. Of several processes each reads a share, and
+    all keep the same images.
     """
     if not isinstance(dataset, ImageFileDataset):
         return
@@ -31,7 +33,7 @@ def leave_out_broken(dataset, world=World()):
 
 
 class ImageFaults(Dataset):
-    """What is wrong with the files of some images of a data set: a text each, empty for nothing."""
+    """The errors of image files at ``indices`` of a data set, as texts, empty for sound files."""
 
     def __init__(self, dataset, indices):
         self.dataset, self.indices, self.split = dataset, indices, dataset.split
@@ -48,8 +50,9 @@ class ImageFaults(Dataset):
 
 
 def examine(findings, num_workers=None):
-    """Yield the items of a data set of findings, in order, with a progress bar; num_workers:
-    processes that help, None: as many as the machine has cores, but none for a few images.
+    """Yield the items of a data set of findings in order, with a progress bar.
+
+    num_workers: processes that read; None: one per core, none for a few images.
     """
     if num_workers is None:
         num_workers = min(MAX_WORKERS, os.cpu_count()) if len(findings) > FEW else 0

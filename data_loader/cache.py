@@ -1,4 +1,4 @@
-"""Images decoded once: kept in memory, in files that later runs map, or on the device."""
+"""Caches of decoded images: in memory, in files that later runs map, or on the device."""
 
 import hashlib
 import os
@@ -17,15 +17,16 @@ from utils.errors import UserError
 from utils.progress import progress_bar
 
 FILL_BATCH = 64
-LATER = ("crop", "do_augmentations")  # what happens to an item after it was cached
-ASIDE = ("listing", "broken", "warnings")  # what lies beside the items
+LATER = ("crop", "do_augmentations")  # attributes that act after the cache
+ASIDE = ("listing", "broken", "warnings")  # attributes that no item depends on
 
 
 class ItemCache(Dataset):
-    """Keeps each item of a data set, once decoded, in arrays that worker processes share.
+    """Keeps each decoded item of a data set in arrays that worker processes share.
 
-    array: callable (name, shape, dtype) -> tensor, zeros at first. Batches are taken at once.
-    Whoever needs an item first decodes it; that two do so at a time is harmless.
+    The first process that needs an item decodes it; two may do so at the same time.
+
+    array: callable (name, shape, dtype) -> tensor of zeros.
     """
 
     def __init__(self, dataset, array):
@@ -39,7 +40,7 @@ class ItemCache(Dataset):
         self._filled = array("filled", (N,), torch.bool)
 
     def __getstate__(self):
-        """Return what a worker process is given that is not forked: it maps files anew."""
+        """Return the state for a worker process that is spawned: it maps the files itself."""
         state = dict(vars(self))
         if isinstance(self._array, CacheFolder):
             for name in ("_images", "_keypts", "_filled"):
@@ -68,7 +69,7 @@ class ItemCache(Dataset):
 
 
 class DeviceCache(Dataset):
-    """Holds all items of a data set on a device. They are decoded at once, by several processes."""
+    """Holds all items of a data set on a device, decoded at the start by several processes."""
 
     def __init__(self, dataset, device, num_workers=None):
         N, S = len(dataset), dataset.imwidth
@@ -94,16 +95,16 @@ class DeviceCache(Dataset):
 
 
 def in_memory(name, shape, dtype):
-    """Return zeros in memory that worker processes share."""
+    """Return zeros in memory shared with worker processes."""
     return torch.zeros(shape, dtype=dtype).share_memory_()
 
 
 class CacheFolder:
-    """Arrays as files in a folder of their own below ``parent``, named after what is in them: the
-    data set, its arguments, and the files' names, sizes and times.
+    """Arrays as files in a folder below ``parent``, whose name is a hash of what they contain: the
+    data set, its arguments, and its files' names, sizes and times.
 
-    A folder that is not there yet is made aside, all of its room taken, then renamed: it is never
-    half-made, and several processes may want it at once.
+    A new folder is made under another name, with all of its disk space allocated, then renamed:
+    it is never incomplete, and several processes may make it at the same time.
     """
 
     def __init__(self, parent, dataset):
@@ -136,14 +137,14 @@ class CacheFolder:
 
 
 def _take_room(path, size):
-    """Write a file of zeros; a full disk shows now, and not as a crash when the map is filled."""
+    """Write a file of zeros, so that a full disk fails here and not in the mapped memory."""
     with open(path, "wb") as file:
         if size:
             os.posix_fallocate(file.fileno(), 0, size)
 
 
 def fingerprint(dataset):
-    """Return what the content of a data set's items depends on, as 16 hexadecimal digits."""
+    """Return a hash of all that a data set's items depend on, 16 hexadecimal digits."""
     digest = hashlib.sha256(f"Pillow {PIL.__version__}".encode())
     for name, value in sorted(vars(dataset).items()):
         if name not in LATER + ASIDE:
@@ -159,7 +160,7 @@ def fingerprint(dataset):
 
 
 def num_keypts(dataset):
-    """Return K, the number of landmarks of each of a data set's items."""
+    """Return K, the number of landmarks of each item."""
     return dataset.num_landmarks if dataset.use_keypoints else 0
 
 

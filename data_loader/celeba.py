@@ -1,4 +1,4 @@
-"""CelebA without the images of MAFL, to learn an embedding; and MAFL, its annotated subset."""
+"""CelebA without MAFL's images, for embeddings, and MAFL, its annotated subset."""
 
 import numpy as np
 
@@ -18,19 +18,19 @@ NUM_IMAGES = 202599
 NUM_MAFL = {"training": 19000, "testing": 1000}
 TRAIN_PARTITION, TEST_PARTITION = 0, 2
 IMAGE_SIZE = (178, 218)
-SQUARE = (0, 30, 178, 208)  # what is cut out: left, top, right, bottom
+SQUARE = (0, 30, 178, 208)  # the crop: left, top, right, bottom
 VAL_SPLITS = ("celeba", "mafl")
 
 
 class CelebAFaces(PublishedDataset):
-    """Aligned CelebA faces in the order of the partition file, a square cut out of each.
+    """Aligned CelebA faces in the order of the partition file, cropped to a square.
 
-    Both data sets take the same arguments, since an embedding of the one is evaluated on the
-    other. A subclass offers ``choose(partition, in_mafl)``.
+    Both data sets take the same arguments, since embeddings learned on one are evaluated on the
+    other. A subclass defines ``choose(partition, in_mafl)``.
 
     use_hq_ims: read Img/img_align_celeba_hq rather than Img/img_align_celeba.
-    val_split: validate on images of "celeba" or of "mafl"; of no meaning to MAFLAligned.
-    val_size: how many, of "celeba"; at least 1. Of no meaning to MAFLAligned.
+    val_split: validate on images of "celeba" or of "mafl"; MAFLAligned ignores it.
+    val_size: number of validation images from "celeba"; at least 1. MAFLAligned ignores it.
     """
 
     default_root = "data/celeba"
@@ -103,7 +103,7 @@ class CelebAFaces(PublishedDataset):
         return names, table[:, 0].astype(np.int8)
 
     def _read_mafl(self, names):
-        """Return {"training", "testing"} -> (N,) bool, whether MAFL lists each name there."""
+        """Return {"training", "testing"} -> (N,) bool, whether that list of MAFL has each name."""
         index_of = {name: i for i, name in enumerate(names)}
         in_mafl = {part: self._read_mafl_list(part, index_of) for part in NUM_MAFL}
         both = np.flatnonzero(in_mafl["training"] & in_mafl["testing"])
@@ -127,7 +127,7 @@ class CelebAFaces(PublishedDataset):
         return mask
 
     def _read_landmarks(self, names):
-        """Return the row of each name, (N,), -1 for none, and the landmarks, (rows, 5, 2)."""
+        """Return each name's row, (N,), -1 if it has none, and the landmarks, (rows, 5, 2)."""
         path = self.find(LANDMARKS)
         lines, first = without_heading(read_lines(path))
         row_names, table = parse_table(lines, 10, path, first)
@@ -149,8 +149,9 @@ class CelebAFaces(PublishedDataset):
 class CelebAPrunedAligned_MAFLVal(CelebAFaces):
     """CelebA's training partition without any MAFL image.
 
-    Validation: with ``val_split`` "celeba" the first ``val_size`` images of CelebA's test partition
-    outside MAFL, with "mafl" MAFL's test images. Embeddings are evaluated on ``MAFLAligned``.
+    Validation images are, with ``val_split`` "celeba", the first ``val_size`` of CelebA's test
+    partition outside MAFL, and with "mafl" MAFL's test images. Embeddings are evaluated on
+    ``MAFLAligned``.
     """
 
     evaluated_on = "MAFLAligned"
@@ -171,7 +172,7 @@ class CelebAPrunedAligned_MAFLVal(CelebAFaces):
 
 
 class MAFLAligned(CelebAFaces):
-    """MAFL: its training images, and its test images for validation and test."""
+    """MAFL: its training images; its test images for both validation and test."""
 
     def choose(self, partition, in_mafl):
         return np.flatnonzero(in_mafl["training" if self.split == "train" else "testing"])

@@ -1,4 +1,4 @@
-"""Training on few images, annotated or not: each is repeated."""
+"""Training on few images: each is repeated, and warped anew every time."""
 
 import numpy as np
 import torch
@@ -8,9 +8,9 @@ from utils.text import counted
 
 
 class Copies(Dataset):
-    """Images of a data set, some of them several times.
+    """The images of a data set at ``indices``, which may repeat.
 
-    "index" counts the copies, so that each gets random warps of its own.
+    "index" of an item counts the copies, so that each gets its own random warps.
     """
 
     def __init__(self, dataset, indices):
@@ -33,9 +33,7 @@ class Copies(Dataset):
 
 
 class RestrictedAnnotations(Copies):
-    """N images of a training set, chosen as the published runs did, repeated to about the size of
-    the whole.
-    """
+    """N random images of a training set, repeated to about its size, as in the published runs."""
 
     def __init__(self, dataset, num_annotations, seed):
         if num_annotations > len(dataset):
@@ -46,6 +44,6 @@ class RestrictedAnnotations(Copies):
 
 
 def repeated(dataset, least):
-    """Return a data set of at least so many images, all of them equally often."""
+    """Return a data set with at least ``least`` images, each repeated equally often."""
     times = -(-least // len(dataset))
     return dataset if times < 2 else Copies(dataset, np.tile(np.arange(len(dataset)), times))

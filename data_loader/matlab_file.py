@@ -1,7 +1,7 @@
-"""Reading a MATLAB file of version 5 once it is known to be what it claims.
+"""Read MATLAB files of version 5, after checking that they are sound.
 
-On damaged files ``scipy.io.loadmat`` may take memory without end, never return, or take the process
-down. So all lengths, sizes and kinds are compared first: what remains is bounded by the file.
+On damaged files ``scipy.io.loadmat`` may exhaust the memory, hang, or crash the process. So all
+lengths, sizes and kinds of elements are checked first; they bound what loading takes.
 """
 
 import math
@@ -26,21 +26,23 @@ MOST_INFLATED = 1 << 30  # bytes of a compressed variable
 
 
 def load_matlab(path, variables):
-    """Return {name: array} of the named variables that a file holds; raises ``OSError``, or
-    ``ValueError`` for one that is damaged or of another kind.
+    """Return {name: array} of those of the variables that a file contains.
+
+    Raises ``OSError``, or ``ValueError`` for a damaged file or another kind of file.
     """
     check_matlab(path.read_bytes())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
             return loadmat(path, variable_names=variables)
-        except Exception as error:  # a damaged file may trip up any step, in any way
+        except Exception as error:  # a damaged file may fail at any step, in any way
             raise ValueError(f"damaged: {type(error).__name__}: {error}") from error
 
 
 def check_matlab(content):
-    """Raise ``ValueError`` unless bytes are a MATLAB file of version 5 that holds all it claims:
-    arrays of numbers and of text, cells and structs.
+    """Raise ``ValueError`` unless bytes are a sound MATLAB file of version 5.
+
+    Allowed are arrays of numbers and of text, cells and structs.
     """
     order = BYTE_ORDERS.get(content[HEADER_BYTES - 2 : HEADER_BYTES])
     version = order and struct.unpack_from(f"{order}H", content, 124)[0]
@@ -58,8 +60,9 @@ def check_matlab(content):
 
 
 def _elements(data, order):
-    """Yield kind and content of the elements that lie one after another, each at a multiple of 8
-    bytes; a short one has its length beside its kind.
+    """Yield (kind, content) of consecutive elements, each aligned to 8 bytes.
+
+    A short element has its length in the upper half of its kind.
     """
     place = 0
     while place < len(data):
@@ -71,7 +74,7 @@ def _elements(data, order):
             kind, size, begin = kind & 0xFFFF, short, place + 4
         if begin + size > len(data) or short > 4:
             raise ValueError("damaged: an element is longer than what holds it")
-        if kind not in KINDS:  # scipy looks it up in a table, without looking where that ends
+        if kind not in KINDS:  # scipy looks it up in a table without checking its end
             raise ValueError("damaged: an element of an unknown kind")
         yield kind, data[begin : begin + size]
         place = begin + size if kind == COMPRESSED else -(-(begin + size) // 8) * 8
@@ -91,7 +94,7 @@ def _inflated(payload):
 def _check_matrix(kind, payload, order, depth=0):
     if kind != MATRIX or depth > MOST_NESTED:
         raise ValueError("damaged: it holds something else than arrays")
-    if not payload:  # how an empty array may be written inside another
+    if not payload:  # an empty array inside another
         return
     elements = list(_elements(payload, order))
     if [kind for kind, _ in elements[:3]] != [UINT32, INT32, INT8]:
@@ -107,7 +110,7 @@ def _check_matrix(kind, payload, order, depth=0):
 
 
 def _check_parts(flags, count, parts, order, depth):
-    """Check the parts of an array of ``count`` items."""
+    """Check the parts of an array with ``count`` items."""
     array_class = flags & 0xFF
     if array_class in (CELL, STRUCT):
         fields = 1

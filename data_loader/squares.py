@@ -1,17 +1,17 @@
-"""How an image of any shape becomes a square."""
+"""Make an image of any shape square: resize it whole, or cut out its centre."""
 
 import numpy as np
 
-NEAR_SQUARE = 1.25  # times the shorter side: how long the longer one may be to be squeezed
+NEAR_SQUARE = 1.25  # the largest aspect ratio that "auto" resizes whole
 SQUARES = ("auto", "resize", "crop")
 
 
 def square_window(size, square="auto"):
     """Return the part of an image that is resized to a square: (left, top, right, bottom).
 
-    size: width and height; square: "resize" takes the whole image, its aspect is not kept; "crop"
-    the square in its centre; "auto" resizes what is nearly square and crops what is not. It looks
-    at a single image alone, so that no other image changes what becomes of it.
+    size: (width, height).
+    square: "resize" takes the whole image, its aspect is not kept; "crop" the square in its
+        centre; "auto" resizes nearly square images and crops the others.
     """
     width, height = size
     side = min(size)
@@ -22,8 +22,9 @@ def square_window(size, square="auto"):
 
 
 def outside_window(points, window, side):
-    """Return which points (K, 2), in pixels of an image, lie outside of the outer pixels once its
-    window is resized to ``side`` pixels; (K,), bool.
+    """Return whether points (K, 2), in pixels, lie outside of a window; (K,) bool.
+
+    The window is resized to ``side`` pixels, and ends at the edges of its outer pixels.
     """
     left, top, right, bottom = window
     scaled = (points - (left, top)) * side / np.array([right - left, bottom - top])

@@ -1,4 +1,4 @@
-"""Generated faces: a data set without files, for trying everything out."""
+"""Generated faces: a data set without files, for demonstrations and tests."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ NUM_IMAGES = {"train": 2000, "val": 200, "test": 400}
 class SyntheticFaces(KeypointDataset):
     """Painted portraits of people who differ in shape, colours, hair and texture.
 
-    No two splits share a person. An image depends on (seed, split, index) and on
-    ``images_per_identity`` alone, not on ``num_images``. Neighbours in the list are different
-    people, always.
+    Splits share no person. An image depends only on (seed, split, index) and on
+    ``images_per_identity``, not on ``num_images``. Neighbours in the list are always different
+    people.
 
     num_images: at least 1; null: 2,000 for training, 200 for validation, 400 for test.
     images_per_identity: pictures of each person; at least 1.
     num_landmarks: 5 (eyes, tip of the nose, corners of the mouth) or 68 (iBUG order).
-    seed: which people; at least 0.
+    seed: seed of the people's looks; at least 0.
     """
 
     def __init__(self, split: str, imwidth: int, crop: int = 0, use_keypoints: bool = False,

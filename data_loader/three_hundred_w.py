@@ -1,4 +1,4 @@
-"""300-W: faces with 68 landmarks, cut out around their annotated boxes."""
+"""300-W: faces with 68 landmarks, cropped around their annotated boxes."""
 
 import math
 import os
@@ -15,7 +15,7 @@ FOLDERS = {
     "test": ("helen/testset", "lfpw/testset", "ibug"),
 }
 NUM_IMAGES = {"train": 3148, "test": 689}
-FACE_WIDTH = 52  # pixels of a box in the window that is cut out
+FACE_WIDTH = 52  # width of the box in the crop, in pixels
 WINDOW = 100
 CENTRE_COLUMN, CENTRE_ROW = 50, 52  # of the box, in the window
 FIRST_RESIZES = {"nearest": Image.NEAREST, "bicubic": Image.BICUBIC}
@@ -24,8 +24,8 @@ FIRST_RESIZES = {"nearest": Image.NEAREST, "bicubic": Image.BICUBIC}
 class ThreeHundredW(PublishedDataset):
     """Faces of AFW, Helen, LFPW and iBUG; the validation set is the test split.
 
-    first_resize: how the whole image is sampled when it is scaled to the face: "nearest", as the
-        published runs did, or "bicubic", as later versions of Pillow would have.
+    first_resize: interpolation when the whole image is scaled to the size of its face: "nearest",
+        as in the published runs, or "bicubic", the default of later versions of Pillow.
     """
 
     per_image = (*PublishedDataset.per_image, "boxes")
@@ -70,9 +70,9 @@ class ThreeHundredW(PublishedDataset):
         return paths, self._read_landmarks(paths) if self.use_keypoints else None
 
     def fit(self, image, keypts, index):
-        """Scale the image so that its box has the width of a face, cut a window, resize that.
+        """Scale the image so that its box is FACE_WIDTH wide, crop a window, resize that.
 
-        keypts: (68, 2), 1-based as the box is.
+        keypts: (68, 2), 1-based like the box.
         """
         scale, start = window_of(self.boxes[index])
         size = (int(scale * image.width), int(scale * image.height))
@@ -83,7 +83,7 @@ class ThreeHundredW(PublishedDataset):
         return super().fit(window, scale * keypts - start - 1, index)
 
     def _read_boxes(self, folder):
-        """Return a list of (image path, box) in the order of the file."""
+        """Return a list of (image path, box), in the order of the file."""
         path = self.find(f"Bounding Boxes/bounding_boxes_{_underscored(folder)}.mat")
         (cells,) = read_matlab(path, "bounding_boxes")
         samples = []
@@ -100,10 +100,10 @@ class ThreeHundredW(PublishedDataset):
 
 
 def window_of(box):
-    """Return how much to scale an image, and where a face's window starts in the scaled image.
+    """Return the scale of an image, and the start (column, row) of its face's window once scaled.
 
-    box: xmin, ymin, xmax, ymax, 1-based, both ends included. The start (column, row) is 0-based
-    and may lie outside.
+    The start is 0-based and may lie outside of the image. box: xmin, ymin, xmax, ymax, 1-based,
+    both ends included.
     """
     xmin, ymin, xmax, ymax = box
     width, height = xmax - xmin + 1, ymax - ymin + 1
@@ -115,7 +115,7 @@ def window_of(box):
 
 
 def _parse_cell(cell, where):
-    """Return image name and box, four floats, of a 1 x 1 struct."""
+    """Return the image name and the box, (4,) float64, in a 1 x 1 struct."""
     try:
         name = posix(str(cell["imgName"][0, 0][0]))
         box = np.array(cell["bb_ground_truth"][0, 0][0], dtype=np.float64)
