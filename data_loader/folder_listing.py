@@ -1,37 +1,40 @@
-"""What lies below a data set's root: images, their splits, their landmarks."""
+"""List a folder of images: their splits, their landmarks, and notes on what is not used."""
 
+import math
 import os
-from collections import Counter
+from collections import Counter, defaultdict
+from contextlib import suppress
 
-from data_loader.image_folder import (
+from data_loader.find_images import (
     IMAGE_SUFFIXES,
-    assign_splits,
-    folder_splits,
+    UNREAD_SUFFIXES,
+    count_suffixes,
+    duplicate_names,
     images_among,
     images_folder,
     look_below,
-    one_name_each,
-    other_suffixes,
     root_folder,
-    unread_among,
 )
 from data_loader.images import peculiarities, size_as_seen
 from data_loader.landmark_formats import ImageNames, find_annotations, read_annotations
+from data_loader.splits import assign_splits, folder_splits
 from data_loader.squares import outside_window, square_window
 from utils.errors import EmptySplit, UserError
 from utils.text import command, counted, some_of
 
-DESCRIBED = 1000  # images whose sizes are looked at for the log
-SUGGESTED = 3  # images named to someone who has annotated none of a split
+DESCRIBED = 1000  # images at most that are opened for the log
+SUGGESTED = 3  # images to annotate that a message names
 
 
 class FolderListing:
-    """The images of a folder and what its lists say of them.
+    """The images of a folder and their annotations.
 
-    images: names relative to ``folder`` of those that exist, the listed ones first, in the order of
-    their list; splits: {name: split}, of listed images that are absent too; annotations: see
-    ``landmark_formats``; faults: what is wrong with folders and lists, as texts. pattern,
-    annotation: as of ``LandmarkFolder``.
+    images: names relative to ``folder`` of the images that exist, listed ones first.
+    splits: {name: split}, of listed images that do not exist too.
+    annotations: see ``landmark_formats``.
+    faults: errors in folders and lists, as texts.
+
+    pattern, annotation: as of ``LandmarkFolder``.
     """
 
     def __init__(self, root, pattern=None, annotation=None):
@@ -42,62 +45,57 @@ class FolderListing:
                 f"dataset.args.root = {str(self.root)!r}: no such folder; expected images in it "
                 "(docs/own_data.md)"
             )
-        contents = look_below(self.folder)
-        files, elsewhere = list(contents.files), []
+        files, faults, passed_over = look_below(self.folder)
+        elsewhere = []
         if self.folder != self.root:
-            around = look_below(self.root, [self.folder])
-            elsewhere = list(around.files)
-            contents.faults += around.faults
+            elsewhere, further_faults, _ = look_below(self.root, [self.folder])
+            faults += further_faults
         found = images_among(files, pattern)
-        aliases = one_name_each(self.folder, contents.files, found)
+        aliases = duplicate_names(self.folder, files, found)
         found = [name for name in found if name not in aliases]
         names = ImageNames(self.folder, images_among(files), aliases)
         lists = find_annotations(self.root, files, annotation, elsewhere, names)
         self.annotations = read_annotations(lists.paths, self.root, files, found, elsewhere, names)
-        self.faults = contents.faults + self.annotations.faults
-        self.unread_lists = lists.unread
+        self.faults = faults + self.annotations.faults
         table = self.annotations.table
         listed = [name for name in table if pattern is None or images_among([name], pattern)]
         others = [name for name in found if name not in table]
-        self.images = [name for name in listed if os.path.isfile(self.folder / name)] + others
-        if not self.images and contents.faults:
-            raise UserError(contents.faults[0])
+        self.images = [n for n in listed if os.path.isfile(os.path.join(self.folder, n))] + others
         if not self.images:
-            fitting = f" that fit '{pattern}'" if pattern else ""
-            raise UserError(
-                f"{self.folder}: no images{fitting} (suffixes {' '.join(IMAGE_SUFFIXES)}), "
-                f"found {other_suffixes(files)}"
-            )
+            raise UserError(faults[0] if faults else self._no_images(files, pattern))
         self.named = {name: table[name].split for name in listed if table[name].split}
         self.by_folder = folder_splits(name for name in listed + others if name not in self.named)
         self.splits = assign_splits(listed + others, {**self.by_folder, **self.named})
-        self.remarks = [*self._remarks(contents, elsewhere, aliases), *self._list_remarks()]
+        self.unread = _unread_notes(lists.unread)
+        self.notes = [*self._notes(files, elsewhere, aliases, passed_over), *self.unread]
 
-    def _remarks(self, contents, elsewhere, aliases):
-        """Return what lies there and is not used, or not as one might think, as texts."""
-        unread = unread_among(contents.files)
+    def _no_images(self, files, pattern):
+        """Return the message for a folder without images."""
+        counts = count_suffixes(files).most_common(5)
+        kinds = ", ".join(f"{count} {suffix or 'no suffix'}" for suffix, count in counts)
+        fitting = f" that fit '{pattern}'" if pattern else ""
+        return (
+            f"{self.folder}: no images{fitting} (suffixes {' '.join(IMAGE_SUFFIXES)}), "
+            f"found {kinds or 'no files'}"
+        )
+
+    def _notes(self, files, elsewhere, aliases, passed_over):
+        """Yield notes on files and folders that are not used, as texts."""
+        counts = count_suffixes(files).most_common()
+        unread = {suffix: n for suffix, n in counts if suffix in UNREAD_SUFFIXES}
         if unread:
-            kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in unread.most_common())
-            yield f"{counted(unread.total(), 'file')} of kinds that are not read: {kinds}"
+            kinds = ", ".join(f"{n:,} {suffix}" for suffix, n in unread.items())
+            yield f"{counted(sum(unread.values()), 'file')} of kinds that are not read: {kinds}"
         if aliases:
             name, first = min(aliases.items())
             further = counted(len(aliases), "further name")
             yield f"{further} of the same files, as links, are left out: {name} is {first}"
-        if contents.passed_over:
-            yield f"folders passed over: {some_of(contents.passed_over)}"
+        if passed_over:
+            yield f"folders passed over: {some_of(passed_over)}"
         outside = [n for n in images_among(elsewhere) if f"../{n}" not in self.annotations.table]
         if outside:
-            yield (
-                f"{counted(len(outside), 'image')} outside of {self.folder} not used: "
-                f"{some_of(outside)}"
-            )
-
-    def _list_remarks(self):
-        """Return which files that might hold landmarks are not read, and why."""
-        reasons = {}
-        for name, reason in self.unread_lists.items():
-            reasons.setdefault(reason, []).append(name)
-        return [f"not read: {some_of(names)} ({reason})" for reason, names in reasons.items()]
+            images = counted(len(outside), "image")
+            yield f"{images} outside of {self.folder} not used: {some_of(outside)}"
 
     @property
     def annotated(self):
@@ -105,17 +103,18 @@ class FolderListing:
         return [name for name in self.annotations.annotated if name in self.splits]
 
     def require_landmarks(self):
-        """Raise ``EmptySplit`` where there are no landmarks at all."""
+        """Raise ``EmptySplit`` if no landmark file was read."""
         if not self.annotations.sources:
-            unread = "".join(f"; {remark}" for remark in self._list_remarks())
             raise EmptySplit(
                 f"no landmarks yet ({self.root / 'landmarks.csv'}, or another format: "
-                f"docs/own_data.md){unread}"
+                f"docs/own_data.md){''.join(f'; {note}' for note in self.unread)}"
             )
 
     def of_split(self, split, annotated):
-        """Return the images of a split, or those of them with landmarks; never none. Without any of
-        "val" or of "test", the one stands for the other.
+        """Return the images of a split, only those with landmarks if ``annotated``.
+
+        Without validation images the test images are used for it, and the other way round. Raises
+        ``EmptySplit`` if there are none.
         """
         names = self.annotated if annotated else self.images
         present = set(self.splits.values())
@@ -137,12 +136,10 @@ class FolderListing:
         )
 
     def describe(self, square, imwidth):
-        """Return what was found, as lines for the log; square: how images are made square, imwidth:
-        their side then.
-        """
-        lines = [self._describe_images(), *self._describe_sizes(square, imwidth)]
-        lines.insert(2, self._describe_landmarks())
-        return [f"data: {line}" for line in (*lines, *self.remarks)]
+        """Return lines for the log; square, imwidth: as of ``LandmarkFolder``."""
+        sizes, *others = self._describe_sizes(square, imwidth)
+        lines = [self._describe_images(), sizes, self._describe_landmarks(), *others, *self.notes]
+        return [f"data: {line}" for line in lines]
 
     def _describe_images(self):
         counts = {
@@ -160,40 +157,36 @@ class FolderListing:
         missing = {"val", "test"} - set(self.splits.values())
         if len(missing) > 1:
             return ", ".join([*texts, "none for validation or the test"])
-        told = {"val": "the test images validate, too", "test": "the val images are the test, too"}
-        return "; ".join([", ".join(texts), *(told[split] for split in missing)])
+        uses = {"val": "the test images validate, too", "test": "the val images are the test, too"}
+        return "; ".join([", ".join(texts), *(uses[split] for split in missing)])
 
     def _describe_sizes(self, square, imwidth):
-        """Return the sizes of images, a line, and lines of what else is found on opening them; of
-        many images only some are.
-        """
+        """Yield a line on sizes, then lines on what else opening up to DESCRIBED images shows."""
         step = -(-len(self.images) // DESCRIBED)
-        sizes, odd, outside = Counter(), {}, []
+        sizes, notes, outside = Counter(), defaultdict(list), []
         for name in self.images[::step]:
-            try:
-                size = size_as_seen(self.folder / name)
-                found = peculiarities(self.folder / name)
-            except UserError:
-                continue  # told where it is read
-            sizes[size] += 1
-            for text in found:
-                odd.setdefault(text, []).append(name)
-            entry = self.annotations.table.get(name)
-            if entry and entry.landmarks is not None:
-                if outside_window(entry.landmarks, square_window(size, square), imwidth).any():
-                    outside.append(name)
-        looked_at = "" if step == 1 else f" (of {sizes.total()} looked at)"
-        smallest, largest = (choose(sizes, key=_area, default=(0, 0)) for choose in (min, max))
-        span = f"sizes {_by(smallest)} to {_by(largest)}"
-        told = f"{span if len(sizes) > 1 else f'all {_by(smallest)}'} pixels{looked_at}"
-        if not all(width == height for width, height in sizes):
+            with suppress(UserError):  # it is reported where the image is opened
+                size, found = size_as_seen(self.folder / name), peculiarities(self.folder / name)
+                sizes[size] += 1
+                for text in found:
+                    notes[text].append(name)
+                entry = self.annotations.table.get(name)
+                if entry and entry.landmarks is not None:
+                    window = square_window(size, square)
+                    if outside_window(entry.landmarks, window, imwidth).any():
+                        outside.append(name)
+        by_area = sorted(sizes, key=lambda size: (math.prod(size), size)) or [(0, 0)]
+        smallest, largest = ("{} x {}".format(*by_area[n]) for n in (0, -1))
+        line = f"sizes {smallest} to {largest}" if len(sizes) > 1 else f"all {smallest}"
+        line += " pixels" + (f" (of {sizes.total()} looked at)" if step > 1 else "")
+        if any(width != height for width, height in sizes):
             whole = sum(n for size, n in sizes.items() if square_window(size, square)[2:] == size)
-            told += (
+            line += (
                 f"; made square (square = {square}): "
                 f"{whole} resized, {sizes.total() - whole} cut to their centre"
             )
-        yield told
-        for text, names in odd.items():
+        yield line
+        for text, names in notes.items():
             yield f"{names[0]} {text}" + (f"; so {len(names) - 1:,} more" if names[1:] else "")
         if outside:
             yield (
@@ -207,15 +200,14 @@ class FolderListing:
             return "no landmarks"
         notes = "".join(f"; {note}" for note in self.annotations.notes)
         return (
-            f"{counted(len(self.annotations.names), 'landmark')} of "
-            f"{counted(len(names), 'image')} in "
-            f"{self.annotations.source}: {self._counts(names)}{notes}"
+            f"{counted(len(self.annotations.names), 'landmark')} of {counted(len(names), 'image')} "
+            f"in {self.annotations.source}: {self._counts(names)}{notes}"
         )
 
 
-def _area(size):
-    return size[0] * size[1], size
-
-
-def _by(size):
-    return f"{size[0]} x {size[1]}"
+def _unread_notes(unread):
+    """Return notes on landmark files that are not read: {name: reason} by reason."""
+    reasons = defaultdict(list)
+    for name, reason in unread.items():
+        reasons[reason].append(name)
+    return [f"not read: {some_of(names)} ({reason})" for reason, names in reasons.items()]

@@ -1,4 +1,4 @@
-"""Image files of all kinds, opened as RGB; what cannot be read is told in a line."""
+"""Open image files of any kind as RGB; a file that cannot be read is a ``UserError``."""
 
 import os
 import struct
@@ -12,21 +12,10 @@ from PIL import ExifTags, Image
 
 from utils.errors import UserError
 
-IMAGE_ERRORS = (  # what a file leads to that is cut short, damaged, enormous or of another kind
-    OSError,
-    SyntaxError,  # Pillow's, of a broken PNG
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-ORIENTATIONS = {  # the EXIF flag -> what turns the stored picture upright
+# What Pillow raises for files that are cut short, damaged, enormous or no image.
+IMAGE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError)
+IMAGE_ERRORS += (MemoryError, struct.error, zlib.error, Image.DecompressionBombError)
+ORIENTATIONS = {  # EXIF orientation -> the transposition that turns the stored image upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -36,21 +25,21 @@ ORIENTATIONS = {  # the EXIF flag -> what turns the stored picture upright
     8: Image.Transpose.ROTATE_90,
 }
 SEVERAL_PICTURES = ("MPO",)  # JPEGs of cameras, whose further pictures are previews or depth
+PNG_METADATA = (b"eXIf", b"iTXt", b"tEXt", b"zTXt")  # chunks that may hold an orientation
 
 
 def read_image(path, as_seen=False):
-    """Open an image file as RGB; raises ``UserError`` naming the file if it is none.
+    """Return an image file as a PIL image, RGB; raises ``UserError`` naming the file.
 
-    as_seen: as a viewer shows it. Turned upright by its EXIF orientation, 16 bits reduced to 8,
-    transparency over white. Otherwise these are what ``PIL.Image.convert`` makes of them, as in the
-    published data sets.
+    as_seen: as viewers show it: EXIF orientation applied, 16 bits reduced to 8, transparency over
+        white. Otherwise the result of ``PIL.Image.convert``, as in the published data sets.
     """
     with opened(path) as image:
         return upright_rgb(image) if as_seen else image.convert("RGB")
 
 
 def size_as_seen(path):
-    """Return (width, height) of an image file, upright; of most, its pixels are not decoded."""
+    """Return (width, height) of an image file, upright; most files are not decoded for it."""
     with opened(path) as image:
         if image.format == "TIFF" and _orientation(image) > 1:
             image.load()  # which turns a TIFF upright
@@ -58,14 +47,31 @@ def size_as_seen(path):
 
 
 def stored_size(path):
-    """Return (width, height) of an image file as it is stored, and its EXIF orientation, 1 to 8."""
+    """Return (width, height) of an image file as stored, and its EXIF orientation, 1 to 8."""
     with opened(path) as image:
         return image.size, _orientation(image)
 
 
+def may_be_rotated(path):
+    """Return False for a JPEG or PNG without EXIF and XMP, which is quick to see; else True."""
+    with suppress(OSError, ValueError), open(path, "rb", buffering=0) as file:
+        signature = file.read(2)
+        if signature == b"\xff\xd8":  # JPEG: segments up to the pixels, 0xE1 is EXIF or XMP
+            while (head := file.read(4))[:1] == b"\xff" and head[1:2] not in b"\xda\xe1\xff":
+                file.seek(int.from_bytes(head[2:], "big") - 2, os.SEEK_CUR)
+            return head[:2] != b"\xff\xda"
+        if signature == b"\x89P":  # PNG: all chunks
+            file.seek(8)
+            while (head := file.read(8))[4:] not in PNG_METADATA + (b"IEND", b""):
+                file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+            return head[4:] != b"IEND"
+    return True
+
+
 def turned_points(points, size, flag):
-    """Return points (N, 2) of a picture stored with a size (width, height) and an EXIF orientation
-    as those of the picture that is upright.
+    """Return points (N, 2) of a stored image as those of the upright image, (x, y) in pixels.
+
+    size: (width, height) as stored; flag: the EXIF orientation, 1 to 8.
     """
     x, y = points.T
     right, bottom = size[0] - 1 - x, size[1] - 1 - y  # distances from the other two edges
@@ -83,43 +89,57 @@ def turned_points(points, size, flag):
 
 
 def peculiarities(path):
-    """Return what a user may want to know of an image that can be read, a list of texts."""
+    """Return notes on how a readable image differs from a plain 8-bit RGB file, as texts."""
     with opened(path) as image:
-        return [text for text, holds in _peculiarities(image, Path(path)).items() if holds]
+        named = Image.registered_extensions().get(Path(path).suffix.lower())
+        is_plain = image.format not in SEVERAL_PICTURES
+        frames = getattr(image, "n_frames", 1) if is_plain else 1
+        wide = image.mode.startswith("I")
+        notes = {
+            f"is a {image.format} by its content, and read as one": is_plain
+            and image.format != named,
+            f"has {frames} pictures, of which the first is taken": frames > 1,
+            "is turned upright, as its EXIF orientation says": _orientation(image) > 1,
+            "has 16 bits a pixel, reduced to 8": wide,
+            "is dark: of its 16 bits a pixel it uses 12 or fewer": wide
+            and np.asarray(image).max() < 1 << 12,
+            "has floating-point pixels, 0 to 1, reduced to 8 bits": image.mode == "F",
+            "is CMYK, converted without a colour profile": image.mode == "CMYK",
+            "is transparent in places, which become white": image.has_transparency_data,
+        }
+        return [text for text, holds in notes.items() if holds]
 
 
 @contextmanager
 def opened(path):
-    """Open an image file; an error of the block, too, becomes a ``UserError`` that names it."""
+    """Open an image file; errors, those of the ``with`` block too, become a ``UserError``."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of files that are odd but can be read
             with Image.open(path) as image:
                 yield image
     except IMAGE_ERRORS as error:
-        raise UserError(f"{path}: cannot read this image ({_reason(error, path)})") from error
-
-
-def _reason(error, path):
-    """Say why an image file cannot be read; of an empty one Pillow only says that it is none."""
-    with suppress(OSError):
-        if os.path.isfile(path) and os.path.getsize(path) == 0:
-            return "the file is empty"
-    return str(error) or type(error).__name__
+        reason = str(error) or type(error).__name__
+        with suppress(OSError):
+            if os.path.isfile(path) and os.path.getsize(path) == 0:
+                reason = "the file is empty"  # Pillow only says that it is no image
+        raise UserError(f"{path}: cannot read this image ({reason})") from error
 
 
 def upright_rgb(image):
-    """Return a PIL image of any mode as RGB, as a viewer shows it; see ``read_image``.
+    """Return a PIL image of any mode as RGB, as viewers show it, see ``read_image``.
 
-    Raises ``ValueError`` for pixels of 32 bits, but for floating-point numbers from 0 to 1.
+    Raises ``ValueError`` for 32-bit pixels, except floating-point numbers from 0 to 1.
     """
     image.load()  # first: some formats have their orientation behind the pixels
-    tags = dict(getattr(image, "tag_v2", {}))  # of a TIFF; what is made from it has none
+    tags = dict(getattr(image, "tag_v2", {}))  # of a TIFF; transposed images have none
     turn = ORIENTATIONS.get(_orientation(image))
     if turn is not None:
         image = image.transpose(turn)
     if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(_grey(np.asarray(image), tags))
+        grey = to_8_bits(np.asarray(image))
+        white_is_zero = tags.get(ExifTags.Base.PhotometricInterpretation) == 0
+        image = Image.fromarray(255 - grey if white_is_zero else grey)
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
@@ -128,20 +148,8 @@ def upright_rgb(image):
     return seen
 
 
-def _grey(values, tags):
-    """Return greys of more than 8 bits as uint8; tags: a TIFF's."""
-    if values.dtype.kind == "f":
-        if not (values.min() >= 0 and values.max() <= 1):  # NaN fails too
-            raise ValueError("its pixels are floating-point numbers outside of 0 to 1")
-        grey = (values * 255).round().astype(np.uint8)
-    else:
-        grey = to_8_bits(values)
-    white_is_zero = tags.get(ExifTags.Base.PhotometricInterpretation) == 0
-    return 255 - grey if white_is_zero else grey
-
-
 def _orientation(image):
-    """Return the EXIF flag, 1 to 8; 1 where there is none, or none that means anything."""
+    """Return the EXIF orientation, 1 to 8; 1 if it is missing or invalid."""
     try:
         flag = image.getexif().get(ExifTags.Base.Orientation, 1)
     except IMAGE_ERRORS:  # damaged: the picture itself may be sound
@@ -150,33 +158,16 @@ def _orientation(image):
 
 
 def to_8_bits(values):
-    """Reduce greys of 16 bits to uint8; Pillow's own conversion would clip them.
+    """Return greys of 16 bits, or floating-point ones from 0 to 1, as uint8 (Pillow would clip).
 
-    Raises ``ValueError`` for more bits.
+    Raises ``ValueError`` for all other values.
     """
+    if values.dtype.kind == "f":
+        if not (values.min() >= 0 and values.max() <= 1):  # NaN fails too
+            raise ValueError("its pixels are floating-point numbers outside of 0 to 1")
+        return (values * 255).round().astype(np.uint8)
     if values.min() < 0:
         raise ValueError("its pixels are numbers with a sign, some below 0, expected 8 or 16 bits")
     if values.max() >= 1 << 16:
         raise ValueError("its pixels have 32 bits, expected 8 or 16")
     return (values >> 8).astype(np.uint8)
-
-
-def _uses_12_bits(image):
-    return image.mode.startswith("I") and np.asarray(image).max() < 1 << 12
-
-
-def _peculiarities(image, path):
-    """Return {text: whether it holds}."""
-    named = Image.registered_extensions().get(path.suffix.lower())
-    frames = 1 if image.format in SEVERAL_PICTURES else getattr(image, "n_frames", 1)
-    return {
-        f"is a {image.format} by its content, and read as one": image.format != named
-        and image.format not in SEVERAL_PICTURES,
-        f"has {frames} pictures, of which the first is taken": frames > 1,
-        "is turned upright, as its EXIF orientation says": _orientation(image) > 1,
-        "has 16 bits a pixel, reduced to 8": image.mode.startswith("I"),
-        "is dark: of its 16 bits a pixel it uses 12 or fewer": _uses_12_bits(image),
-        "has floating-point pixels, 0 to 1, reduced to 8 bits": image.mode == "F",
-        "is CMYK, converted without a colour profile": image.mode == "CMYK",
-        "is transparent in places, which become white": image.has_transparency_data,
-    }

@@ -1,4 +1,4 @@
-"""A folder of the user's own images, of any object, with or without landmarks."""
+"""A data set from a folder of the user's own images, with or without landmarks."""
 
 import os
 
@@ -11,23 +11,23 @@ from data_loader.squares import SQUARES, square_window
 from utils.errors import UserError
 from utils.text import command
 
-NOT_TOLD = (0, 0)  # the size of an image whose list does not tell it
+UNKNOWN_SIZE = (0, 0)  # of an image whose size no list gives
 
 
 class LandmarkFolder(ImageFileDataset):
-    """Images below ``root/images`` (or ``root``), in nested folders too, as viewers show them;
-    landmarks, if any, in ``root/landmarks.csv`` or another format (``landmark_formats``).
+    """Images below ``root/images`` (or ``root``) and its subfolders, as viewers show them, with
+    landmarks from ``root/landmarks.csv`` or another format (``landmark_formats``), if any.
 
-    Images whose split no list names fall by a hash of their name: a tenth to "test", the rest to
-    "train". Without images of "val" the validation set is the test split. With ``use_keypoints``
-    the data set holds the images with all landmarks only.
+    Splits are those of the list or of the folders; other images are split by a hash of their name,
+    a tenth to "test", the rest to "train". Without images of "val" the test split is the validation
+    set. With ``use_keypoints`` the data set holds only the images with all landmarks.
 
     root: the folder.
     eye_indices: the two landmarks whose distance landmark errors are divided by; null: the first
-        two; []: none, errors are in pixels, as they are with a single landmark.
-    pattern: a glob that the names of the images, relative to their folder, must fit.
-    annotation: the file or files of landmarks, relative to the root, or "*.pts" for those beside
-        the images, or "none"; null: what is found.
+        two; []: errors are in pixels, as always with a single landmark.
+    pattern: a glob that image names, relative to their folder, must match.
+    annotation: the landmark file or files, relative to the root, or "*.pts" for those beside the
+        images, or "none"; null: what is found.
     square: how images become square: "resize", "crop" to the centre, or "auto": resize those that
         are nearly square, crop the others.
     """
@@ -53,47 +53,51 @@ class LandmarkFolder(ImageFileDataset):
             raise ValueError(f"square = {square!r}, expected one of {', '.join(SQUARES)}")
         self.square = square
         self.listing = FolderListing(root, pattern, annotation)
+        annotations = self.listing.annotations
         self.refuse(self.listing.faults)
-        self.warnings = tuple(self.listing.annotations.warnings)
+        self.warnings = tuple(annotations.warnings)
         if use_keypoints:
             self.listing.require_landmarks()
         names = self.listing.of_split(split, annotated=use_keypoints)
         self.paths = [self.listing.folder / name for name in names]
         if use_keypoints:
-            self._take_landmarks(names)
+            entries = [annotations.table[name] for name in names]
+            self.places = [annotations.places[name] for name in names]
+            self.landmarks = np.stack([entry.landmarks for entry in entries])
+            self.sizes = np.array([entry.size or UNKNOWN_SIZE for entry in entries])
+            self.num_landmarks = self.landmarks.shape[1]
+            self.landmark_names = annotations.names
             self.eye_indices = self._checked_eyes(eye_indices)
 
     def refuse(self, faults):
-        """Raise ``UserError`` if folders or lists have faults."""
+        """Raise ``UserError`` for the first fault in folders and lists, if there is one."""
         if faults:
             others = f" ({len(faults) - 1} more: {command('misc/check_data.py')} lists all)"
             raise UserError(faults[0] + (others if len(faults) > 1 else ""))
 
     def require_files(self):
-        absent = [index for index in range(len(self)) if self._is_absent(index)]
-        if absent:
-            others = f" (nor do {len(absent) - 1} more)" if len(absent) > 1 else ""
-            raise UserError(f"{self._absence(absent[0])}{others}")
-
-    def _is_absent(self, index):
-        return self.use_keypoints and not os.path.isfile(self.paths[index])
+        absences = list(filter(None, map(self._absence, range(len(self)))))
+        if absences:
+            others = f" (nor do {len(absences) - 1} more)" if len(absences) > 1 else ""
+            raise UserError(f"{absences[0]}{others}")
 
     def _absence(self, index):
+        """Return the message for a listed image that does not exist, None if it does."""
         path = self.paths[index]
-        return f"{self.places[index]}: lists {path.name}, but {path} does not exist"
+        if self.use_keypoints and not os.path.isfile(path):
+            return f"{self.places[index]}: lists {path.name}, but {path} does not exist"
+        return None
 
     def open(self, index):
-        """Open an image; it must have the size that its landmarks were made on, where a list tells
-        that.
-        """
-        if self._is_absent(index):
-            raise UserError(self._absence(index))
+        """Return an image; raises ``UserError`` if its size is not the one that was annotated."""
+        if absence := self._absence(index):
+            raise UserError(absence)
         image = super().open(index)
-        told = tuple(self.sizes[index]) if self.use_keypoints else NOT_TOLD
-        if told not in (NOT_TOLD, image.size):
+        listed = tuple(self.sizes[index]) if self.use_keypoints else UNKNOWN_SIZE
+        if listed not in (UNKNOWN_SIZE, image.size):
             raise UserError(
                 f"{self.paths[index]}: is {image.width} x {image.height} pixels, "
-                f"but its landmarks were made on {told[0]} x {told[1]}"
+                f"but its landmarks were made on {listed[0]} x {listed[1]}"
             )
         return image
 
@@ -111,17 +115,8 @@ class LandmarkFolder(ImageFileDataset):
     def describe(self):
         return self.listing.describe(self.square, self.imwidth)
 
-    def _take_landmarks(self, names):
-        annotations = self.listing.annotations
-        entries = [annotations.table[name] for name in names]
-        self.places = [annotations.places[name] for name in names]
-        self.landmarks = np.stack([entry.landmarks for entry in entries])
-        self.sizes = np.array([entry.size or NOT_TOLD for entry in entries])
-        self.num_landmarks = self.landmarks.shape[1]
-        self.landmark_names = annotations.names
-
     def _checked_eyes(self, indices):
-        """Return the two landmarks whose distance normalises errors; of one landmark, none."""
+        """Return the indices of the two landmarks that normalise errors, () for none."""
         if indices is None:
             return (0, 1) if self.num_landmarks > 1 else ()
         if not indices:

@@ -1,12 +1,10 @@
-"""What the published data sets share: their place on disk, and counts that are part of their
-protocol.
-"""
+"""Base class of the published data sets: files below a root, in the published numbers."""
 
 import glob
 import os
 
 from data_loader.base_dataset import ImageFileDataset
-from data_loader.image_folder import root_folder
+from data_loader.find_images import root_folder
 from utils.errors import UserError
 from utils.text import command
 
@@ -15,14 +13,13 @@ class PublishedDataset(ImageFileDataset):
     """Images and lists as a published archive unpacks them.
 
     Counts that differ from the published ones are an error, unless ``allow_partial``; then
-    ``partial_note`` says what was found. Whether images exist is looked at only then: there may be
-    200,000 of them.
+    ``partial_note`` says what was found. Only then is every image looked for on disk: there may be
+    200,000.
 
     root: the folder that the archive unpacks to.
-    allow_partial: take what there is, without the listed images that are absent, and say so in log
-        and results.
+    allow_partial: use the listed images that exist, and say so in log and results.
 
-    A subclass offers ``list_samples()``.
+    A subclass defines ``list_samples()``.
     """
 
     archive = None  # the data set's name in misc/fetch_datasets.py
@@ -65,9 +62,9 @@ class PublishedDataset(ImageFileDataset):
         )
 
     def _found_elsewhere(self, name, ending=None):
-        """Say where a file of the root lies too deep, or too flat, if so.
+        """Return ", but ... is there" for a file found at another depth below the root, or "".
 
-        ending: a glob for its ending, None for its own.
+        ending: a glob for its suffix, None for its own.
         """
         folder, file = os.path.split(glob.escape(name))
         file = file if ending is None else os.path.splitext(file)[0] + ending
@@ -77,12 +74,12 @@ class PublishedDataset(ImageFileDataset):
         return f", but {found} is there" if found else ""
 
     def require_count(self, name, count, expected, unit):
-        """Check how many ``unit`` (a plural) the file ``name`` of the root holds."""
+        """Check the number of ``unit`` (a plural) in the file ``name`` of the root."""
         if count != expected:
             self.deviate(name, f"{count} {unit}, expected {expected}")
 
     def deviate(self, name, finding):
-        """Note what is not as published in a file of the root, where partial copies are allowed."""
+        """Note a deviation of a file from the published one; an error unless ``allow_partial``."""
         if not self.allow_partial:
             raise UserError(
                 f"{self.root / name}: {finding} "
@@ -91,9 +88,9 @@ class PublishedDataset(ImageFileDataset):
         self._deviations.append(f"{name}: {finding}")
 
     def present(self, paths):
-        """Return the indices of the images to keep: all, or in a partial copy those that exist.
+        """Return the indices of the images to keep: all, or those that exist if ``allow_partial``.
 
-        Raises ``UserError`` if there are none.
+        Raises ``UserError`` if none is left.
         """
         kept = range(len(paths))
         if self.allow_partial:
@@ -112,7 +109,7 @@ class PublishedDataset(ImageFileDataset):
         return kept
 
     def require_files(self):
-        """Raise ``UserError`` unless each folder of images holds the first that is listed there."""
+        """Raise ``UserError`` if the first listed image of any folder is missing."""
         first = {}
         for path in self.paths:
             first.setdefault(os.path.dirname(path), path)
@@ -121,7 +118,7 @@ class PublishedDataset(ImageFileDataset):
             self._refuse_absent(absent)
 
     def _refuse_absent(self, paths):
-        """Raise ``UserError`` for listed images none of which exists."""
+        """Raise ``UserError`` for listed images of which none exists."""
         if not paths:
             raise UserError(f"{self.root}: no images of split '{self.split}'")
         folder, name = os.path.split(paths[0])

@@ -1,4 +1,4 @@
-"""Landmark files of a folder of images, in any of the usual formats; see ``annotations``.
+"""Landmark files of a folder of images, read into ``Annotations``.
 
 All readers give points (x, y) in pixels of the image, the centre of the top-left pixel at (0, 0):
 

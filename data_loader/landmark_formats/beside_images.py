@@ -1,74 +1,86 @@
-"""What shows only where landmarks are seen beside their images: turned ones, other units."""
+"""Compare landmarks with their images: turn them with EXIF orientations, warn of fractions."""
 
+import os
 from contextlib import suppress
 
 import numpy as np
 from tqdm import tqdm
 
-from data_loader.images import stored_size, turned_points
+from data_loader.images import may_be_rotated, stored_size, turned_points
 from utils.errors import UserError
 from utils.text import counted
 
 
 def compare_with_images(annotations):
-    """Turn landmarks that were made on stored pictures upright with these, and warn of what is
-    hardly meant.
+    """Turn landmarks that were annotated on stored images upright, and add warnings.
 
-    A photograph with an EXIF orientation is seen upright. Where the size that a list tells is that
-    of the stored picture, so are its landmarks. Images whose size is the same either way, or not
-    told, go by the others of the lists, if these agree.
+    Images with an EXIF orientation are used upright. If the size in a list is that of the stored
+    image, the landmarks were annotated on it. Images whose size is missing or the same either way
+    follow the others, if these agree.
     """
-    found = {}
-    for name in tqdm(annotations.annotated, desc="sizes", unit="image", leave=False, disable=None):
-        with suppress(UserError):  # of an image that is told where it is read
-            found[name] = stored_size(annotations.folder / name)
-    _turn(annotations, {name: of for name, of in found.items() if of[1] > 1})
-    _warn_of_fractions(annotations, {name: size for name, (size, _) in found.items()})
+    rotated, names = {}, []
+    annotated = annotations.annotated
+    for name in tqdm(annotated, desc="orientations", unit="image", leave=False, disable=None):
+        path = os.path.join(annotations.folder, name)
+        if not os.path.isfile(path):
+            continue
+        names.append(name)
+        with suppress(UserError):  # it is reported where the image is opened
+            if may_be_rotated(path) and (found := stored_size(path))[1] > 1:
+                rotated[name] = found
+    _turn(annotations, rotated)
+    _warn_of_fractions(annotations, names)
 
 
-def _turn(annotations, pictures):
-    """pictures: {name: (stored size, EXIF orientation)} of those that are to be turned."""
-    sizes = {name: annotations.table[name].size for name in pictures}
-    told = {name: _made_on_stored(sizes[name], *of) for name, of in pictures.items()}
-    unclear = [name for name, stored in told.items() if stored is None]
-    agreed = set(told.values()) - {None}
+def _turn(annotations, rotated):
+    """Turn landmarks upright; rotated: {name: (stored size, EXIF orientation, 2 to 8)}."""
+    table = annotations.table
+    on_stored = {name: _made_on_stored(table[name].size, *of) for name, of in rotated.items()}
+    unclear = [name for name, answer in on_stored.items() if answer is None]
+    agreed = set(on_stored.values()) - {None}
     if len(agreed) == 1:
-        told |= dict.fromkeys(unclear, *agreed)
-    stored = [name for name, is_stored in told.items() if is_stored]
-    for name in stored:
-        entry, (size, flag) = annotations.table[name], pictures[name]
-        landmarks = turned_points(entry.landmarks, size, flag)
-        told_size = entry.size and entry.size[:: -1 if flag >= 5 else 1]
-        annotations.table[name] = entry._replace(landmarks=landmarks, size=told_size)
-    if stored:
-        annotations.notes.append(
-            f"landmarks of {counted(len(stored), 'image')} are turned upright with the images: by "
-            "the sizes in the list they were made before the EXIF orientation was applied"
-        )
-    if unclear and len(agreed) != 1:
+        on_stored |= dict.fromkeys(unclear, *agreed)
+    elif unclear:
         annotations.warnings.append(
             f"{annotations.source}: {counted(len(unclear), 'annotated image')} turned upright by "
             f"EXIF orientation, such as {unclear[0]}; no size in the list tells whether landmarks "
             "were made on upright images, which is assumed, or on stored ones, as imglab shows them"
         )
-
-
-def _made_on_stored(told, size, flag):
-    """Whether the size that a list tells is that of the stored picture; None: it may be both."""
-    if told is None or flag < 5 or size[0] == size[1] or sorted(told) != sorted(size):
-        return None
-    return tuple(told) == size
-
-
-def _warn_of_fractions(annotations, sizes):
-    """Warn where all landmarks of all images lie between -1 and 1, as fractions of 0 to 1 do in
-    ``.pts`` files, of which 1 is taken off.
-    """
-    table = annotations.table
-    larger = [name for name, size in sizes.items() if max(size) > 2]
-    if larger and all(np.abs(table[name].landmarks).max() <= 1 for name in larger):
-        lowest = 0 if all(table[name].landmarks.min() >= 0 for name in larger) else -1
-        annotations.warnings.append(
-            f"{annotations.source}: all landmarks lie between {lowest} and 1, in images of "
-            f"{' x '.join(map(str, sizes[larger[0]]))} pixels: expected pixels, not fractions"
+    turned = [name for name, answer in on_stored.items() if answer]
+    for name in turned:
+        entry, (size, flag) = table[name], rotated[name]
+        landmarks = turned_points(entry.landmarks, size, flag)
+        upright_size = entry.size and entry.size[:: -1 if flag >= 5 else 1]
+        table[name] = entry._replace(landmarks=landmarks, size=upright_size)
+    if turned:
+        annotations.notes.append(
+            f"landmarks of {counted(len(turned), 'image')} are turned upright with the images: by "
+            "the sizes in the list they were made before the EXIF orientation was applied"
         )
+
+
+def _made_on_stored(listed, size, flag):
+    """Return whether a listed size is that of the stored image; None if that cannot be said."""
+    if listed is None or flag < 5 or size[0] == size[1] or sorted(listed) != sorted(size):
+        return None
+    return tuple(listed) == size
+
+
+def _warn_of_fractions(annotations, names):
+    """Warn if all landmarks of all images lie between -1 and 1, though an image is larger.
+
+    Fractions of 0 to 1 in ``.pts`` files have lost 1.
+    """
+    landmarks = [annotations.table[name].landmarks for name in names]
+    if not all(np.abs(points).max() <= 1 for points in landmarks):
+        return
+    lowest = 0 if all(points.min() >= 0 for points in landmarks) else -1
+    for name in names:
+        with suppress(UserError):
+            size, _ = stored_size(annotations.folder / name)
+            if max(size) > 2:
+                annotations.warnings.append(
+                    f"{annotations.source}: all landmarks lie between {lowest} and 1, in images of "
+                    f"{size[0]} x {size[1]} pixels: expected pixels, not fractions"
+                )
+                return

@@ -1,57 +1,56 @@
-"""Landmarks in COCO's JSON of keypoints: lists "images", "annotations" and "categories".
+"""Read landmarks from COCO's JSON of keypoints: "images", "annotations" and "categories".
 
-Pixels, the centre of the top-left pixel is (0, 0); a keypoint is x, y and visibility. Not labelled
-is what has visibility 0, is at -1 -1, or at 0 0 without being visible (2). Of several instances in
-an image the largest counts, crowds never do. Ids may be numbers in one list and text in another.
+Pixels, the centre of the top-left pixel is (0, 0); a keypoint is x, y and visibility. A keypoint
+with visibility 0, at -1 -1, or at 0 0 without being visible (2) is not labelled. Of several
+instances in an image the largest is taken; crowds are ignored. Ids may be numbers or text.
 """
 
 import json
-from collections import defaultdict
 
 import numpy as np
 
 from data_loader.annotation_files import image_size, parse_number
-from data_loader.landmark_formats.table import Entry
+from data_loader.landmark_formats.table import Fault
 from utils.text import counted, some_of
 
-MAY_BE_ONE = (b'"annotations"', b'"images"')  # bytes in such a file
 SHOWN = 3  # ids or names in a message
 
 
 def read(path, annotations, split=None):
-    """Read a JSON file; its images are of the split given."""
-    try:
+    """Read a JSON file into ``annotations``; split: of its images."""
+    with annotations.reading(path, "cannot read this COCO file"):
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError("expected an object with 'images' and 'annotations', found a list")
         images = _by_id(content["images"])
         instances = [one for one in content["annotations"] if one.get("keypoints")]
         names = _keypoint_names(instances, content.get("categories", []))
-        largest, crowded = _largest_instances(instances, len(names))
-        _require_owners(largest, images)
-    except (OSError, ValueError, OverflowError, RecursionError) as error:
-        annotations.fault(path, f"cannot read this COCO file ({error})")
-        return
-    except (KeyError, TypeError, AttributeError) as error:
-        annotations.fault(path, f"expected COCO's keypoints ({type(error).__name__}: {error})")
-        return
-    if not annotations.take_names(names, path):
-        return
-    for number, image in images.items():
-        _add_image(image, largest.get(number), annotations, split, f"{path}, image {number}")
-    if crowded:
-        those = counted(crowded, "image")
-        annotations.notes.append(f"{those} with several instances: the largest is taken")
-    strays = [number for number in largest if number not in images]
-    if strays:
-        those = counted(len(strays), "image id")
-        annotations.notes.append(
-            f"{those} of annotations, such as {strays[0]}, are of no image in {path.name}"
-        )
+        largest, several = _largest_instances(instances, len(names))
+        if largest and images and not largest.keys() & images.keys():
+            raise Fault(
+                f"annotations are of image_id {some_of(largest, SHOWN)}, "
+                f"but the images have id {some_of(images, SHOWN)}"
+            )
+        annotations.take_names(names)
+        for number, image in images.items():
+            where = f"{path}, image {number}"
+            with annotations.reading(where, "expected file name, size and keypoints"):
+                name = annotations.name_of(image["file_name"])
+                size = image_size(image.get("width"), image.get("height"))
+                annotations.add(name, largest.get(number), split, size, where)
+        if several:
+            those = counted(several, "image")
+            annotations.notes.append(f"{those} with several instances: the largest is taken")
+        strays = [number for number in largest if number not in images]
+        if strays:
+            those = counted(len(strays), "image id")
+            annotations.notes.append(
+                f"{path.name} annotates {those} that it does not list, such as {strays[0]}"
+            )
 
 
 def _key(number):
-    """Return an id as what it is looked up by: 7, 7.0, "7" and "007" are one."""
+    """Return an id as a text that is the same for 7, 7.0, "7" and "007"."""
     if isinstance(number, float) and number.is_integer():
         return str(int(number))
     text = str(number).strip()
@@ -59,59 +58,49 @@ def _key(number):
 
 
 def _by_id(images):
-    """Return {id: image}; of two images with one id, ``ValueError``."""
-    groups = defaultdict(list)
+    """Return {id: image}; raises ``Fault`` if different images share an id."""
+    groups = {}
     for image in images:
-        group = groups[_key(image["id"])]
-        if not group or image != group[0]:
+        group = groups.setdefault(_key(image["id"]), [image])
+        if image != group[0]:
             group.append(image)
-    shared = {number: of for number, of in groups.items() if len(of) > 1}
+    shared = [number for number, group in groups.items() if len(group) > 1]
     if shared:
-        number, of = next(iter(shared.items()))
-        files = some_of((image.get("file_name") for image in of), SHOWN)
-        also = f"; also shared: {some_of([*shared][1:], SHOWN)}" if len(shared) > 1 else ""
-        raise ValueError(f"image id {number} is that of {len(of)} images: {files}{also}")
-    return {number: of[0] for number, of in groups.items()}
-
-
-def _require_owners(largest, images):
-    """Raise ``ValueError`` if annotations are of other images than those that are listed."""
-    if largest and images and not largest.keys() & images.keys():
-        raise ValueError(
-            f"annotations are of image_id {some_of(largest, SHOWN)}, "
-            f"but the images have id {some_of(images, SHOWN)}"
-        )
+        group = groups[shared[0]]
+        files = some_of((image.get("file_name") for image in group), SHOWN)
+        also = f"; also shared: {some_of(shared[1:], SHOWN)}" if len(shared) > 1 else ""
+        raise Fault(f"image id {shared[0]} is that of {len(group)} images: {files}{also}")
+    return {number: group[0] for number, group in groups.items()}
 
 
 def _keypoint_names(instances, categories):
-    """Return the names of the keypoints of the only category that has any; 1, 2, 3 if it names
-    none.
-    """
+    """Return the keypoint names of the only category with keypoints; 1, 2, 3 if it has no names."""
     used = {_key(instance.get("category_id")) for instance in instances}
     named = {_key(category["id"]): category for category in categories}
     if len(used) != 1:
         found = [named.get(number, {}).get("name", number) for number in sorted(used)]
-        raise ValueError(f"expected one category with keypoints, found {found}")
+        raise Fault(f"expected one category with keypoints, found {found}")
     names = named.get(*used, {}).get("keypoints") or []
     if not isinstance(names, list):
-        raise ValueError(f"names of keypoints: expected a list, found {names!r}")
+        raise Fault(f"names of keypoints: expected a list, found {names!r}")
     count = len(instances[0]["keypoints"]) // 3
     return [str(name) for name in names or range(1, count + 1)]
 
 
 def _largest_instances(instances, num_keypoints):
-    """Return {image id: the points of its largest instance, (K, 2), NaN for what is not labelled},
-    and how many images show several.
+    """Return {image id: points of its largest instance}, and how many images have several.
+
+    Points are (K, 2), NaN where not labelled.
     """
     largest, several = {}, set()
     for instance in instances:
-        values = instance["keypoints"]
+        values, where = instance["keypoints"], f"annotation {instance.get('id')}"
         if len(values) != 3 * num_keypoints:
-            raise ValueError(
-                f"annotation {instance.get('id')} has {len(values)} values, "
+            raise Fault(
+                f"{where} has {len(values)} values, "
                 f"expected {3 * num_keypoints}: x, y and visibility of each keypoint"
             )
-        points = _labelled(values, f"annotation {instance.get('id')}")
+        points = _labelled(values, where)
         if instance.get("iscrowd") or np.isnan(points).all():
             continue
         number, area = _key(instance["image_id"]), _area(instance, points)
@@ -123,11 +112,11 @@ def _largest_instances(instances, num_keypoints):
 
 
 def _labelled(values, where):
-    """Return keypoints, (K, 2), NaN for those that are not labelled."""
+    """Return the points in x, y, visibility, ..., (K, 2), NaN where not labelled."""
     try:
         table = np.array([_number(value) for value in values]).reshape(-1, 3)
     except ValueError as error:
-        raise ValueError(f"{where}: expected numbers, {error}") from error
+        raise Fault(f"{where}: expected numbers, {error}") from error
     points, visibility = table[:, :2], table[:, 2]
     absent = (points == -1).all(axis=1) | (points == 0).all(axis=1) & (visibility < 2)
     points[absent | (visibility == 0) | np.isnan(visibility)] = np.nan
@@ -135,30 +124,14 @@ def _labelled(values, where):
 
 
 def _number(value):
-    """Return a number of a JSON file as a float: NaN for null, and text as it reads."""
-    if type(value) in (int, float):
-        return float(value)
-    return parse_number("" if value is None else str(value))
+    return float(value) if type(value) in (int, float) else parse_number(str(value))
 
 
 def _area(instance, points):
-    """Return the area of an instance in square pixels: its mask's, its box's, its points'."""
+    """Return the area of an instance in square pixels: its mask's, else its box's or points'."""
     if instance.get("area"):
         return _number(instance["area"])
     if instance.get("bbox"):
         return _number(instance["bbox"][2]) * _number(instance["bbox"][3])
     width, height = np.nanmax(points, axis=0) - np.nanmin(points, axis=0)
     return width * height
-
-
-def _add_image(image, points, annotations, split, where):
-    try:
-        name = annotations.name_of(image["file_name"], annotations.sources[-1])
-        size = image_size(image.get("width"), image.get("height"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        annotations.fault(where, f"expected file name, size and keypoints ({error})")
-        return
-    if points is None:
-        annotations.add(name, Entry(split, None, size), where)
-    else:
-        annotations.add_labelled(name, points, split, size, where)

@@ -1,11 +1,13 @@
-"""What the columns of a csv of landmarks are, by their names."""
+"""Find out from the header of a csv of landmarks what its columns are."""
 
 import re
 from typing import NamedTuple
 
+from data_loader.landmark_formats.table import Fault
+
 FILE = {"file", "filename", "filepath", "fname", "image", "imagename", "imagefile", "imagepath"}
 FILE |= {"imagefilename", "img", "imgname", "imgfile", "imgpath", "path", "name"}
-INDEX = {"", "index", "id", "imageid", "imgid"}  # of the image, where no column of FILE is
+INDEX = {"", "index", "id", "imageid", "imgid"}  # name the image if no column of FILE does
 SPLIT = {"split", "set", "subset"}
 PASSED_OVER = {"class", "classname", "label", "category", "comment", "comments", "note", "notes"}
 PASSED_OVER |= {"date", "time", "timestamp", "url", "license", "annotator"}
@@ -15,8 +17,8 @@ SIZE = re.compile(
 AXIS_LAST = re.compile(r"(?:.*[^a-z])?(?P<axis>[xy])[\W_]*\d*$", re.IGNORECASE)  # eye_x, x, eye_x1
 AXIS_FIRST = re.compile(r"(?P<axis>[xy])[\W\d_].*$", re.IGNORECASE)  # x1, x_eye
 LETTER_LAST = re.compile(r".*(?P<axis>[xy])\d*$", re.IGNORECASE)  # eyeLX, lx; if all columns are so
-BOX = re.compile(r"[xy]?(?:min|max)[xy]?|bbox.*|box[xywh]?")  # even where an axis is in the name
-UNCLEAR = re.compile(  # what may stand beside landmarks, and is none
+BOX = re.compile(r"[xy]?(?:min|max)[xy]?|bbox.*|box[xywh]?")  # even with an axis in the name
+UNCLEAR = re.compile(  # columns that are no landmarks, but may be beside them
     r"[xy]?(?:left|top|right|bottom|center|centre)|rows?|cols?|columns?|size|area|depth|channels|"
     r"scale|angle|rotation|age|score|confidence|visible|visibility|z|.*(?:width|height)"
 )
@@ -29,114 +31,105 @@ CORNERS = {"x", "y", "left", "top", "cx", "cy", "xcenter", "ycenter", "centerx",
 
 
 class Columns(NamedTuple):
-    """The numbers of the columns; None for one that is not there."""
+    """Column numbers; None for a column that is missing."""
 
     file: int
     split: int | None
-    size: tuple | None  # of the image's width and height
+    size: tuple | None  # the image's width and height
     points: list  # (x, y) of each landmark
     passed_over: list
 
 
 def columns_of(header, empty):
-    """Return the ``Columns`` of a header, a list of names.
+    """Return the ``Columns`` of a header; raises ``Fault`` if it is ambiguous.
 
-    empty: the numbers of the columns whose cells are all empty or count the rows.
-    Raises ``ValueError`` for a header that may mean several things.
+    header: the column names; empty: the numbers of columns that are empty or count the rows.
     """
     words = [re.sub(r"[\W_]+|^unnamed\W*\d*$", "", name.lower()) for name in header]
-    file = _only({n for n, word in enumerate(words) if word in FILE}, header, "the image")
+    sides = [SIZE.fullmatch(word) for word in words]
+
+    def only(numbers, what):
+        if len(numbers) > 1:
+            names = " and ".join(f"'{header[n]}'" for n in numbers)
+            raise Fault(f"columns {names}: expected one that names {what}")
+        return next(iter(numbers), None)
+
+    def size_column(side):
+        numbers = [n for n, match in enumerate(sides) if match and match[1][0] == side[0]]
+        return only(numbers, f"the image's {side}")
+
+    file = only([n for n, word in enumerate(words) if word in FILE], "the image")
     if file is None:
-        indices = {n for n, word in enumerate(words) if word in INDEX and (word or n not in empty)}
-        file = _only(indices, header, "the image")
+        indices = [n for n, word in enumerate(words) if word in INDEX and (word or n not in empty)]
+        file = only(indices, "the image")
     if file is None:
-        raise ValueError(
-            f"expected a header with a column 'file', found {', '.join(header[:4])!r}"
-        )
-    split = _only({n for n, word in enumerate(words) if word in SPLIT}, header, "the split")
-    sizes = {side: _size_columns(side, words, header) for side in "wh"}
-    taken = {file, split, *sizes.values()}
+        raise Fault(f"expected a header with a column 'file', found {', '.join(header[:4])!r}")
+    split = only([n for n, word in enumerate(words) if word in SPLIT], "the split")
+    size = size_column("width"), size_column("height")
     _refuse_boxes(words, header)
-    others = [n for n in range(len(header)) if n not in taken]
-    passed_over = [n for n in others if words[n] in PASSED_OVER | INDEX]
-    passed_over = [n for n in passed_over if words[n] or n in empty]
+    others = [n for n in range(len(header)) if n not in (file, split, *size)]
+    passed_over = [
+        n for n in others if words[n] in PASSED_OVER | INDEX and (words[n] or n in empty)
+    ]
     points = _pair_up([n for n in others if n not in passed_over], header)
-    size = None if None in sizes.values() else (sizes["w"], sizes["h"])
-    return Columns(file, split, size, points, passed_over)
-
-
-def _only(numbers, header, what):
-    if len(numbers) > 1:
-        names = " and ".join(f"'{header[n]}'" for n in sorted(numbers))
-        raise ValueError(f"columns {names}: expected one that names {what}")
-    return next(iter(numbers), None)
-
-
-def _size_columns(side, words, header):
-    told = [SIZE.fullmatch(word) for word in words]
-    numbers = {n for n, match in enumerate(told) if match and match[1][0] == side}
-    return _only(numbers, header, "the image's width" if side == "w" else "the image's height")
+    return Columns(file, split, None if None in size else size, points, passed_over)
 
 
 def _refuse_boxes(words, header):
-    """Raise ``ValueError`` for columns that are a box, such as xmin, or x, y, w, h in turn."""
+    """Raise ``Fault`` for columns of a box: xmin and the like, or x, y, w in a row."""
     names = [name for word, name in zip(words, header) if BOX.fullmatch(word)]
     for n, word in enumerate(words[2:-1], start=2):
         if word in ("w", "width") and {words[n - 2], words[n - 1]} <= CORNERS:
             names.append(header[n])
     if names:
-        raise ValueError(f"column '{names[0]}' belongs to a box, which is no landmark: remove it")
+        raise Fault(f"column '{names[0]}' belongs to a box, which is no landmark: remove it")
 
 
 def _pair_up(numbers, header):
-    """Return the columns (x, y) of each landmark: by their names, or, where these tell nothing, in
-    turn.
-    """
-    told = _axes({n: header[n] for n in numbers})
-    unclear = [n for n in numbers if n not in told]
-    odd = [n for n in told if SIZED.fullmatch(re.sub(r"[\W_]+", "", told[n][0]))]
+    """Return the columns (x, y) of each landmark, by their names; without axes there, in turn."""
+    named = _axes({n: header[n] for n in numbers})
+    unclear = [n for n in numbers if n not in named]
+    odd = [n for n in named if SIZED.fullmatch(re.sub(r"[\W_]+", "", named[n][0]))]
     odd += [n for n in unclear if UNCLEAR.fullmatch(re.sub(r"[\W_]+", "", header[n].lower()))]
     odd += [n for n in unclear if ROW_COLUMN.fullmatch(header[n])]
-    odd = odd or [n for n in unclear if not header[n] or told]
+    odd = odd or [n for n in unclear if not header[n] or named]
     if odd:
         name = f"column '{header[odd[0]]}'" if header[odd[0]] else f"column {odd[0] + 1}, unnamed,"
-        raise ValueError(f"{name} is neither x nor y of a landmark: name it so, or remove it")
-    if not numbers or len(numbers) % 2 and not told:
-        raise ValueError(f"{len(numbers)} coordinate columns, expected x and y for each landmark")
+        raise Fault(f"{name} is neither x nor y of a landmark: name it so, or remove it")
+    if not numbers or len(numbers) % 2 and not named:
+        raise Fault(f"{len(numbers)} coordinate columns, expected x and y for each landmark")
     pairs = list(zip(numbers[::2], numbers[1::2]))
-    axes = [told[x] + told[y] for x, y in pairs if told]
-    in_turn = all(of == (of[0], "x", of[0], "y") for of in axes)
-    if in_turn and len(numbers) % 2 == 0:
+    axes = [named[x] + named[y] for x, y in pairs if named]
+    if len(numbers) % 2 == 0 and all(of == (of[0], "x", of[0], "y") for of in axes):
         return pairs
     places = {}
     for n in numbers:
-        landmark, axis = told[n]
+        landmark, axis = named[n]
         if axis in places.setdefault(landmark, {}):
-            raise ValueError(f"column '{header[n]}': {axis} of one landmark a second time")
+            raise Fault(f"column '{header[n]}': {axis} of one landmark a second time")
         places[landmark][axis] = n
     for axes in places.values():
         if len(axes) == 1:
             ((axis, n),) = axes.items()
             other = "y" if axis == "x" else "x"
-            raise ValueError(f"column '{header[n]}': expected {other} of this landmark, too")
+            raise Fault(f"column '{header[n]}': expected {other} of this landmark, too")
     return [(axes["x"], axes["y"]) for axes in places.values()]
 
 
 def axis_in(name):
-    """Return the match of "x" or "y", its group "axis", in the name of a column; None: no such."""
+    """Return the match of an axis, "x" or "y", in a column's name (group "axis"), or None."""
     return AXIS_LAST.match(name) or AXIS_FIRST.match(name)
 
 
 def _axes(names):
-    """Return {column: (landmark, axis)} of the columns {number: name} whose names tell both."""
-    told = {n: match for n, match in ((n, axis_in(name)) for n, name in names.items()) if match}
-    letters = {n: LETTER_LAST.match(name) for n, name in names.items() if n not in told}
+    """Return {number: (landmark, axis)} of the columns {number: name} whose names have an axis."""
+    matches = {n: match for n, name in names.items() if (match := axis_in(name))}
+    letters = {n: LETTER_LAST.match(name) for n, name in names.items() if n not in matches}
     if all(letters.values()):  # eyeLX, eyeLY, not lynx, fox
         if 2 * sum(match["axis"] in "xX" for match in letters.values()) == len(letters):
-            told |= letters
-    return {n: _landmark_and_axis(names[n].lower(), match) for n, match in told.items()}
-
-
-def _landmark_and_axis(name, match):
-    first, last = match.span("axis")
-    return name[:first] + name[last:], name[first:last]
+            matches |= letters
+    found = {}
+    for n, match in matches.items():
+        name, (first, last) = names[n].lower(), match.span("axis")
+        found[n] = name[:first] + name[last:], name[first:last]
+    return found

@@ -1,26 +1,28 @@
-"""Which landmark files a folder of images has."""
+"""Find the landmark files of a folder of images, and read them."""
 
 import mmap
 import os
 import re
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from data_loader.image_folder import images_among, images_folder, split_of_file
+from data_loader.find_images import images_among, images_folder
 from data_loader.landmark_formats import coco, imglab, landmark_csv, pts
 from data_loader.landmark_formats.csv_columns import axis_in
 from data_loader.landmark_formats.image_names import ImageNames
 from data_loader.landmark_formats.table import Annotations
+from data_loader.splits import split_of_file
 from utils.errors import UserError
 
-CSV = "landmarks.csv"  # where it lies in the root, other files do not count
+CSV = "landmarks.csv"  # in the root it goes before all other files
 PTS = "*.pts"  # stands for those of the images
 NONE = "none"
-HEAD = 1 << 16  # bytes of a csv in which its header ends
+HEAD = 1 << 16  # bytes of a csv, enough for its header
 READERS = {".csv": landmark_csv, ".tsv": landmark_csv, ".json": coco, ".xml": imglab}
 OTHERS = (".xlsx", ".xls", ".ods", ".mat", ".npy", ".npz", ".h5", ".pkl", ".parquet", ".gz", ".txt")
 NUMBERS = re.compile(rb"(?:[-+.\d]+[\s,;]+){3}")  # in a .txt that may be a list
-SIGNS = {  # what a file holds, all of it, whose landmarks can be read
+SIGNS = {  # patterns that a readable landmark file contains, all of them
     ".json": (rb'"images"\s*:', rb'"keypoints"\s*:\s*\[\s*[-\d]'),
     ".xml": (rb"<image\b", rb"<part\b"),
 }
@@ -29,9 +31,7 @@ LACKING = {".json": "holds no COCO keypoints", ".xml": "holds no parts of imglab
 
 
 class Lists(NamedTuple):
-    """Landmark files: paths of those to read, and {path relative to the root: why not} of others
-    that may be meant.
-    """
+    """Landmark files: the paths to read, and {path relative to the root: why not} of others."""
 
     paths: list
     unread: dict
@@ -40,10 +40,11 @@ class Lists(NamedTuple):
 def find_annotations(root, files, named=None, elsewhere=(), images=None):
     """Return the ``Lists`` of a root.
 
-    files: the names of all files in the image folder; elsewhere: those of the root outside of it,
-    relative to the root; images: the ``ImageNames`` of the folder; named: what
-    ``dataset.args.annotation`` says, one or several files relative to the root, ``*.pts``,
-    ``none``; None: see what lies there.
+    files: the names of all files in the image folder.
+    named: ``dataset.args.annotation``: one or several files relative to the root, ``*.pts``, or
+        ``none``; None: choose among the files found.
+    elsewhere: the files of the root outside of the image folder, relative to the root.
+    images: the ``ImageNames`` of the folder.
     """
     images = images or ImageNames(images_folder(root), images_among(files))
     if named is None:
@@ -62,8 +63,9 @@ def find_annotations(root, files, named=None, elsewhere=(), images=None):
 
 
 def _candidates(root, files, elsewhere, images):
-    """Return {name: rank} of what holds landmarks below a root, the lowest rank to be read, and
-    {name: why not} of other files of these kinds; names are relative to the root.
+    """Return {name: rank} of the landmark files below a root, and {name: why not} of others.
+
+    The lowest rank is read; names are relative to the root.
     """
     inner = PurePath(os.path.relpath(images.folder, root))
     found, unread = {}, {}
@@ -74,15 +76,15 @@ def _candidates(root, files, elsewhere, images):
                 unread[name] = f"{suffix} is not read: expected {' '.join([*READERS, PTS])}"
             continue
         is_the_csv = place.name == CSV and place.parent in (PurePath(), inner)
-        reason = None if is_the_csv else _why_not(root / name, suffix, images)
+        reason = None if is_the_csv else _why_not(root / name, images)
         if reason:
             unread[name] = reason
         elif len(place.parts) == 1:
             found[name] = 0 if is_the_csv else 3 if READERS[suffix] is landmark_csv else 1
         else:
             found[name] = 2 if is_the_csv else 2 + len(place.parts)
-    for place, names, rank in ((images.folder, files, 1), (root, elsewhere, 4)):
-        points = [place / name for name in names if pts.is_pts(name)]
+    for folder, names, rank in ((images.folder, files, 1), (root, elsewhere, 4)):
+        points = [folder / name for name in names if pts.is_pts(name)]
         if any(images.find(path.stem, path)[0] for path in points):
             found.setdefault(PTS, rank)
         elif points:
@@ -92,35 +94,35 @@ def _candidates(root, files, elsewhere, images):
 
 
 def _above(root, images):
-    """Return {path relative to the root: how to take it} of the landmark files beside the root."""
+    """Return {path relative to the root: hint} of the landmark files beside the root."""
     try:
-        names = sorted(os.listdir(root / ".."))
+        paths = [Path("..", name) for name in sorted(os.listdir(root / ".."))]
     except OSError:
         return {}
-    paths = [Path("..", name) for name in names if PurePath(name).suffix.lower() in READERS]
-    taken = [path for path in paths if not _why_not(root / path, path.suffix.lower(), images)]
-    return {path.as_posix(): TAKES for path in taken}
+    paths = [path for path in paths if path.suffix.lower() in READERS]
+    return {path.as_posix(): TAKES for path in paths if not _why_not(root / path, images)}
 
 
 def _choose(root, found, unread):
-    """Return the ``Lists`` to read: all those of the lowest rank, if they belong together."""
-    rank = min(found.values(), default=0)
+    """Return the ``Lists`` to read: all files of the lowest rank, if they belong together."""
+    rank = min(found.values())
     chosen = [name for name in found if found[name] == rank]
-    kinds = {PurePath(name).suffix.lower() for name in chosen}
+    one_kind = len({PurePath(name).suffix.lower() for name in chosen}) == 1
     alike = len({PurePath(name).name for name in chosen}) == 1
-    together = len(kinds) <= 1 and (alike or all(map(split_of_file, chosen)))
-    if not together and rank <= 1:
-        raise UserError(
-            f"{root}: holds landmarks in {', '.join(chosen)}; name one in "
-            "dataset.args.annotation, or several with train, val or test in their names"
-        )
-    chosen = chosen if together else []
+    if not (one_kind and (alike or all(map(split_of_file, chosen)))):
+        if rank <= 1:
+            raise UserError(
+                f"{root}: holds landmarks in {', '.join(chosen)}; name one in "
+                "dataset.args.annotation, or several with train, val or test in their names"
+            )
+        chosen = []
     unread.update({name: TAKES for name in found if name not in chosen})
     return Lists([root / name for name in chosen], unread)
 
 
-def _why_not(path, suffix, images):
-    """Return why a file is not taken for landmarks, or None if it is."""
+def _why_not(path, images):
+    """Return why a file cannot be read as landmarks, None if it can."""
+    suffix = path.suffix.lower()
     try:
         if READERS[suffix] is landmark_csv:
             return _why_no_csv(path, images)
@@ -130,20 +132,19 @@ def _why_not(path, suffix, images):
     except ValueError:
         return "is empty"
     except OSError:
-        return None  # told when it is read
+        return None  # it is reported where the file is read
 
 
 def _holds_numbers(path):
-    try:
-        with open(path, "rb") as file:
-            return bool(NUMBERS.search(file.read(4096)))
-    except OSError:
-        return False
+    with suppress(OSError), open(path, "rb") as file:
+        return bool(NUMBERS.search(file.read(4096)))
+    return False
 
 
 def _why_no_csv(path, images):
-    """As ``_why_not``, of a csv that is not named landmarks.csv: its header must speak of x and y,
-    and all of it must be sound and name an image of the folder.
+    """Return why a csv, not named landmarks.csv, cannot be read as landmarks, None if it can.
+
+    Its header must name x and y; the rest must have no faults and name an image of the folder.
     """
     with open(path, "rb") as file:
         head = file.read(HEAD).decode("latin-1").replace("\0", "").lower()
@@ -160,10 +161,10 @@ def _why_no_csv(path, images):
 
 
 def read_annotations(paths, root, files, found, elsewhere=(), images=None):
-    """Return the ``Annotations`` in landmark files; of no files, empty ones.
+    """Return the ``Annotations`` in landmark files.
 
-    files, found: names of all files of the image folder, and of those that are images; elsewhere,
-    images: as of ``find_annotations``.
+    files, found: the names of all files of the image folder, and of its images; elsewhere, images:
+    as of ``find_annotations``.
     """
     folder = images_folder(root)
     annotations = Annotations(folder, images or ImageNames(folder, found))

@@ -1,24 +1,27 @@
-"""Which image of a folder an entry of a list means."""
+"""Find out which image of a folder an entry of a list means."""
 
 import os
 import re
 from collections import defaultdict
 from functools import cached_property, lru_cache
+from itertools import takewhile
 from pathlib import PurePosixPath
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
-from data_loader.image_folder import IMAGE_SUFFIXES, UNREAD_SUFFIXES, split_named, split_of_file
+from data_loader.find_images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from data_loader.splits import split_named, split_of_file
 
-OLD_ENCODINGS = ("latin-1", "cp437")  # of names that are not UTF-8: old systems', old zip files'
+OLD_ENCODINGS = ("latin-1", "cp437")  # of file names by old systems, and in old zip files
 PICTURE_SUFFIXES = (*IMAGE_SUFFIXES, *UNREAD_SUFFIXES)
 
 
 class ImageNames:
-    """The images of a folder, found by what lists call them.
+    """The images of a folder, searched by the names in lists.
 
-    folder: where they lie; images: their names relative to it; aliases: {further name of a file:
-    the name that its image has}.
+    folder: the image folder.
+    images: the names of its images, relative to it.
+    aliases: {further name of an image file: its name}.
     """
 
     def __init__(self, folder, images=(), aliases=None):
@@ -26,16 +29,16 @@ class ImageNames:
         self.aliases = aliases or {}
 
     def find(self, file, source):
-        r"""Return the images that an entry of the list ``source`` may mean, and whether it names
-        the one by its path.
+        r"""Return the images that an entry of the list ``source`` may mean, and whether by path.
 
-        An entry names a file by its path, absolute or relative to the image folder or to the list,
-        ``\\`` or ``/`` between the parts. Any other means the image whose name is nearest: the same
-        but for its Unicode form or encoding, then but for capitals, then but for its suffix, with
-        as many of the folders before it as agree; else one of the list's split, or near the list. A
-        folder of the entry that the image folder has, too, is never passed over. No image is found,
-        or several that are equally near.
+        A path goes first: absolute, or relative to the image folder or the list, with ``\\`` or
+        ``/``. Else the images with the nearest base name: equal up to Unicode form and encoding,
+        up to case, or up to the suffix. Of these, the ones with the most agreeing folders before
+        the name, then of the list's split, then near the list; folders of the entry that exist in
+        the image folder must agree. Several images are equally near, or none is found.
         """
+        if file in self.images:  # quicker than to look on disk
+            return [self.aliases.get(file, file)], True
         for spelled in dict.fromkeys((file, file.replace("\\", "/"))):
             for place in (self.folder, source.parent):
                 if os.path.isfile(place / spelled):
@@ -43,10 +46,10 @@ class ImageNames:
         return self._nearest(file, source), False
 
     def _name(self, path, file, source):
-        """Return the name of the image that an existing file is, relative to the folder.
+        """Return an existing file's image name, relative to the folder.
 
-        Of a file elsewhere that may be a copy of one in the folder, which the entry means as well
-        and which is as long, it is that of the latter.
+        For a file outside of the folder it is that of its copy inside: the image that the entry
+        fits as well and that has the same size.
         """
         name = PurePosixPath(os.path.relpath(path, self.folder)).as_posix()
         if name not in self.images and name not in self.aliases:
@@ -63,7 +66,7 @@ class ImageNames:
 
     @cached_property
     def _by_key(self):
-        """{(level, base name as it is known there): images}, see ``_keys``."""
+        """{(level, key of the base name): images}, see ``_keys``."""
         found = defaultdict(list)
         for name in self.images:
             for spelled in _decoded(os.path.basename(name)):
@@ -87,25 +90,24 @@ class ImageNames:
         return []
 
     def _closest(self, images, wanted, source):
-        """Return those of some images whose folders agree with the most of those wanted, and then
-        with those of the list.
-        """
-        home, split = _place(source, self.folder)
+        """Return the images whose folders agree best with those wanted, then with the list's."""
+        home, split = _folders_and_split(source, self.folder)
         ranked = defaultdict(list)
         for name in images:
-            folders = _folder_parts(os.path.dirname(name))
+            parent = os.path.dirname(name)
+            folders = _folder_parts(parent)
             agreeing = _common_tail(wanted, folders)
             passed, other = wanted[: len(wanted) - agreeing], folders[: len(folders) - agreeing]
-            if not passed or passed[-1] not in self._folders and not _split_apart(passed, other):
-                near = _common_tail(folders, (*home, *wanted))
-                near += _common_tail(folders[::-1], home[::-1])
-                of_split = split and split_of_file(os.path.dirname(name)) == split
-                ranked[agreeing, not (passed and other), bool(of_split), near].append(name)
+            if passed and (passed[-1] in self._folders or _different_splits(passed, other)):
+                continue
+            near = _common_tail(folders, (*home, *wanted)) + _common_tail(folders[::-1], home[::-1])
+            of_split = bool(split) and split_of_file(parent) == split
+            ranked[agreeing, not (passed and other), of_split, near].append(name)
         return ranked[max(ranked)] if ranked else []
 
 
 def _identity(path):
-    """Return what is one for all names of a file; None of a link that leads nowhere."""
+    """Return device and inode of a file, None for a broken link."""
     try:
         status = os.stat(path)
     except OSError:
@@ -114,8 +116,10 @@ def _identity(path):
 
 
 def _spellings(file):
-    r"""Yield what an entry may mean, with "/" for ``\\``: itself, or the path of a URL; without
-    percent signs for characters; of a text whose UTF-8 was read as another encoding, what it is.
+    r"""Yield what an entry may stand for, with "/" for ``\\``.
+
+    Itself, or the path of a URL; without percent-encoding; with UTF-8 that was read in another
+    encoding repaired.
     """
     file = file.replace("\\", "/")
     if "://" in file:
@@ -133,7 +137,7 @@ def _spellings(file):
 
 
 def _decoded(name):
-    """Return what a file's name may be as text; of one that is UTF-8, itself."""
+    """Return the texts that a file name may be; one that is UTF-8 is itself only."""
     data = os.fsencode(name)
     try:
         return [data.decode("utf-8")]
@@ -142,9 +146,9 @@ def _decoded(name):
 
 
 def _keys(base):
-    """Return what a base name is compared by, in turn: the name in one Unicode form, in small
-    letters, without the suffix of an image, without it in small letters, and as a number, for
-    spreadsheets drop zeros at the front.
+    """Return the keys to compare base names by, in turn.
+
+    Exact, any case, no suffix, neither, and as a number: spreadsheets drop leading zeros.
     """
     text = normalize("NFC", base).strip()
     stem, suffix = os.path.splitext(text)
@@ -153,8 +157,8 @@ def _keys(base):
     return text, text.casefold(), stem, stem.casefold(), number or stem.casefold()
 
 
-def _split_apart(first, second):
-    """Whether the last of some folders are named as different splits."""
+def _different_splits(first, second):
+    """Return whether the last folders of two paths name different splits."""
     splits = {split_named(folders[-1]) for folders in (first, second) if folders}
     return len(splits - {None}) > 1
 
@@ -169,17 +173,13 @@ def _folder_parts(folder):
 
 
 @lru_cache(maxsize=1 << 10)
-def _place(source, folder):
-    """Return the folders from the image folder to a list, and the split that its path speaks of."""
+def _folders_and_split(source, folder):
+    """Return the folders between the image folder and a list, and the split in the list's path."""
     path = os.path.relpath(source, folder)
     return _folder_parts(os.path.dirname(path)), split_of_file(path)
 
 
 def _common_tail(first, second):
-    """Return how many of their last parts two lists share."""
-    shared = 0
-    for a, b in zip(reversed(first), reversed(second)):
-        if a != b:
-            break
-        shared += 1
-    return shared
+    """Return the number of last parts that two paths share."""
+    pairs = zip(reversed(first), reversed(second))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

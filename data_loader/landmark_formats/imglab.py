@@ -1,9 +1,9 @@
-"""Landmarks in dlib's XML, as its tool imglab writes it: images, their boxes, the boxes' parts.
+"""Read landmarks from the XML of dlib's imglab: images, boxes, and the boxes' parts.
 
-Pixels, the centre of the top-left pixel is (0, 0). imglab shows a photograph as it is stored, not
-turned upright by its EXIF orientation; see ``orientation``. Of several boxes with parts the largest
-counts, those to be ignored never do; landmarks are ordered by the names of the parts. A part that
-is absent, or at -1 -1, is not labelled.
+Pixels, the centre of the top-left pixel is (0, 0). imglab shows images as they are stored, without
+their EXIF orientation, see ``beside_images``. Of several boxes with parts the largest is taken;
+ignored boxes are left out. Landmarks are ordered by the names of the parts. A part that is missing,
+or at -1 -1, is not labelled.
 """
 
 from xml.etree import ElementTree
@@ -11,71 +11,58 @@ from xml.etree import ElementTree
 import numpy as np
 
 from data_loader.annotation_files import image_size, parse_number
-from data_loader.landmark_formats.table import Entry
+from data_loader.landmark_formats.table import Fault
 from utils.text import counted
 
-MAY_BE_ONE = (b"<dataset", b"<image")
+NOT_IGNORED = (None, "0", "false")
 
 
 class _PlainTree(ElementTree.TreeBuilder):
-    """Builds a tree of a file that defines nothing of its own, entities least of all."""
+    """Builds a tree; refuses document types, in which a file may define entities."""
 
     def doctype(self, name, public, system):
         raise ValueError("it has a document type, which imglab does not write")
 
 
 def read(path, annotations, split=None):
-    """Read an XML file; its images are of the split given."""
-    try:
+    """Read an XML file into ``annotations``; split: of its images."""
+    with annotations.reading(path, "cannot read this XML"):
         root = ElementTree.parse(path, ElementTree.XMLParser(target=_PlainTree())).getroot()
-    except (OSError, ValueError, LookupError, ElementTree.ParseError) as error:
-        annotations.fault(path, f"cannot read this XML ({error})")
-        return
-    images = root.findall("images/image")
-    names = {part.get("name") for image in images for part in image.iterfind("box/part")}
-    if not names or None in names:
-        annotations.fault(path, "expected imglab's images with boxes, and parts with names in them")
-        return
-    if not annotations.take_names(sorted(names, key=_natural), path):
-        return
-    several = 0
-    for number, image in enumerate(images, start=1):
-        boxes = [box for box in image.iterfind("box") if box.get("ignore", "0") in ("0", "false")]
-        boxes = [box for box in boxes if box.find("part") is not None]
-        several += len(boxes) > 1
-        _add_image(image, boxes, annotations, split, f"{path}, image {number}")
-    if several:
-        those = counted(several, "image")
-        annotations.notes.append(f"{those} with several boxes: the largest is taken")
+        images = root.findall("images/image")
+        names = {part.get("name") for image in images for part in image.iterfind("box/part")}
+        if not names or None in names:
+            raise Fault("expected imglab's images with boxes, and parts with names in them")
+        annotations.take_names(sorted(names, key=_natural))
+        several = 0
+        for number, image in enumerate(images, start=1):
+            boxes = [box for box in image.iterfind("box") if box.get("ignore") in NOT_IGNORED]
+            boxes = [box for box in boxes if box.find("part") is not None]
+            several += len(boxes) > 1
+            where = f"{path}, image {number}"
+            with annotations.reading(where, "expected boxes and parts with numbers"):
+                _add_image(image, boxes, annotations, split, where)
+        if several:
+            those = counted(several, "image")
+            annotations.notes.append(f"{those} with several boxes: the largest is taken")
 
 
 def _natural(name):
-    """Order 2 before 10, and numbers before names."""
+    """Return a key that orders 2 before 10, and numbers before names."""
     return (0, int(name), name) if name.isdecimal() else (1, 0, name)
 
 
 def _add_image(image, boxes, annotations, split, where):
-    """Take an image of imglab's; boxes: those that have parts."""
+    """Add an image; boxes: those of it that have parts."""
     if not image.get("file"):
-        annotations.fault(where, "expected a file name")
-        return
-    name = annotations.name_of(image.get("file"), annotations.sources[-1])
-    row_of = {part: row for row, part in enumerate(annotations.names)}
-    points = np.full((len(row_of), 2), np.nan)
-    try:
-        size = image_size(image.get("width"), image.get("height"))
-        parts = list(max(boxes, key=_area).iterfind("part")) if boxes else []
-        for part in parts:
-            points[row_of[part.get("name")]] = _pair(part, "x", "y")
-    except (TypeError, ValueError, AttributeError) as error:
-        annotations.fault(where, f"expected boxes and parts with numbers ({error})")
-        return
+        raise Fault("expected a file name")
+    name = annotations.name_of(image.get("file"))
+    size = image_size(image.get("width"), image.get("height"))
+    points = {part: (np.nan, np.nan) for part in annotations.names}
+    parts = max(boxes, key=_area).findall("part") if boxes else []
+    points.update((part.get("name"), _pair(part, "x", "y")) for part in parts)
     if len({part.get("name") for part in parts}) < len(parts):
-        annotations.fault(where, "a part is in its box twice")
-    elif boxes:
-        annotations.add_labelled(name, points, split, size, where)
-    else:
-        annotations.add(name, Entry(split, None, size), where)
+        raise Fault("a part is in its box twice")
+    annotations.add(name, list(points.values()) if boxes else None, split, size, where)
 
 
 def _area(box):

@@ -1,7 +1,7 @@
-"""Landmarks in ``.pts`` files beside the images, as iBUG's 300-W has them: ``a.pts`` for ``a.jpg``.
+"""Read landmarks from ``.pts`` files, as iBUG's 300-W has them: ``a.pts`` beside ``a.jpg``.
 
-Their coordinates are 1-based, the centre of the top-left pixel is (1, 1); here 1 is taken off.
-A point that is -1 -1, 0 0 or NaN is not labelled.
+Their coordinates are 1-based, the centre of the top-left pixel is (1, 1); 1 is subtracted here.
+A point at -1 -1, at 0 0, or NaN is not labelled.
 """
 
 from pathlib import PurePath
@@ -9,19 +9,19 @@ from pathlib import PurePath
 from tqdm import tqdm
 
 from data_loader.annotation_files import read_pts
-from utils.errors import UserError
 from utils.text import some_of
 
 
 def read(images, paths, annotations):
-    """Read those of some ``.pts`` files, by their paths, that belong to images, names relative to
-    the image folder: the file beside an image, or else one that means it by its name.
+    """Read the ``.pts`` files that belong to images into ``annotations``.
+
+    images: names relative to the image folder; paths: of the ``.pts`` files. An image's file is
+    the one beside it, else the one whose name fits it.
     """
     beside = {path.with_suffix(""): path for path in paths}
     stems = {name: annotations.folder / PurePath(name).with_suffix("") for name in images}
     lists = {name: beside[stem] for name, stem in stems.items() if stem in beside}
-    taken = set(lists.values())
-    left = []
+    taken, left = set(lists.values()), []
     for stem, path in beside.items():
         if path in taken:
             continue
@@ -34,15 +34,12 @@ def read(images, paths, annotations):
         annotations.notes.append(f".pts files of no image, or of any of several: {some_of(left)}")
     for name in tqdm(lists, desc="landmarks", unit="file", leave=False, disable=None):
         path = lists[name]
-        try:
+        with annotations.reading(path, "cannot read these points"):
             points = read_pts(path) - 1
-        except UserError as error:
-            annotations.faults.append(str(error))
-            continue
-        annotations.names = annotations.names or [str(n) for n in range(1, len(points) + 1)]
-        annotations.add_labelled(name, points, None, None, path)
+            annotations.names = annotations.names or [str(n) for n in range(1, len(points) + 1)]
+            annotations.add(name, points, None, None, path)
 
 
 def is_pts(name):
-    """Whether a file's name says that it holds landmarks in this format."""
+    """Return whether a file has this format, by its name."""
     return PurePath(name).suffix.lower() == ".pts"

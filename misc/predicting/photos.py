@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from data_loader.batches import MAX_WORKERS
-from data_loader.image_folder import IMAGE_SUFFIXES, files_below, images_among
+from data_loader.find_images import IMAGE_SUFFIXES, files_below, images_among
 from inference.images import as_rgb
 from inference.view import Seen
 from utils.errors import UserError, one_line

@@ -3,14 +3,16 @@ after a photograph was turned by its EXIF orientation, and whether they are pixe
 """
 
 import json
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from data_loader.folder_listing import FolderListing
-from data_loader.images import ORIENTATIONS
+from data_loader.images import ORIENTATIONS, stored_size
 from data_loader.landmark_folder import LandmarkFolder
+from data_loader.landmark_formats import beside_images
 from tests.data_helpers.pictures import centre_of_dot, dot
 
 UPRIGHT = (60, 50)
@@ -113,6 +115,19 @@ def test_images_that_are_not_there_or_broken_do_not_matter(tmp_path):
     (tmp_path / "8.png").write_bytes(b"no image")
     assert landmarks(tmp_path) == {
         "6.png": PLACE, "8.png": stored["8.png"][1], "gone.png": PLACE}
+
+
+def test_only_images_with_metadata_are_opened(tmp_path, monkeypatch):
+    stored = write_photographs(tmp_path, (1, 6))
+    for name in ("plain.jpg", "plain.png"):
+        Image.fromarray(dot(*UPRIGHT, *PLACE)).save(tmp_path / name)
+        stored[name] = UPRIGHT, PLACE
+    write_coco(tmp_path, stored)
+    opened = []
+    monkeypatch.setattr(beside_images, "stored_size",
+                        lambda path: opened.append(os.path.basename(path)) or stored_size(path))
+    assert landmarks(tmp_path) == dict.fromkeys(stored, PLACE)
+    assert opened == ["1.png", "6.png"]
 
 
 # ---- fractions

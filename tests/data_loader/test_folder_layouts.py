@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from data_loader.folder_listing import FolderListing
-from data_loader.image_folder import split_named
 from data_loader.landmark_folder import LandmarkFolder
+from data_loader.splits import split_named
 from tests.data_helpers.landmark_lists import (
     POINTS,
     WRITERS,

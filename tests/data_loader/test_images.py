@@ -5,17 +5,27 @@ that is taken; and the folders that they lie in.
 import io
 import random
 import warnings
+import zlib
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from data_loader.broken_images import ImageFaults, examine, leave_out_broken
+from data_loader.find_images import files_below
 from data_loader.folder_listing import FolderListing
-from data_loader.image_folder import assign_splits, files_below
-from data_loader.images import ORIENTATIONS, peculiarities, read_image, size_as_seen
+from data_loader.images import (
+    ORIENTATIONS,
+    may_be_rotated,
+    peculiarities,
+    read_image,
+    size_as_seen,
+    stored_size,
+)
 from data_loader.landmark_folder import LandmarkFolder
+from data_loader.splits import assign_splits
 from data_loader.squares import square_window
 from tests.data_helpers.pictures import centre_of_dot, dot, noise
 from utils.distributed import World
@@ -50,6 +60,42 @@ def test_a_picture_is_turned_upright(tmp_path, flag, suffix):
     assert size_as_seen(path) == upright.size
     error = np.abs(seen(path).astype(int) - np.asarray(upright))
     assert error.mean() < (4 if suffix == "jpg" else 1e-9)
+
+
+XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+def with_chunk_at_its_end(path, kind, content):
+    """Put a chunk behind the pixels of a PNG."""
+    data, crc = path.read_bytes(), zlib.crc32(kind + content).to_bytes(4, "big")
+    chunk = len(content).to_bytes(4, "big") + kind + content + crc
+    path.write_bytes(data[:-12] + chunk + data[-12:])
+
+
+@pytest.mark.parametrize("suffix, where", [
+    ("jpg", "EXIF"), ("jpg", "XMP"), ("jpg", "behind a profile"), ("png", "EXIF"),
+    ("png", "XMP"), ("png", "behind the pixels"), ("webp", "EXIF"), ("tiff", "EXIF")])
+def test_no_orientation_is_missed_by_the_quick_look(tmp_path, suffix, where):
+    exif, text = Image.Exif(), PngInfo()
+    exif[0x0112] = 6
+    text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    xmp = {"png": {"pnginfo": text}, "jpg": {"xmp": XMP}}.get(suffix)
+    options = {"XMP": xmp, "behind the pixels": {}, "EXIF": {"exif": exif}, "behind a profile": {
+        "exif": exif, "icc_profile": b"profile" * 30000}}[where]
+    path = save(Image.fromarray(noise(480, 400)), tmp_path / f"a.{suffix}", **options)
+    if where == "behind the pixels":
+        with_chunk_at_its_end(path, b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    assert stored_size(path)[1] == 6 and may_be_rotated(path)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_files_without_metadata_need_not_be_opened_to_see_that_they_are_upright(tmp_path, suffix):
+    path = save(Image.fromarray(noise(480, 400)), tmp_path / f"a.{suffix}", dpi=(72, 72))
+    assert not may_be_rotated(path)
+    data = path.read_bytes()
+    for length in (0, 1, 2, 3, 10, 30):  # cut short: left to what opens it
+        path.write_bytes(data[:length])
+        assert may_be_rotated(path)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff"])

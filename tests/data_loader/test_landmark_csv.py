@@ -143,7 +143,7 @@ def test_what_is_not_labelled_is_counted(root, x, y):
     found = read(root, table(rows=rows))
     assert found.annotated == ["a.jpg", "d.jpg"] and list(found.table) == NAMES
     assert found.notes == [
-        "2 of 4 listed images lack a landmark, and are left out where landmarks are used"]
+        "2 of 4 listed images lack a landmark and are left out where landmarks are used"]
     assert not found.faults
     line = read_line(root)
     assert "2 landmarks of 2 images" in line and "2 of 4 listed images lack a landmark" in line

@@ -159,7 +159,7 @@ def test_an_image_that_lacks_a_point_is_kept_without_landmarks_and_counted(root)
     found = read(root)
     assert found.annotated == ["a.jpg", "deep/c.jpg"] and list(found.table) == list(POINTS)
     assert found.notes == [
-        "1 of 3 listed images lack a landmark, and are left out where landmarks are used"]
+        "1 of 3 listed images lacks a landmark and is left out where landmarks are used"]
 
 
 def test_occluded_points_are_labelled(root):
@@ -178,7 +178,7 @@ def test_what_is_not_labelled_in_coco_is_counted(root, point):
     found = read(root)
     assert landmarks(found) == {name: POINTS[name] for name in ("deep/b.jpg", "deep/c.jpg")}
     assert found.notes == [
-        "1 of 3 listed images lack a landmark, and are left out where landmarks are used"]
+        "1 of 3 listed images lacks a landmark and is left out where landmarks are used"]
 
 
 @pytest.mark.parametrize("kind", [str, float, lambda number: f"00{number}", lambda n: f" {n} "])
@@ -209,7 +209,7 @@ def test_annotations_of_images_that_are_not_listed_are_noted(root):
     found = read(root)
     assert landmarks(found) == {name: POINTS[name] for name in ("a.jpg", "deep/b.jpg")}
     assert found.notes == [
-        "1 image id of annotations, such as 9, are of no image in keypoints.json"]
+        "keypoints.json annotates 1 image id that it does not list, such as 9"]
 
 
 def test_a_file_in_utf_16(root):
@@ -257,10 +257,10 @@ def test_no_image_with_all_landmarks(root):
     ("", "cannot read this COCO file (Expecting value"),
     ('{"images": [', "cannot read this COCO file"),
     ("[" * 100000, "cannot read this COCO file"),
-    ('{"images": []}', "expected COCO's keypoints (KeyError: 'annotations')"),
+    ('{"images": []}', "cannot read this COCO file (no 'annotations')"),
     ("[1]", "expected an object with 'images' and 'annotations', found a list"),
     (coco(images=[]), "lists no images"),
-    (coco(images=[{"id": 7}]), "image 7: expected file name, size and keypoints ('file_name')"),
+    (coco(images=[{"id": 7}]), "image 7: expected file name, size and keypoints (no 'file_name')"),
     (coco(annotations=[]), "expected one category with keypoints, found []"),
     (coco(annotations=[{**instance(n, 7 + n, [[1, 2]] * 3), "category_id": 1 + n}
                        for n in range(2)]), "one category with keypoints, found ['shoe', '2']"),
@@ -322,7 +322,7 @@ def test_what_is_not_labelled_in_imglab_is_counted(root, point):
     found = read(root)
     assert landmarks(found) == {name: POINTS[name] for name in ("deep/b.jpg", "deep/c.jpg")}
     assert found.notes == [
-        "1 of 3 listed images lack a landmark, and are left out where landmarks are used"]
+        "1 of 3 listed images lacks a landmark and is left out where landmarks are used"]
 
 
 def test_an_image_of_another_size_than_imglab_says_is_told(root):
@@ -402,7 +402,7 @@ def test_what_is_not_labelled_in_pts_is_counted(root, point):
     found = read(root)
     assert landmarks(found) == {name: POINTS[name] for name in ("deep/b.jpg", "deep/c.jpg")}
     assert found.notes == [
-        "1 of 3 listed images lack a landmark, and are left out where landmarks are used"]
+        "1 of 3 listed images lacks a landmark and is left out where landmarks are used"]
 
 
 @pytest.mark.parametrize("text, words", [

@@ -6,8 +6,8 @@ import os
 import pytest
 from PIL import Image
 
-from data_loader.image_folder import assign_splits
 from data_loader.landmark_folder import LandmarkFolder
+from data_loader.splits import assign_splits
 from misc.check_data import main
 from tests.data_helpers.tiny_runs import (
     EMBEDDING,
