@@ -341,5 +341,5 @@ def test_configs_build_both_with_the_same_arguments(small):
 @pytest.mark.parametrize("change", [{"val_split": "mafia"}, {"val_size": 0}])
 def test_wrong_arguments_are_refused_by_name(small, change):
     section = {"type": "MAFLAligned", "args": {"root": str(small), "imwidth": 100, **change}}
-    with pytest.raises(ConfigError, match=f"dataset.args: {next(iter(change))} = "):
+    with pytest.raises(ConfigError, match=f"dataset.args.{next(iter(change))} = "):
         build(section, DATASETS, "dataset", split="test")
