@@ -1,4 +1,4 @@
-"""How the C library keeps memory for tensors on the CPU."""
+"""Settings of glibc's allocator, for the speed of tensors on the CPU."""
 
 import ctypes
 import os
@@ -8,13 +8,12 @@ SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD
 
 
 def keep_freed_memory():
-    """Let this process keep the memory that it frees, for what it asks for next.
+    """Make glibc keep freed memory in this process instead of returning it to the system.
 
-    As it comes, glibc gives large tensors back to the system at once; to clear their pages for the
-    next ones is a good part of a training step, and most of a regressor's. The price is memory: a
-    sixth more in a training, several times as much where many tensors of hundreds of megabytes
-    come and go. With another C library nothing happens, nor where the environment says how glibc
-    is to do it.
+    By default it returns large tensors at once; clearing the pages of the next ones is a good part
+    of a training step, and most of a regressor's. The price is memory: a sixth more in a training,
+    several times as much if many tensors of hundreds of megabytes are allocated and freed. Does
+    nothing with another C library, or if the environment has settings of its own for glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None and not any(name in os.environ for name in SETTINGS):

@@ -1,4 +1,4 @@
-"""How every program of the project starts and ends."""
+"""Command lines and exit codes that all programs share."""
 
 import argparse
 import io
@@ -16,20 +16,20 @@ EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 EXIT_CLOSED_PIPE = 141  # 128 + SIGPIPE
 EXIT_CODES = """\
-exit code: 0 all is done; 2 a mistake in arguments, config or files, told in one line; 130 ended by
-Ctrl-C, 143 by SIGTERM, 129 by SIGHUP (a training writes a checkpoint first, and tells how to go
-on); 141 nobody read the output to its end"""
+exit code: 0 success; 2 a mistake in arguments, config or files, named in one line; 130 ended by
+Ctrl-C, 143 by SIGTERM, 129 by SIGHUP (a training writes a checkpoint first, and prints how to
+continue); 141 the reader of the output closed it early"""
 DEVICE = re.compile(r"cpu|mps|xpu|cuda|(cuda:)?\d+", re.ASCII)
 
 
 def run_program(main):
     """Call ``main()`` and return the exit code.
 
-    0, or what ``main`` returns; 2 for a ``UserError`` (told in one line), and where memory ran out;
-    128 and the signal's number where one ended it: 130 for Ctrl-C, 143 for SIGTERM; 141, without a
-    word, where nobody reads the output any more (``| head``).
+    0, or what ``main`` returns; 2 for a ``UserError``, printed in one line, and when memory runs
+    out; 128 plus the number of the signal that ended it: 130 for Ctrl-C, 143 for SIGTERM; 141,
+    silently, when the reader of the output has closed it (``| head``).
 
-    Whatever stdout and stderr are: characters that they cannot show are escaped.
+    Characters that stdout or stderr cannot encode are escaped.
     """
     open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -54,7 +54,7 @@ def _run(main):
         with shortages_told():
             return main() or 0
     except UserError as error:
-        # At once: of several processes that say the same, print could mix lines and their ends.
+        # In one write: print could mix the lines of several processes.
         sys.stderr.write(f"error: {one_line(error)}\n")
         return EXIT_USER_ERROR
     except Stopped as stopped:
@@ -66,14 +66,14 @@ def _run(main):
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells a mistake in one line."""
+    """A parser whose errors are one line."""
 
     def error(self, message):
         self.exit(EXIT_USER_ERROR, f"{self.prog}: error: {message} (--help shows all)\n")
 
 
 def make_parser(description):
-    """Return a parser whose help shows a program's docstring as it is, and the exit codes."""
+    """Return a parser whose help is the program's docstring, unwrapped, and the exit codes."""
     return Parser(
         description=description,
         epilog=EXIT_CODES,
@@ -82,7 +82,7 @@ def make_parser(description):
 
 
 def add_device_option(parser):
-    """Add ``--device``, which every program that runs networks takes."""
+    """Add ``--device``, for programs that run networks."""
     parser.add_argument(
         "-d",
         "--device",
@@ -94,16 +94,16 @@ def add_device_option(parser):
 
 
 def add_run_options(parser):
-    """Add what every program that runs a config takes: ``--device``, ``--set``, what it shows."""
+    """Add the options of programs that run a config: ``--device``, ``--set``, verbosity."""
     group = parser.add_argument_group("how it runs")
     add_device_option(group)
     add_overrides(group)
-    told = group.add_mutually_exclusive_group()
+    shown = group.add_mutually_exclusive_group()
     for option, level, meaning in (
         ("--quiet", 0, "show warnings and errors only, no progress (info.log holds everything)"),
         ("--verbose", 2, "show everything, whatever trainer.verbosity of the config says"),
     ):
-        told.add_argument(
+        shown.add_argument(
             option,
             dest="overrides",
             action="append_const",
@@ -113,7 +113,7 @@ def add_run_options(parser):
 
 
 def add_overrides(parser):
-    """Add ``--set``, which every program that reads a config takes."""
+    """Add ``--set``, for programs that read a config."""
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -125,9 +125,7 @@ def add_overrides(parser):
 
 
 def program(description, resume_help, resume_required=False):
-    """Return a parser with the arguments that training and evaluation share, and its group of what
-    is run.
-    """
+    """Return a parser with the arguments of training and evaluation, and its first group."""
     parser = make_parser(description)
     group = parser.add_argument_group("what it runs")
     group.add_argument(
@@ -151,7 +149,7 @@ def program(description, resume_help, resume_required=False):
 
 
 def evaluation_program(description):
-    """Return a parser with the arguments that both evaluation programs take."""
+    """Return the parser of ``test.py`` and ``test_matching.py``."""
     resume_help = "the checkpoint to evaluate, or the folder of a run: its last one"
     parser, group = program(description, resume_help, resume_required=True)
     group.add_argument(
@@ -178,19 +176,19 @@ def evaluation_program(description):
 
 
 def path_text(text):
-    """Parse a path, with the home folder for "~"; raises ``argparse.ArgumentTypeError``."""
+    """Return a path with "~" expanded; raises ``argparse.ArgumentTypeError`` if it is empty."""
     if not text:
         raise argparse.ArgumentTypeError("'', expected a path (is a variable of the shell unset?)")
     return os.path.expanduser(text)
 
 
 def parse_path(text):
-    """Parse a path as a ``Path``, with the home folder for "~"."""
+    """Return a ``Path`` with "~" expanded."""
     return Path(path_text(text))
 
 
 def device_names(text):
-    """Parse "0", "cuda:0", "0,1", "cpu", "mps", "xpu"; returns them with a GPU's number alone."""
+    """Return "0", "0,1", "cpu", "mps" or "xpu" of such a text, or "0" of "cuda" and "cuda:0"."""
     names = text.split(",") if text else []
     if not all(map(DEVICE.fullmatch, names)):
         raise argparse.ArgumentTypeError(
@@ -200,14 +198,14 @@ def device_names(text):
 
 
 def positive(text):
-    """Parse a whole number from 1; raises ``argparse.ArgumentTypeError``."""
+    """Return a whole number from 1; raises ``argparse.ArgumentTypeError``."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}', expected a whole number from 1")
     return int(text)
 
 
 def parse_seeds(text):
-    """Parse "0,1,2"; raises ``argparse.ArgumentTypeError``."""
+    """Return the seeds in "0,1,2", a list; raises ``argparse.ArgumentTypeError``."""
     try:
         seeds = [int(seed) for seed in text.split(",")]
     except ValueError as error:

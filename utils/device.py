@@ -1,4 +1,4 @@
-"""Which device a program runs on."""
+"""Select and check the device of a program: CPU, CUDA GPU, MPS or XPU."""
 
 import os
 import resource
@@ -15,10 +15,11 @@ OTHER_GPUS = {"mps": torch.backends.mps.is_available, "xpu": torch.xpu.is_availa
 
 
 def select_device(name):
-    """Return the device for ``--device``.
+    """Return the ``torch.device`` of ``--device``, and configure torch for it.
 
-    None or "cpu", "mps", "xpu", or the number of a GPU. Float32 stays exact there (no TF32). For
-    the CPU, the process keeps its memory from then on.
+    On a CUDA GPU TF32 is switched off; on the CPU the process keeps freed memory.
+
+    name: None or "cpu", "mps", "xpu", or the number of a GPU.
     """
     if name in (None, "", "cpu"):
         keep_freed_memory()
@@ -33,7 +34,7 @@ def select_device(name):
 
 
 def require_gpu(name):
-    """Raise ``UserError`` unless a GPU has this number, or, for "mps" and "xpu", this kind."""
+    """Raise ``UserError`` unless torch finds this device: a GPU's number, "mps" or "xpu"."""
     if name in OTHER_GPUS:
         there = [kind for kind, is_there in OTHER_GPUS.items() if is_there()]
         there = ["cpu", *map(str, range(torch.cuda.device_count())), *there]
@@ -50,9 +51,9 @@ def require_gpu(name):
 
 
 def usable_device(device):
-    """Return a ``torch.device``, given as torch takes it: a name, a GPU's number, a device.
+    """Return a ``torch.device`` of a name, a GPU's number or a device.
 
-    Raises ``UserError`` where this machine, or this build of torch, cannot compute on it.
+    Raises ``UserError`` if torch cannot compute on it here.
     """
     try:
         found = torch.device(device)
@@ -67,9 +68,7 @@ def usable_device(device):
 
 
 def computes_bfloat16(device):
-    """Whether a device has arithmetic for bfloat16; without it, it takes ten times as long as
-    float32.
-    """
+    """Return whether a device has bfloat16 arithmetic; emulated, it takes ten times as long."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -77,9 +76,9 @@ def computes_bfloat16(device):
 
 @contextmanager
 def determinism(wanted):
-    """While entered, torch takes algorithms that give the same numbers every time, if ``wanted``.
+    """Make torch use deterministic algorithms while entered, if ``wanted``.
 
-    An operation that has none raises ``UserError``.
+    Raises ``UserError`` for an operation that has none.
     """
     if not wanted:
         yield
@@ -100,10 +99,7 @@ def determinism(wanted):
 
 
 def peak_memory_gib(device):
-    """Return the most memory held so far, in GiB.
-
-    Of the process on the CPU, of torch's allocator on a GPU.
-    """
+    """Return the peak memory in GiB: of torch's allocator on a GPU, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss

@@ -1,6 +1,4 @@
-"""What writing to a disk needs: files that are whole or not there at all, room, one writer at a
-time, and errors told in one line.
-"""
+"""Write files atomically, check free space, lock files, and report disk errors in one line."""
 
 import errno
 import fcntl
@@ -24,11 +22,11 @@ MOST_OF_A_NAME = 50  # characters of a file's name in that of its temporary file
 
 
 class WriteError(UserError):
-    """A file that the disk refused; what was there before is still there."""
+    """A file that could not be written; its previous content is intact."""
 
 
 def size_text(size):
-    """Return a number of bytes as people write it: ``9.0 GiB``."""
+    """Return a number of bytes in a readable unit, as in ``9.0 GiB``."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024 or unit == "GiB":
             return f"{size:.1f} {unit}" if unit != "B" else f"{size} B"
@@ -61,7 +59,7 @@ def sha1_of(path, title):
 
 
 def require_space(folder, needed, what):
-    """Raise a UserError unless ``needed`` bytes are free where ``folder`` is, or is going to be."""
+    """Raise ``UserError`` unless ``needed`` bytes are free where ``folder`` is or will be."""
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
@@ -73,7 +71,7 @@ def require_space(folder, needed, what):
 
 @contextmanager
 def disk_errors(path):
-    """Turn an OSError of the block into one line that names ``path`` and what to do next."""
+    """Raise an ``OSError`` of the block as a ``WriteError`` that names the path."""
     try:
         yield
     except OSError as error:
@@ -87,7 +85,7 @@ def disk_errors(path):
 
 @contextmanager
 def parent_folder(path):
-    """Make the folder that holds ``path``; afterwards remove what was made and stayed empty."""
+    """Make the parent folder of ``path``; on exit, remove the folders made that are still empty."""
     made = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -99,7 +97,7 @@ def parent_folder(path):
 
 
 def lock(descriptor, path):
-    """Hold ``path`` for this process until ``descriptor`` is closed or the process dies."""
+    """Lock ``path`` for this process until ``descriptor`` is closed or the process ends."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -109,9 +107,7 @@ def lock(descriptor, path):
 
 
 def fitting(path):
-    """Return the path of a file; if its name is too long for a file system, with a shorter one,
-    which ends in a hash of the whole.
-    """
+    """Return a path, its name cut and ended with a hash if it is too long for a file system."""
     name = os.fsencode(path.name)
     if len(name) <= LONGEST_NAME:
         return path
@@ -122,8 +118,9 @@ def fitting(path):
 
 
 def write_atomically(path, write):
-    """Call ``write(file)`` on a temporary file beside ``path``, flush it to disk, then rename it to
-    ``path``; raises ``WriteError``.
+    """Call ``write(file)`` on a temporary file, flush it to disk, and rename it to ``path``.
+
+    Raises ``WriteError``.
     """
     path = Path(path)
     name = path.name[:MOST_OF_A_NAME]
@@ -139,22 +136,21 @@ def write_atomically(path, write):
         room = _room_needed(path.parent, write) if error.errno in FULL else ""
         raise WriteError(f"{path}: cannot write this file ({error.strerror}){room}") from error
     finally:
-        with suppress(OSError):  # it is gone once renamed
+        with suppress(OSError):  # already renamed
             temporary.unlink()
 
 
 def remove_leftovers(folder):
-    """Remove the temporary files that writers left in a folder when they were killed."""
+    """Remove temporary files of killed writers from a folder."""
     for path in Path(folder).glob(TEMPORARY.format(name="*", process="*")):
         with suppress(OSError):
             path.unlink()
 
 
 def refusal(folder, size):
-    """Return the ``OSError`` with which the disk refuses a file of ``size`` bytes in a folder, None
-    if it takes one.
+    """Return the ``OSError`` that writing ``size`` bytes in a folder would raise, None if it works.
 
-    Where it is full, over a quota, read-only or gone, this tells before anything is torn.
+    It finds a disk that is full, over quota, read-only or gone before a file is cut short.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -165,8 +161,8 @@ def refusal(folder, size):
 
 
 def _flush_folder(folder):
-    """Flush names to disk, so that a file which this one replaces may be removed."""
-    with suppress(OSError):  # not every file system can
+    """Flush a folder to disk, so that files superseded by a renamed one may be removed."""
+    with suppress(OSError):  # not every file system supports it
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -175,7 +171,7 @@ def _flush_folder(folder):
 
 
 def _room_needed(folder, write):
-    """Say how much ``write`` needs and how much there is; nothing where that cannot be found."""
+    """Return how much ``write`` needs and how much is free, for a message; "" if it is unknown."""
     sink = _Sink()
     try:
         write(sink)
@@ -186,7 +182,7 @@ def _room_needed(folder, write):
 
 
 class _Sink(io.RawIOBase):
-    """A file that keeps nothing but the number of bytes written to it."""
+    """A file that only counts the bytes written to it."""
 
     size = 0
 
@@ -199,6 +195,6 @@ class _Sink(io.RawIOBase):
 
 
 def write_json(path, data):
-    """Write plain data as JSON, whole or not at all."""
+    """Write plain data as JSON, atomically."""
     text = json.dumps(data, indent=4, allow_nan=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))

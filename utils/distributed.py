@@ -1,6 +1,4 @@
-"""Several processes that train together, one for each GPU: ``torch.distributed``, as torchrun
-starts it.
-"""
+"""Distributed training in several processes, one for each GPU, with ``torch.distributed``."""
 
 import logging
 import os
@@ -17,7 +15,7 @@ from utils.errors import UserError
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a training, which of them this is, and the device that it computes on.
+    """The processes of a training, the rank of this one, and its device.
 
     A training in one process is a world of one.
     """
@@ -28,11 +26,11 @@ class World:
 
     @property
     def is_main(self):
-        """Whether this process writes files and talks."""
+        """Whether this process writes files and logs."""
         return self.rank == 0
 
     def share(self, items):
-        """Return this process's part of a list: contiguous, and about as long as the others'."""
+        """Return this process's contiguous part of a list, about as long as the others'."""
         begin, end = (len(items) * rank // self.size for rank in (self.rank, self.rank + 1))
         return items[begin:end]
 
@@ -44,15 +42,16 @@ class World:
         return tensor
 
     def agreed(self, value):
-        """Return the main process's value of a picklable object."""
+        """Return the main process's value, a picklable object, in all processes."""
         held = [value]
         if self.size > 1:
             dist.broadcast_object_list(held)
         return held[0]
 
     def from_main(self, function):
-        """Return what a function returns in the main process, where alone it is called; a
-        ``UserError`` of it is raised in all processes.
+        """Call a function in the main process and return its result in all processes.
+
+        Its ``UserError`` is raised in all of them too.
         """
         outcome = None
         if self.is_main:
@@ -68,7 +67,7 @@ class World:
         return outcome
 
     def everyones(self, value):
-        """Return each process's value of a picklable object, a list in their order."""
+        """Return the values of all processes, picklable objects, a list in order of rank."""
         held = [value] * self.size
         if self.size > 1:
             dist.all_gather_object(held, value)
@@ -108,10 +107,7 @@ def _gathered(tensor, world):
 
 def parse_devices(text):
     """Return the names in ``--device``: numbers of different GPUs, "cpu" once or several times,
-    or "mps" or "xpu" alone.
-
-    None: the CPU alone, or, started by torchrun, the GPU of this process's number where there is
-    one.
+    or "mps" or "xpu" alone; [None] if it is not given.
     """
     names = text.split(",") if text else [None]
     gpus = [name for name in names if name not in (None, "cpu")]
@@ -125,18 +121,22 @@ def parse_devices(text):
 
 
 def is_started():
-    """Whether torchrun, or ``launch``, started this process."""
+    """Return whether torchrun, or ``launch``, started this process."""
     return "LOCAL_RANK" in os.environ
 
 
 def was_restarted():
-    """Whether torchrun starts the processes again, after one of them failed."""
+    """Return whether torchrun has restarted the processes after one of them failed."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
 
 
 @contextmanager
 def joined(device_names):
-    """Join the other processes, if there are any; yields the ``World`` as this one sees it."""
+    """Join the process group, if torchrun or ``launch`` started one; yields the ``World``.
+
+    device_names: from ``parse_devices``. [None] is the CPU; under torchrun, the GPU of this
+    process's local rank, if there are GPUs.
+    """
     if not is_started():
         (name,) = device_names
         yield World(device=select_device(name))
@@ -158,9 +158,7 @@ def joined(device_names):
 
 
 def launch(num_processes):
-    """Run this program again in several processes; returns the exit code of the first that fails,
-    else 0.
-    """
+    """Run this program again in several processes; returns 0, or the first failure's exit code."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch

@@ -1,4 +1,4 @@
-"""What a user can get wrong, told in one line."""
+"""Errors that a user can make, with one-line messages."""
 
 from contextlib import contextmanager
 
@@ -6,23 +6,22 @@ MOST_SHOWN = 100  # characters of a value in a message
 
 
 class UserError(Exception):
-    """A mistake outside the code (a key, a file, a value).
-
-    The message names it and what was expected.
-    """
+    """A mistake outside the code; the message names key, file or value and what was expected."""
 
 
 class ConfigError(UserError):
-    """A config, or a command-line override of one, that cannot be used as it stands."""
+    """An invalid config, or an invalid override on the command line."""
 
 
 class EmptySplit(ConfigError):
-    """A data set that has no images of a split, or too few to evaluate with."""
+    """A split without images, or with too few to evaluate."""
 
 
 @contextmanager
 def blamed_on(where):
-    """Turn an error of a value into a ``ConfigError`` that begins with ``where``: key or file."""
+    """Raise a ``ValueError`` or ``UserError`` of the block as a ``ConfigError``, its message
+    prefixed with ``where``, a key or a file.
+    """
     try:
         yield
     except (ValueError, UserError) as error:
@@ -30,15 +29,12 @@ def blamed_on(where):
 
 
 def shown(value, write=repr):
-    """Return a value of a config as messages show it: as ``write`` does, cut if it is long."""
+    """Return a config's value for a message: ``write(value)``, cut after 100 characters."""
     text = write(value)
     return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "..."
 
 
 def one_line(error):
-    """Return an error's message.
-
-    Out of a loader's worker process it comes with a traceback, of which this is the last line.
-    """
+    """Return an error's message, or the last line of one that includes a worker's traceback."""
     last = str(error).strip().splitlines()[-1]
     return last.partition("Error: ")[2] or last if "\n" in str(error) else last

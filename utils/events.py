@@ -1,4 +1,4 @@
-"""TensorBoard events, as far as the disk and the installation take them."""
+"""TensorBoard events, which never stop a training when they cannot be written."""
 
 from utils.disk import refusal
 from utils.errors import one_line
@@ -7,8 +7,8 @@ MARGIN = 1 << 20  # bytes that must be free: SummaryWriter writes later, in a th
 
 
 class Events:
-    """Writes the events of a run. Where tensorboard is missing or broken, or while the disk takes
-    no file, one warning says so, and the training goes on without events.
+    """Writes the events of a run. If tensorboard is missing or broken, or the disk is full, one
+    warning says so, and the training continues without events.
     """
 
     def __init__(self, folder, logger):
@@ -19,11 +19,11 @@ class Events:
             from torch.utils.tensorboard import SummaryWriter
 
             self._make_writer = SummaryWriter
-        except Exception as error:  # whatever a broken installation leads to
+        except Exception as error:  # a broken installation can raise anything
             self._give_up(error)
 
     def add_scalar(self, name, value, epoch):
-        """Write a number."""
+        """Write a scalar."""
         self._write(lambda writer: writer.add_scalar(name, value, epoch))
 
     def add_figure(self, name, figure, epoch):
@@ -31,7 +31,7 @@ class Events:
         self._write(lambda writer: writer.add_figure(name, figure, epoch))
 
     def close(self):
-        """End the file."""
+        """Close the file."""
         if self._writer is not None:
             self._write(lambda writer: writer.close())
 
@@ -44,7 +44,7 @@ class Events:
                 self._writer = self._writer or self._make_writer(self.folder)
                 write(self._writer)
             except OSError as late:  # the disk was filled in between
-                self._writer, error = None, late  # its end may be torn: another file goes on
+                self._writer, error = None, late  # its end may be cut: continue in another file
             except Exception as broken:
                 self._give_up(broken)
         if error is not None and not self._refused:

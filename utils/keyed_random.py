@@ -1,8 +1,8 @@
-"""Random numbers that depend on a key alone, drawn for a whole batch at once.
+"""Counter-based random numbers: functions of a key, computed for a whole batch at once.
 
-What happens to sample i in epoch e must be a function of (seed, e, i): then neither the number of
-workers, nor a cache, nor a restart changes a run. A generator per sample would be a Python loop;
-here every number is a hash of (key, stream, position), so a batch is a few tensor operations.
+The augmentation of sample i in epoch e depends on (seed, e, i) only, so that workers, caches and
+restarts do not change a run. A generator for each sample would need a Python loop; here every
+number is a hash of (key, stream, position), and a batch takes a few tensor operations.
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 
 
 def _signed(constant):
-    """The int64 with the bits of an unsigned 64-bit constant."""
+    """Return the int64 with the bits of an unsigned 64-bit constant."""
     return constant - (1 << 64) if constant >> 63 else constant
 
 
@@ -21,34 +21,26 @@ MIX_2 = _signed(0x94D049BB133111EB)
 
 
 def _shift_right(bits, count):
-    """Logical right shift of int64 (torch's own keeps the sign)."""
+    """Return int64 shifted right logically (torch's own shift keeps the sign)."""
     return (bits >> count) & ((1 << (64 - count)) - 1)
 
 
 def mix(bits):
-    """The finaliser of SplitMix64 (Steele, Lea, Flood, 2014).
-
-    Int64 in, well-mixed int64 out, same shape.
-    """
+    """Return int64 hashed by the finaliser of SplitMix64 (Steele, Lea, Flood, 2014), same shape."""
     bits = (bits ^ _shift_right(bits, 30)) * MIX_1
     bits = (bits ^ _shift_right(bits, 27)) * MIX_2
     return bits ^ _shift_right(bits, 31)
 
 
 def sample_keys(seed, epoch, indices):
-    """Return one int64 key per sample, (B,), from the run's seed, the epoch and the indices, (B,)
-    int64.
-    """
+    """Return an int64 key for each sample, (B,), of a seed, an epoch and indices (B,), int64."""
     key = mix(torch.tensor(seed) + GOLDEN_GAMMA)
     key = mix(key + torch.tensor(epoch) * GOLDEN_GAMMA)
     return mix(key + (indices.cpu() + 1) * GOLDEN_GAMMA)
 
 
 def uniform(keys, stream, shape=()):
-    """Return float32 numbers in (0, 1), (B, *shape).
-
-    ``stream`` names the purpose, so that draws are independent.
-    """
+    """Return float32 numbers in (0, 1), (B, *shape); different streams are independent."""
     count = math.prod(shape)
     base = mix(keys ^ mix(torch.tensor(stream + 1) * GOLDEN_GAMMA))
     bits = mix(base[:, None] + torch.arange(1, count + 1) * GOLDEN_GAMMA)
@@ -57,7 +49,5 @@ def uniform(keys, stream, shape=()):
 
 
 def normal(keys, stream, shape=()):
-    """Return float32 standard normal numbers, (B, *shape), by the inverse of the distribution
-    function.
-    """
+    """Return standard normal float32 numbers, (B, *shape), by inverse transform sampling."""
     return torch.special.ndtri(uniform(keys, stream, shape))

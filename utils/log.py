@@ -1,4 +1,4 @@
-"""What a run tells while it runs: on the terminal, and in its info.log."""
+"""The log of a run: plain lines on the terminal, dated ones in info.log."""
 
 import logging
 import sys
@@ -12,7 +12,7 @@ LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 
 
 class Terminal(logging.StreamHandler):
-    """Lines on stdout, as long as somebody reads them; then the run goes on, and info.log tells."""
+    """Log lines on stdout. If its reader closes it, the run continues and info.log has the rest."""
 
     def handleError(self, record):
         if isinstance(sys.exc_info()[1], OSError):  # a pipe, or a terminal, that is closed
@@ -22,7 +22,7 @@ class Terminal(logging.StreamHandler):
 
 
 class LogFile(logging.FileHandler):
-    """A log file; while the disk takes no lines, that is told once, and the program goes on."""
+    """A log file. While it cannot be written, one line on stderr says so, and the run continues."""
 
     refused = False
 
@@ -44,12 +44,12 @@ class LogFile(logging.FileHandler):
             )
 
     def close(self):
-        with suppress(OSError):  # lines that the disk never took
+        with suppress(OSError):  # lines that could not be written
             super().close()
 
 
 def silent_log():
-    """Return a logger that writes nothing, for the processes that help the main one."""
+    """Return a logger that writes nothing, for all processes but the main one."""
     logger = logging.getLogger("dve.silent")
     logger.propagate = False
     logger.handlers = [logging.NullHandler()]
@@ -57,9 +57,9 @@ def silent_log():
 
 
 def open_log(run_folder, verbosity):
-    """Return the run's logger.
+    """Return the run's logger: plain lines on the terminal; time, name and level in info.log.
 
-    To the terminal as plain lines, to info.log with time, name and level.
+    verbosity: of the terminal, a key of ``LEVELS``.
     """
     logger = logging.getLogger("dve")
     for handler in list(logger.handlers):

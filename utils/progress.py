@@ -1,4 +1,4 @@
-"""Progress bars, on stderr: what is left to do, and how long it may take."""
+"""Progress bars on stderr, with tqdm."""
 
 import sys
 from contextlib import contextmanager
@@ -6,13 +6,13 @@ from contextvars import ContextVar
 
 from tqdm import tqdm
 
-LOG_SECONDS = 30  # between two lines of a bar that goes into a file
-_hidden = ContextVar("hidden", default=None)  # tqdm's ``disable``; None: where no terminal is
+LOG_SECONDS = 30  # between two updates of a bar that is written to a file
+_hidden = ContextVar("hidden", default=None)  # tqdm's ``disable``; None: unless on a terminal
 
 
 @contextmanager
 def bars_hidden(hidden):
-    """While entered, ``progress_bar`` shows nothing if ``hidden``."""
+    """Hide the bars of ``progress_bar`` while entered, if ``hidden``."""
     token = _hidden.set(True if hidden else None)
     try:
         yield
@@ -21,10 +21,7 @@ def bars_hidden(hidden):
 
 
 def progress_bar(total, title, unit="image", done=0):
-    """Return a tqdm bar that is shown on a terminal only, and leaves nothing there.
-
-    done: how many were done before.
-    """
+    """Return a tqdm bar that starts at ``done``; it is shown on a terminal only."""
     return tqdm(
         total=total,
         initial=done,
@@ -42,9 +39,7 @@ def clock(seconds):
 
 
 def byte_bar(title, total=None):
-    """Return a tqdm bar of what is counted in bytes: rate and time left, in files too; ``total``
-    None: unknown.
-    """
+    """Return a tqdm bar that counts bytes, shown in log files too; ``total`` None: unknown."""
     interval = 0.2 if sys.stderr.isatty() else LOG_SECONDS
     return tqdm(
         desc=title, total=total, unit="B", unit_scale=True, unit_divisor=1024, mininterval=interval

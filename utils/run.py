@@ -1,4 +1,4 @@
-"""One training or evaluation: its log and TensorBoard events, and what is known of its data."""
+"""A training or evaluation with its log, TensorBoard events and notes on its data."""
 
 from contextlib import contextmanager
 from functools import partial
@@ -13,9 +13,9 @@ PICTURE_DPI = 120
 
 
 class Run:
-    """One training or evaluation: its config, its folder and, while it is open, its log and events.
+    """A training or evaluation: its config, its folder and, while it is open, its log and events.
 
-    Of the processes of a world, the main one writes the files and the log.
+    Only the main process of a world writes files and logs.
 
     identity: plain data that every checkpoint of the run holds.
     """
@@ -29,13 +29,13 @@ class Run:
             "mini_train": config.limits is MINI,
             "config": config.raw,
         }
-        self.partial = list(config.limits.notes)  # how the data differ from the published, or whole
-        self.remarks = []  # what the data sets are, for the log
-        self.warnings = []  # what is probably a mistake, for the log
+        self.partial = list(config.limits.notes)  # what is missing from the published data
+        self.remarks = []  # lines for the log: facts about the data sets
+        self.warnings = []  # lines for the log: probable mistakes
         self.logger = self.writer = None
 
     def note_dataset(self, dataset):
-        """Remember, for log and results, what a data set is and what it lacks."""
+        """Record, for log and results, what a data set holds and what it lacks."""
         broken = len(dataset.broken)
         total = len(dataset) + broken
         skipped = f"{broken} of {total} images of split '{dataset.split}' are broken"
@@ -49,7 +49,7 @@ class Run:
 
     @contextmanager
     def open(self, first_lines, events=True):
-        """Make the folder, begin the log, and open TensorBoard events if the options want them."""
+        """Make the folder, open the log and, if configured, TensorBoard events; yields itself."""
         if not self.world.is_main:
             self.logger = silent_log()
             yield self
@@ -75,8 +75,9 @@ class Run:
                 self.writer.close()
 
     def show(self, name, figure, epoch=None):
-        """Write a matplotlib figure as ``pictures/<name>.png``, and to TensorBoard where events are
-        written; returns the file's path.
+        """Write a matplotlib figure as ``pictures/<name>.png``, and to TensorBoard if configured.
+
+        Returns the file's path.
         """
         folder = self.folder.log_dir / "pictures"
         path = folder / f"{name}.png"

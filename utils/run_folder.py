@@ -1,4 +1,4 @@
-"""The folder of a run, which its time names, and that of its log."""
+"""Folders of a run, named after its config and the time of its start."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,26 +11,24 @@ from utils.errors import UserError, shown
 
 @dataclass(frozen=True)
 class RunFolder:
-    """``<save_dir>/models/<relative>`` for checkpoints and results, ``<save_dir>/log/<relative>``
-    for logs.
-    """
+    """The two folders of a run, ``<save_dir>/{models,log}/<relative>``."""
 
     save_dir: Path
     relative: Path
 
     @property
     def model_dir(self):
-        """Checkpoints, config.json, results.json."""
+        """The folder of checkpoints, config.json and results.json."""
         return self.save_dir / "models" / self.relative
 
     @property
     def log_dir(self):
-        """info.log, pictures and TensorBoard events."""
+        """The folder of info.log, pictures and TensorBoard events."""
         return self.save_dir / "log" / self.relative
 
     @classmethod
     def new(cls, save_dir, name):
-        """Make the folder of a run that starts now, and that of no other run."""
+        """Make and return the folder of a run that starts now; no other run gets the same one."""
         while True:
             folder = cls.next(save_dir, name)
             try:
@@ -39,11 +37,11 @@ class RunFolder:
             except OSError as error:
                 if not folder.model_dir.is_dir():
                     raise no_folder(error) from error
-                # Another run was given it just now.
+                # Another run has just made it.
 
     @classmethod
     def next(cls, save_dir, name):
-        """Name a run that starts now, or, where that name is taken, some seconds later."""
+        """Return the folder of a run that starts now, or at the next second that is not taken."""
         start, runs = datetime.now(), Path(name)
         try:
             while (
@@ -58,7 +56,7 @@ class RunFolder:
 
     @classmethod
     def of_checkpoint(cls, path):
-        """The run folder that a checkpoint lies in, or None if it lies elsewhere."""
+        """Return the run folder that a checkpoint lies in, None if it lies elsewhere."""
         folder = Path(path).resolve().parent
         stamped = next(
             (f for f in (folder, folder.parent) if RUN_TIMESTAMP.fullmatch(f.name)), None
@@ -69,7 +67,7 @@ class RunFolder:
         return cls(models.parent, folder.relative_to(models))
 
     def for_seed(self, seed):
-        """The folder of one of several seeds."""
+        """Return the folder of one of several seeds."""
         return RunFolder(self.save_dir, self.relative / f"seed-{seed}")
 
     def create(self, raw_config):
@@ -83,7 +81,7 @@ class RunFolder:
 
 
 def no_folder(error):
-    """Return a ``UserError`` of a folder that cannot be made."""
+    """Return the ``UserError`` for a folder that cannot be made."""
     return UserError(
         f"{error.filename}: cannot make this folder ({error.strerror}); see trainer.save_dir"
     )

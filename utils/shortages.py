@@ -1,4 +1,4 @@
-"""A machine that is short of memory, told in one line instead of a traceback."""
+"""Out-of-memory errors of the CPU, a GPU and /dev/shm, as one-line messages."""
 
 import multiprocessing
 import re
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from utils.errors import UserError
 
-# What torch says of a GPU and of the CPU, numpy, and the system.
+# Messages of torch (GPU and CPU), numpy and the system.
 OUT_OF_MEMORY = re.compile("out of memory|can(?:'t|not) allocate memory|unable to allocate", re.I)
 OUT_OF_SHARED_MEMORY = re.compile("</torch_.*no space left|shared memory limit|bus error", re.I)
 LOST_WORKER = re.compile(r"DataLoader worker \(pid[^.]*")
@@ -19,8 +19,11 @@ LARGER_SHM = (
 
 @contextmanager
 def shortages_told(what_helps=WHAT_HELPS):
-    """Raise ``UserError`` where memory runs out, or a loader's worker process is killed, as
-    systems short of memory do; other errors stay what they are.
+    """Raise ``UserError`` if the block runs out of memory or loses a loader's worker process.
+
+    Linux kills processes when memory is short. Other errors pass through.
+
+    what_helps: ends the message of an out-of-memory error.
     """
     try:
         yield
@@ -39,7 +42,7 @@ def shortages_told(what_helps=WHAT_HELPS):
 
 
 def require_shared_memory(num_workers):
-    """Raise ``UserError`` unless /dev/shm takes the locks of a loader's queues and events."""
+    """Raise ``UserError`` unless /dev/shm has room for the locks of a loader with workers."""
     try:
         [multiprocessing.Lock() for _ in range(8 + 4 * num_workers)]
     except OSError as error:

@@ -1,20 +1,20 @@
-"""Ending a training politely: a signal asks it to finish the step, write a checkpoint, and stop."""
+"""Stop a training on a signal: finish the step, write a checkpoint, exit."""
 
 import signal
 import threading
 
-# Ctrl-C; what schedulers send before they kill; the terminal is closed.
+# Ctrl-C; what schedulers send before they kill; a closed terminal.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def heeded_signals():
-    """Return the signals that ask a program to end; under nohup, a closed terminal does not."""
+    """Return the signals that stop a training; not SIGHUP where it is ignored, as under nohup."""
     ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     return SIGNALS[:-1] if ignored else SIGNALS
 
 
 class Stopped(Exception):
-    """A training ended because a signal asked for it; its checkpoint says where."""
+    """Raised when a signal has stopped a training, after its checkpoint is written."""
 
     def __init__(self, number, message):
         super().__init__(message)
@@ -22,10 +22,10 @@ class Stopped(Exception):
 
 
 class StopRequest:
-    """While entered, notes the first signal instead of dying of it; a second Ctrl-C insists.
+    """Records the first signal while entered; a second Ctrl-C raises ``KeyboardInterrupt``.
 
-    ``number`` is the signal's, 0 for none. Signals reach the main thread only: in others, nothing
-    is noted.
+    ``number`` is the signal's, or 0. Python handles signals in the main thread: in any other thread
+    this does nothing.
     """
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""Standard streams that are closed: from the start, or by a reader such as ``| head``."""
+"""Handle standard streams that are closed, from the start or by a reader such as ``| head``."""
 
 import os
 import select
@@ -6,19 +6,19 @@ import sys
 
 
 def is_closed_pipe(stream):
-    """Whether a stream leads to a pipe that nobody reads."""
+    """Return whether a stream is a pipe whose reader has closed it."""
     try:
         watch = select.poll()
         watch.register(stream.fileno(), 0)
-    except (OSError, ValueError):  # tests put streams in place that are no files
+    except (OSError, ValueError):  # not a file, as under tests
         return False
     return any(event & select.POLLERR for _, event in watch.poll(0))
 
 
 def open_standard_streams():
-    """Lead stdin, stdout and stderr to nowhere where they are closed, as under some daemons.
+    """Open stdin, stdout and stderr on /dev/null if they are closed, as under some daemons.
 
-    Else a file that is opened later takes their place, and what is printed goes into it.
+    Otherwise the next file that is opened gets their number, and what is printed goes into it.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -30,7 +30,7 @@ def open_standard_streams():
 
 
 def silence(stream):
-    """Lead a stream to nowhere, what it still holds included."""
+    """Redirect a stream to /dev/null, including what it still buffers."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -1,4 +1,4 @@
-"""Words of messages."""
+"""Texts for messages: counts, lists of names, command lines."""
 
 import os
 import shlex
@@ -8,18 +8,18 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 def counted(number, noun):
-    """Return a number with its noun, in the plural unless it is one: "1 image", "2,000 images"."""
+    """Return a number and its noun, in the plural unless it is one: "1 image", "2,000 images"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def some_of(names, most=4):
-    """Return the first of some names as a list, and how many more there are."""
+    """Return the first names, separated by commas, and how many more there are."""
     names = list(names)
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(map(str, names[:most])) + more
 
 
 def command(program, *words):
-    """Return the command line that starts a program of the project from the working folder."""
+    """Return the command line that runs a program of the project from the working folder."""
     path = program if os.path.samefile(os.curdir, PROJECT) else PROJECT / program
     return shlex.join(["python", os.fspath(path), *map(os.fspath, words)])

@@ -1,4 +1,4 @@
-"""Config files as plain data, JSON or YAML, and the values that ``--set`` puts into them."""
+"""Read config files, JSON or YAML, and the values of ``--set``."""
 
 import json
 import re
@@ -8,18 +8,18 @@ from pathlib import Path
 from utils.errors import ConfigError
 
 YAML_SUFFIXES = (".yaml", ".yml")
-MOST_NODES = 100_000  # of a YAML file with its aliases written out
+MOST_NODES = 100_000  # of a YAML file, aliases expanded
 PYTHON_WORDS = {"True": True, "False": False, "None": None}
 
 
 class RepeatedKey(Exception):
-    """A mapping with the same key twice."""
+    """A mapping that gives a key twice."""
 
 
 def read_file(path):
-    """Return the mapping in a config file; raises ``ConfigError`` that names the file.
+    """Return the mapping in a config file: YAML (.yaml, .yml) or JSON, in UTF-8.
 
-    By its suffix it is YAML (.yaml, .yml) or JSON, in UTF-8, with or without a byte-order mark.
+    Raises ``ConfigError`` that names the file.
     """
     path = Path(path)
     name, parse = ("YAML", _yaml) if path.suffix.lower() in YAML_SUFFIXES else ("JSON", _json)
@@ -45,7 +45,7 @@ def read_file(path):
 
 
 def parse_value(text):
-    """Return the value that ``--set`` gives: JSON, Python's True, False or None, else text."""
+    """Return the value of a ``--set``: JSON; Python's True, False or None; else text."""
     try:
         return _json(text)
     except (ValueError, RecursionError, RepeatedKey):
@@ -62,18 +62,18 @@ def _json(text):
 
     raw = json.loads(text, object_pairs_hook=mapping)
     if repeated:
-        with suppress(ValueError):  # nearly all JSON is YAML too, whose parser knows the lines
+        with suppress(ValueError):  # nearly all JSON is YAML, whose parser knows line numbers
             _yaml(text.replace("\t", " "))
         raise RepeatedKey(f"key '{repeated[0]}' is given twice")
     return raw
 
 
 def _yaml(text):
-    """Parse YAML by the rules of JSON's values, so that the same text means the same in both.
+    """Return the content of a YAML text, with values resolved as in JSON.
 
     1e-3 is a number; no, off and dates are text. Raises ``ValueError``.
     """
-    import yaml  # only those who write YAML wait for it
+    import yaml  # needed for YAML files only
 
     class Loader(yaml.SafeLoader):
         yaml_implicit_resolvers = {}
@@ -98,18 +98,18 @@ def _yaml(text):
         raw = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        told = " ".join(filter(None, (error.context, error.problem)))
-        raise ValueError(f"{told}: line {line}") from error
+        message = " ".join(filter(None, (error.context, error.problem)))
+        raise ValueError(f"{message}: line {line}") from error
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from error
     try:
-        return json.loads(json.dumps(raw))  # what an alias stands for is copied
+        return json.loads(json.dumps(raw))  # aliases become copies
     except TypeError as error:
         raise ValueError(f"found a value that JSON lacks ({error})") from error
 
 
 def _check_keys(node, budget):
-    """Raise ``ValueError`` for a key that is given twice, or is no text."""
+    """Raise ``ValueError`` for a key that is not text, ``RepeatedKey`` for one given twice."""
     budget[0] -= 1
     if budget[0] < 0:
         raise ValueError(f"found more than {MOST_NODES} values, aliases counted each time")

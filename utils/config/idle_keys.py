@@ -1,6 +1,6 @@
-"""Keys that change nothing for the kind of training that a config describes.
+"""Config keys that have no effect on the kind of training that a config describes.
 
-They are accepted, and the log notes them, as it does the keys that nothing ever reads.
+They are accepted, with a note in the log.
 """
 
 from dataclasses import dataclass
@@ -29,16 +29,20 @@ def _warper_is(experiment, name):
 
 @dataclass(frozen=True)
 class IdleKey:
-    """A key path, the value that holds whatever the config says, when that is so, and why."""
+    """A config key without effect.
+
+    holds: the value in force, regardless of the config's.
+    applies: callable (experiment) -> whether the key has no effect.
+    """
 
     path: str
     holds: Any
-    applies: Callable  # (experiment) -> bool
+    applies: Callable
     reason: str
 
 
 FROZEN = "the backbone is frozen"
-UNFITTED = "only a landmark regressor is fitted on kept descriptors"
+UNFITTED = "only a landmark regressor is fitted on cached descriptors"
 IDLE_KEYS = (
     # Learning an embedding.
     IdleKey("metrics", [], _embedding, "an embedding is measured by its matches"),
@@ -46,7 +50,7 @@ IDLE_KEYS = (
     IdleKey("cache_descriptors", False, _embedding, UNFITTED),
     IdleKey(
         "descriptor_precision", "float16", lambda e: not e.is_landmark or not e.cache_descriptors,
-        "no descriptors are kept (cache_descriptors)",
+        "no descriptors are cached (cache_descriptors)",
     ),
     IdleKey("keypoint_regressor_upsample", False, _embedding, "there is no keypoint_regressor"),
     IdleKey("dataset.args.eye_indices", None, _embedding, "only landmark errors are divided by it"),
@@ -83,10 +87,11 @@ IDLE_KEYS = (
 
 
 def idle_keys(experiment, raw):
-    """Return {key path: reason} of the keys that a config gives and that change nothing.
+    """Return {key path: reason} of the keys of a config that have no effect.
 
-    raw: the config as it stands in its file, without the keys that nothing ever reads. A key whose
-    value is what holds anyway asks for nothing and is left out.
+    A key that gives the value in force anyway is left out.
+
+    raw: the config in its file, without keys that are never read.
     """
     found = {}
     for key in IDLE_KEYS:

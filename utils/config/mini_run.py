@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """How many images and how large a batch a run takes at most; None: no limit.
+    """Upper limits on images and batch size; None: no limit.
 
-    images: of the training and of the validation set; notes: lines for the log and the results.
+    images: of the training and of the validation set.
+    notes: lines for the log and the results.
     """
 
     images: int | None = None

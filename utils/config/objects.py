@@ -1,9 +1,8 @@
-"""From a config section to an object: one door, which refuses what it does not know."""
+"""Build the object that a config section names, after checking its arguments."""
 
 import collections.abc
 import difflib
 import inspect
-import itertools
 import re
 import types
 import typing
@@ -20,12 +19,14 @@ STAND_INS = (1, 0.5, [1], 1000)  # one of them will do for an argument that must
 
 
 def build(section, registry, where, **runtime):
-    """Call ``registry[section["type"]](**section["args"], **runtime)``.
+    """Return ``registry[section["type"]](**section["args"], **runtime)``.
 
-    section: {"type": name, "args": {...}}; registry: name -> callable; where: the section's key,
-    for messages;
-    runtime: what JSON cannot hold, or what another section says. Raises ``ConfigError`` naming key
-    and value.
+    Raises ``ConfigError`` naming key and value.
+
+    section: {"type": name, "args": {...}}.
+    registry: {name: callable}.
+    where: the section's key, for messages.
+    runtime: arguments that JSON cannot hold, or that another section gives.
     """
     return call(
         look_up(section["type"], registry, f"{where}.type"),
@@ -36,17 +37,14 @@ def build(section, registry, where, **runtime):
 
 
 def look_up(name, registry, where):
-    """Return ``registry[name]``, or raise ``ConfigError`` with the valid names."""
+    """Return ``registry[name]``; raises ``ConfigError`` with the valid names."""
     if not isinstance(name, str) or name not in registry:
         raise ConfigError(f"{where} = {shown(name)}: {expected_one_of(name, registry)}")
     return registry[name]
 
 
 def call(function, args, where, **runtime):
-    """Call ``function(**args, **runtime)`` once its signature accepts them.
-
-    An error of a value in it names the key too.
-    """
+    """Return ``function(**args, **runtime)``; raises ``ConfigError`` naming key and value."""
     check_arguments(function, args, where, runtime)
     return attempt(
         lambda values: function(**values, **runtime), args, where, f"what {function.__name__} takes"
@@ -54,42 +52,32 @@ def call(function, args, where, **runtime):
 
 
 def attempt(make, args, where, expected):
-    """Return ``make(args)``; where it refuses a value, raise ``ConfigError`` with the key of that.
+    """Return ``make(args)``; if it raises for a value, raise ``ConfigError`` naming the key.
 
-    The key is found by trying: without that argument, or with another value, ``make`` succeeds.
+    The key is found by trial: with that argument left out or changed, ``make`` succeeds.
     """
     try:
         return make(args)
     except REFUSALS as error:
-        told = (str(error).strip() or type(error).__name__).splitlines()[0]
-        names_itself = any(re.match(rf"{re.escape(name)} = ", told) for name in args)
-        for name, changed in () if names_itself else _changes(args):
-            if _succeeds(make, changed):
-                raise ConfigError(
-                    f"{where}.{name} = {shown(args[name])}, expected {expected} ({told})"
-                ) from error
-        raise ConfigError(f"{where}{'.' if names_itself else ': '}{told}") from error
-
-
-def _changes(args):
-    """Yield (name, arguments with that one left out, or with another value in its place)."""
-    for name in args:
-        yield name, {key: value for key, value in args.items() if key != name}
-    for value, name in itertools.product(STAND_INS, args):
-        yield name, {**args, name: value}
-
-
-def _succeeds(make, args):
-    try:
-        make(args)
-    except (*REFUSALS, UserError):
-        return False
-    return True
+        message = (str(error).strip() or type(error).__name__).splitlines()[0]
+        names_key = any(re.match(rf"{re.escape(name)} = ", message) for name in args)
+        changes = [(name, {k: args[k] for k in args if k != name}) for name in args]
+        changes += [(name, {**args, name: value}) for value in STAND_INS for name in args]
+        for name, changed in () if names_key else changes:
+            try:
+                make(changed)
+            except (*REFUSALS, UserError):
+                continue
+            raise ConfigError(
+                f"{where}.{name} = {shown(args[name])}, expected {expected} ({message})"
+            ) from error
+        raise ConfigError(f"{where}{'.' if names_key else ': '}{message}") from error
 
 
 def check_arguments(function, args, where, runtime=()):
-    """Raise ``ConfigError`` for an argument that is unknown, missing, of a wrong type, or set by
-    the code itself.
+    """Raise ``ConfigError`` for an argument that is unknown, missing, or of a wrong type.
+
+    runtime: names of arguments that the code sets, which a config must not give.
     """
     parameters = {
         name: p
@@ -116,7 +104,7 @@ def check_arguments(function, args, where, runtime=()):
 
 
 def check_type(value, hint, where):
-    """Raise ``ConfigError`` unless a JSON value fits a type hint, as far as that speaks of such."""
+    """Raise ``ConfigError`` unless a JSON value fits a type hint, if the hint restricts it."""
     allowed = _json_hints(hint)
     if allowed and not any(_fits(value, one) for one in allowed):
         names = " or ".join(dict.fromkeys(map(_name, allowed)))
@@ -124,7 +112,7 @@ def check_type(value, hint, where):
 
 
 def _json_hints(hint):
-    """Return the parts of a hint that JSON can hold; none of them where it allows everything."""
+    """Return the parts of a hint that JSON can hold; [] if it allows everything."""
     origin = typing.get_origin(hint) or hint
     if origin in (types.UnionType, typing.Union):
         parts = typing.get_args(hint)
@@ -163,15 +151,16 @@ def _name(hint):
 
 
 def expected_one_of(name, valid):
-    """Say which names are valid, the likeliest first."""
+    """Return the end of a message: the likeliest valid name, then all of them."""
     close = difflib.get_close_matches(str(name), list(valid), n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}expected one of: {', '.join(sorted(valid))}"
 
 
 def _hints(function):
-    """Type hints of a function, or of a class's constructor, without those that cannot be resolved:
-    torch imports some names for type checkers only.
+    """Return the type hints of a function or constructor that can be resolved.
+
+    Some names torch imports for type checkers only.
     """
     target = inspect.unwrap(function.__init__ if inspect.isclass(function) else function)
     names = {**vars(collections.abc), **vars(typing), **getattr(target, "__globals__", {})}

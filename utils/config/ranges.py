@@ -1,4 +1,4 @@
-"""Keys of a config as fields of a dataclass, each with its meaning and its range."""
+"""Declare config keys as dataclass fields, each with its meaning and its valid range."""
 
 import os
 from collections.abc import Callable
@@ -9,46 +9,46 @@ from utils.errors import shown
 
 @dataclass(frozen=True)
 class Range:
-    """Which values are valid: a test, and what a message says was expected."""
+    """The valid values of a key: a test, and the words of a message for what was expected."""
 
     holds: Callable
     expected: str
 
 
-PATH = Range(bool, "a path, not empty")  # a "~" at its beginning is the home folder
+PATH = Range(bool, "a path, not empty")  # ``require_valid`` expands "~"
 
 
 def as_path(value):
-    """Return the path, or the list of paths, that a key holds, with the home folder for "~"."""
+    """Return a path, or a list of paths, with "~" expanded."""
     if isinstance(value, list):
         return [as_path(one) for one in value]
     return os.path.expanduser(value) if isinstance(value, str) else value
 
 
 def at_least(bound, unit=""):
-    """Return the range of numbers from a bound on; the unit is for messages."""
+    """Return the range of numbers >= bound; the unit is for messages."""
     return Range(lambda value: value >= bound, f"at least {bound}" + (f" ({unit})" if unit else ""))
 
 
 def one_of(*names):
-    """Return the range of a few names."""
+    """Return the range that consists of these names."""
     return Range(lambda value: value in names, f"one of {', '.join(names)}")
 
 
 def setting(meaning, default=MISSING, valid=None, factory=MISSING):
-    """Return a dataclass field of a config's key; null, where it is a default, is always valid.
+    """Return the dataclass field of a config key.
 
-    meaning: a phrase for the reference of all keys; valid: its ``Range``, None for any value of
-    its type.
+    meaning: a phrase for docs/configuration.md.
+    valid: its ``Range``; None: any value of its type. A default of None is always valid.
     """
     metadata = {"meaning": meaning, "valid": valid}
     return field(default=default, default_factory=factory, metadata=metadata)
 
 
 def require_valid(options):
-    """Raise ``ValueError`` for the first field of a dataclass whose value is out of its range.
+    """Raise ``ValueError`` for the first field of a dataclass that is out of its range.
 
-    Of a path, "~" becomes the home folder.
+    Expands "~" in paths.
     """
     for key in fields(options):
         value, valid = getattr(options, key.name), key.metadata.get("valid")

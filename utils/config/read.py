@@ -1,4 +1,4 @@
-"""Experiment configs in the published shape, checked key by key before anything runs."""
+"""Read a config file and check it key by key."""
 
 import copy
 import json
@@ -16,7 +16,7 @@ from utils.config.objects import call, check_type, expected_one_of
 from utils.config.ranges import PATH, as_path
 from utils.errors import ConfigError, shown
 
-# Keys of published configs that nothing ever read: accepted, and said so in the log.
+# Keys of published configs that are never read: accepted, with a note in the log.
 UNREAD_TOP_LEVEL = ("n_gpu", "fold_corr", "profile", "vis", "disable_workers", "name")
 UNREAD_TOP_LEVEL += ("collate_fn", "eval_config", "warp_dir", "weights")
 UNREAD_NESTED = (
@@ -26,19 +26,21 @@ UNREAD_NESTED = (
     ("keypoint_regressor", "args", "softmaxarg_mul"),
 )
 CELEBA_FAMILY = ("CelebAPrunedAligned_MAFLVal", "MAFLAligned")
-# Of a run folder: ours, and those of the oldest published runs.
+# Of run folders: this project's, and those of the oldest published runs.
 RUN_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d|\d{4}_\d{6}")
 
 
 @dataclass
 class Config(Experiment):
-    """The checked keys of a config, where they came from, and how much of a training is to run.
+    """The checked keys of a config, its file, and the limits of the run.
 
-    It is built once, before anything else, and holds all that a training is told.
+    It is built once, and holds all options of a training.
 
-    trainer: the section ``trainer``, checked; path: the config's file; raw: its content with the
-    overrides applied, which a run saves as config.json; notes: keys that are accepted although
-    nothing reads them, for the log; limits: what ``--mini_train`` sets.
+    trainer: the section ``trainer``, checked.
+    path: the config's file.
+    raw: its content with overrides applied, which a run saves as config.json.
+    notes: lines for the log about keys that have no effect.
+    limits: what ``--mini_train`` sets.
     """
 
     trainer: TrainerOptions
@@ -48,7 +50,7 @@ class Config(Experiment):
     limits: Limits = field(default=NO_LIMITS, kw_only=True)
 
     def with_seed(self, seed):
-        """Return the config of one seed."""
+        """Return the config with another seed."""
         return replace(self, seed=seed, raw={**self.raw, "seed": seed})
 
     def mini(self):
@@ -57,25 +59,17 @@ class Config(Experiment):
 
     @property
     def name(self):
-        """The run name ``<config folder>-<config name>``.
-
-        A config saved by a run keeps the name of that run.
-        """
-        run = next(
-            (
-                folder
-                for folder in self.path.resolve().parents
-                if RUN_TIMESTAMP.fullmatch(folder.name)
-            ),
-            None,
-        )
-        if self.path.name == "config.json" and run is not None:
-            return run.parent.name
-        return f"{self.path.resolve().parent.name}-{self.path.stem}"
+        """The run name, ``<config folder>-<config name>``, or that of the run whose config it is."""
+        path = self.path.resolve()
+        if self.path.name == "config.json":
+            for folder in path.parents:
+                if RUN_TIMESTAMP.fullmatch(folder.name):
+                    return folder.parent.name
+        return f"{path.parent.name}-{self.path.stem}"
 
 
 def read_config(path, overrides=()):
-    """Read a config, JSON or YAML, apply overrides ``key.path=value``, check it.
+    """Return the ``Config`` in a file, JSON or YAML, with overrides ``key.path=value`` applied.
 
     Raises ``ConfigError`` naming file and key.
     """
@@ -90,7 +84,7 @@ def read_config(path, overrides=()):
 
 
 def flatten(config, prefix=""):
-    """Return {"a.b": value} of nested dictionaries; empty ones leave nothing."""
+    """Return {"a.b": value} of nested dictionaries; empty ones are dropped."""
     if not isinstance(config, dict):
         return {prefix: config}
     flat = {}
@@ -101,7 +95,7 @@ def flatten(config, prefix=""):
 
 @contextmanager
 def errors_of(config):
-    """While entered, a ``ConfigError`` begins with the config's path."""
+    """Prefix a ``ConfigError`` of the block with the config's path."""
     try:
         yield
     except ConfigError as error:
@@ -109,7 +103,7 @@ def errors_of(config):
 
 
 def check_config(path, raw):
-    """Check a config's keys and values, and return it as a ``Config``."""
+    """Return the ``Config`` of a file's content; raises ``ConfigError`` naming key and value."""
     known, notes = _without_unread_keys(raw)
     for name in ("arch", "dataset", "optimizer", "warper", "lr_scheduler", "keypoint_regressor"):
         if known.get(name) is not None:
@@ -124,8 +118,8 @@ def check_config(path, raw):
 
 
 def _check_values(value, keys=()):
-    """Raise ``ConfigError`` for what means nothing under any key: numbers that are not finite or
-    take more than 64 bits, and texts with a NUL character, which no path may have.
+    """Raise ``ConfigError`` for values that no key may have: numbers that are not finite or exceed
+    64 bits, and texts with a NUL character.
     """
     if isinstance(value, (dict, list)):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
@@ -141,7 +135,7 @@ def _check_values(value, keys=()):
 def _apply_override(raw, override):
     """Set ``a.b.c=value`` in a nested dictionary.
 
-    The value is as ``parse_value`` reads it, for keys that are text its text.
+    The value is parsed by ``parse_value``; keys of type text keep "True", "False" and "None".
     """
     key_path, equals, text = override.partition("=")
     keys = key_path.split(".")
@@ -160,13 +154,13 @@ def _apply_override(raw, override):
 
 
 def _is_text(keys):
-    """Whether a key of the config itself, or of its section ``trainer``, holds text only."""
+    """Return whether a key of the config, or of its section ``trainer``, has the type text."""
     options, names = (TrainerOptions, keys[1:]) if keys[0] == "trainer" else (Experiment, keys)
     return len(names) == 1 and get_type_hints(options).get(names[0]) is str
 
 
 def _section(value, name):
-    """Check the shape {"type": str, "args": {...}} and complete it."""
+    """Return a section {"type": str, "args": {...}}, checked and completed, with "~" expanded."""
     for key in value.keys() - {"type", "args"} if isinstance(value, dict) else ():
         raise ConfigError(
             f"{name}.{key} is not a key here: {expected_one_of(key, ('type', 'args'))}"
@@ -189,9 +183,11 @@ def _section(value, name):
 
 
 def _without_unread_keys(raw):
-    """Return a copy without the keys that nothing reads, and a note for each."""
+    """Return a copy without the keys that are never read, and a note for each of them."""
     known, notes = copy.deepcopy(raw), []
-    nested = [("dataset", "args", "use_hq_ims")] if _dataset_type(raw) not in CELEBA_FAMILY else []
+    dataset = raw.get("dataset")
+    in_celeba = isinstance(dataset, dict) and dataset.get("type") in CELEBA_FAMILY
+    nested = [] if in_celeba else [("dataset", "args", "use_hq_ims")]
     for keys in [(key,) for key in UNREAD_TOP_LEVEL] + list(UNREAD_NESTED) + nested:
         *sections, last = keys
         holder = known
@@ -201,8 +197,3 @@ def _without_unread_keys(raw):
             del holder[last]
             notes.append(f"config: '{'.'.join(keys)}' is accepted but changes nothing")
     return known, notes
-
-
-def _dataset_type(raw):
-    dataset = raw.get("dataset")
-    return dataset.get("type") if isinstance(dataset, dict) else None

@@ -1,4 +1,4 @@
-"""Pixels and normalised coordinates: the one rule that all of the project follows.
+"""Pixel and normalised coordinates: the convention of the whole project.
 
 Points are (x, y), x to the right. Pixel centres are integers: (0, 0) is the centre of the top-left
 pixel. Normalised coordinates run from -1, the centre of the first pixel, to 1, the centre of the
@@ -22,15 +22,15 @@ def _centres(n, device):
 
 
 def frame_size(H, W, device=None):
-    """Return (W - 1, H - 1) as a tensor: how far apart the first and the last pixel centres are."""
+    """Return (W - 1, H - 1), the distance between the first and the last pixel centres, (2,)."""
     return torch.tensor([W - 1, H - 1], dtype=torch.float32, device=device)
 
 
 def to_pixels(points, H, W):
-    """Return normalised points (..., 2) in pixels of an H x W image."""
+    """Convert normalised points (..., 2) to pixels of an H x W image."""
     return (points + 1) / 2 * frame_size(H, W, points.device).to(points.dtype)
 
 
 def to_normalised(points, H, W):
-    """Return points (..., 2) in pixels of an H x W image as normalised ones."""
+    """Convert points (..., 2) in pixels of an H x W image to normalised coordinates."""
     return points / frame_size(H, W, points.device).to(points.dtype) * 2 - 1

@@ -1,7 +1,7 @@
-"""Thin-plate-spline warps of images, batched, as the published runs drew them.
+"""Thin-plate-spline warps of images, batched, in the parametrisation of the published runs.
 
-A warp is a *sampling grid*: for each pixel of the warped image, the place in the source that it is
-read from, in normalised coordinates (``utils.geometry.coordinates``).
+A warp is a *sampling grid*: for each pixel of the warped image, the point of the source that it is
+sampled from, in normalised coordinates (``utils.geometry.coordinates``).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ RADIAL_EPS = 1e-5
 
 @dataclass(frozen=True)
 class WarpParameters:
-    """What one warp per sample is made of (B samples, 100 control points)."""
+    """Parameters of one warp for each of B samples, with 100 control points."""
 
     control_weights: torch.Tensor  # (B, 100, 2)
     rotation_deg: torch.Tensor  # (B,)
@@ -27,7 +27,7 @@ class WarpParameters:
 
     @classmethod
     def stack(cls, warps):
-        """Join warps of any number of samples, in order."""
+        """Concatenate warps along the batch."""
         fields = cls.__dataclass_fields__
         return cls(**{name: torch.cat([getattr(warp, name) for warp in warps]) for name in fields})
 
@@ -44,10 +44,7 @@ def tps_basis(points):
 
 
 def tps_weights(warp):
-    """Return the weights that multiply the basis, (B, 103, 2).
-
-    Controls, then rows for 1, x and y.
-    """
+    """Return the weights of the basis, (B, 103, 2): of the controls, then of 1, x and y."""
     angle = torch.deg2rad(warp.rotation_deg)
     cos, sin = warp.scale * angle.cos(), warp.scale * angle.sin()
     affine = torch.stack(
@@ -57,9 +54,9 @@ def tps_weights(warp):
 
 
 def sampling_grid(basis, weights, H, W):
-    """Return the grid (B, H, W, 2), normalised, not clamped.
+    """Return the sampling grid (B, H, W, 2), normalised, not clamped.
 
-    Basis (H * W, 103), weights (B, 103, 2).
+    basis: (H * W, 103), of ``tps_basis``; weights: (B, 103, 2), of ``tps_weights``.
     """
     B = len(weights)
     flat = basis @ weights.permute(1, 0, 2).reshape(-1, 2 * B)  # one product for the whole batch
@@ -67,15 +64,15 @@ def sampling_grid(basis, weights, H, W):
 
 
 def sample(images, grid):
-    """Read images (B, C, H, W) at a sampling grid (B, H', W', 2): bilinear, zeros outside."""
+    """Sample images (B, C, H, W) at a grid (B, H', W', 2): bilinear, zeros outside."""
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 
 def nearest_lattice_points(points, grid):
-    """Return, for normalised source points (B, N, 2), the warped pixel whose sampling place is
-    nearest: (B, N, 2).
+    """Return where source points land in the warped image: the pixels whose grid point is nearest.
 
-    The result is normalised too, and exactly on the float32 lattice of the grid's size.
+    points: (B, N, 2), normalised; grid: (B, H, W, 2). Returns (B, N, 2), normalised, exactly on the
+    float32 lattice of H x W.
     """
     B, H, W, _ = grid.shape
     places = grid.reshape(B, 1, H * W, 2)

@@ -1,7 +1,4 @@
-"""Random warps as configs name them.
-
-``Warper`` makes the training pair, ``WarperSingle`` one warped copy.
-"""
+"""Random warps named in configs: ``Warper`` makes training pairs, ``WarperSingle`` augments."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +15,7 @@ CONTROLS_ALL, CONTROLS_SUBSET, SUBSET_MASK, ROTATION, SCALE, TRANSLATION = range
 
 @dataclass(frozen=True)
 class WarpDeviations:
-    """Standard deviations of one random warp, named as in configs.
-
-    Control points, and others for a random half of their coordinates; translation; all
-    normalised. Scale, a factor; rotation, degrees.
-    """
+    """Standard deviations of one random warp, named as in configs (see ``RandomWarp``)."""
 
     warpsd_all: float
     warpsd_subset: float
@@ -36,7 +29,7 @@ class WarpDeviations:
                 raise ValueError(f"{name} = {value}, expected a number >= 0")
 
     def times(self, bend, affine):
-        """Return them with those of the control points times ``bend``, the others ``affine``."""
+        """Return deviations multiplied by ``bend`` (control points) and ``affine`` (all others)."""
         return WarpDeviations(
             self.warpsd_all * bend,
             self.warpsd_subset * bend,
@@ -46,7 +39,7 @@ class WarpDeviations:
         )
 
     def draw_keyed(self, keys, warp_number):
-        """Draw a warp for each key (B,); ``warp_number`` tells the warps of one sample apart."""
+        """Draw a warp for each key (B,); the warps of one sample differ in ``warp_number``."""
         stream = warp_number * STREAMS_PER_WARP
         shape = (tps.NUM_CONTROLS, 2)
         controls = keyed_random.normal(keys, stream + CONTROLS_ALL, shape) * self.warpsd_all
@@ -60,7 +53,7 @@ class WarpDeviations:
         )
 
     def draw_published(self, generator):
-        """Draw one warp from a CPU generator, in the published order of calls."""
+        """Draw one warp from a CPU generator, in the order of calls of the published runs."""
         shape, normal = (tps.NUM_CONTROLS, 2), partial(torch.randn, generator=generator)
         controls = normal(shape) * self.warpsd_all
         in_subset = torch.rand(shape, generator=generator) > 0.5
@@ -73,10 +66,10 @@ class WarpDeviations:
 
 @dataclass(frozen=True)
 class WarpedPair:
-    """Two views of each image, in the cropped frame, h x w.
+    """Two views of each image, cropped to h x w.
 
-    ``grid_1to2``, normalised, says for each pixel of ``first`` where it came from in ``second``:
-    sampling ``second`` there gives ``first``.
+    ``grid_1to2``, normalised, maps each pixel of ``first`` to its point in ``second``: sampling
+    ``second`` there gives ``first``.
     """
 
     first: torch.Tensor  # (B, 3, h, w) uint8
@@ -87,16 +80,17 @@ class WarpedPair:
 
 
 class RandomWarp:
-    """What both warpers share: random warps of a whole batch, on the device of its images.
+    """Base of both warpers: random warps of a whole batch, on the device of its images.
 
-    H, W: size of the images before the crop; crop: pixels cut from every side after warping.
-    deviations: ``WarpDeviations`` of each warp that a sample goes through, in order.
+    H, W: size of the images before the crop.
+    crop: pixels cut from every side after warping.
+    deviations: ``WarpDeviations`` of the warps of a sample, in order.
 
     warpsd_all: standard deviation of the control points' weights, normalised coordinates.
-    warpsd_subset: the same, for a random half of their coordinates.
-    transsd: of the translation, normalised coordinates.
-    scalesd: of the scale, a factor around 1.
-    rotsd: of the rotation, degrees.
+    warpsd_subset: that of a random half of their coordinates, in place of ``warpsd_all``.
+    transsd: standard deviation of the translation, normalised coordinates.
+    scalesd: standard deviation of the scale, a factor around 1.
+    rotsd: standard deviation of the rotation, degrees.
     """
 
     def __init__(self, H, W, crop, deviations):
@@ -109,15 +103,13 @@ class RandomWarp:
         self._basis = tps.tps_basis(coordinates.lattice(H, W))
 
     def draw_keyed(self, keys):
-        """Draw the warps of a batch, a list with one ``WarpParameters`` per step, from sample keys
-        (B,).
-        """
+        """Return the warps of a batch, a list of ``WarpParameters``, drawn from keys (B,)."""
         return [
             deviation.draw_keyed(keys, number) for number, deviation in enumerate(self.deviations)
         ]
 
     def draw_published(self, num_images, generator):
-        """Draw the same from a CPU generator, image after image, as published."""
+        """Return the warps of a batch, drawn from a CPU generator, image by image, as published."""
         draws = [
             [deviation.draw_published(generator) for deviation in self.deviations]
             for _ in range(num_images)
@@ -125,7 +117,7 @@ class RandomWarp:
         return [tps.WarpParameters.stack(warps) for warps in zip(*draws)]
 
     def draw_identity(self, num_images):
-        """The warps that move nothing, in place of drawn ones."""
+        """Return the identity warps of a batch."""
         zero = torch.zeros(num_images)
         still = tps.WarpParameters(
             zero.new_zeros(num_images, tps.NUM_CONTROLS, 2),
@@ -141,7 +133,7 @@ class RandomWarp:
         return tps.sampling_grid(self._basis, tps.tps_weights(warp).to(device), self.H, self.W)
 
     def _cut(self, image_like):
-        """Cut ``crop`` pixels from every side; the last two dimensions are H, W."""
+        """Crop the last two dimensions, H and W."""
         return image_like[..., self.crop : self.H - self.crop, self.crop : self.W - self.crop]
 
     def _finish_images(self, warped):
@@ -152,7 +144,7 @@ class RandomWarp:
         return coordinates.to_pixels(points, self.H, self.W) - self.crop
 
     def _finish_grid(self, grid):
-        """Express a grid over the whole image in the cropped frame."""
+        """Crop a grid, and express it in normalised coordinates of the cropped image."""
         h, w = self.H - 2 * self.crop, self.W - 2 * self.crop
         inner = grid[:, self.crop : self.H - self.crop, self.crop : self.W - self.crop]
         pixels = coordinates.to_pixels(inner, self.H, self.W) - self.crop
@@ -162,10 +154,10 @@ class RandomWarp:
 class Warper(RandomWarp):
     """Warps each image twice, A then B, for a training pair (see ``WarpedPair``).
 
-    The deviations are those of B, at least 0; A's are these times two multipliers.
+    The deviations are B's, at least 0. A's are multiples of them:
 
-    im1_multiplier: of A's control points; at least 0.
-    im1_multiplier_aff: of A's translation, scale and rotation; at least 0.
+    im1_multiplier: factor of A's control points; at least 0.
+    im1_multiplier_aff: factor of A's translation, scale and rotation; at least 0.
     """
 
     def __init__(
@@ -188,10 +180,7 @@ class Warper(RandomWarp):
         super().__init__(H, W, crop, [first, second])
 
     def __call__(self, images, keypts, draws):
-        """Warp images (B, 3, H, W) uint8 and landmarks (B, K, 2) in their pixels.
-
-        Returns a ``WarpedPair``.
-        """
+        """Return the ``WarpedPair`` of images (B, 3, H, W) uint8 and landmarks (B, K, 2)."""
         grid_a, grid_b = [self._grid(warp, images.device) for warp in draws]
         second = tps.sample(images.float(), grid_a)
         first = tps.sample(second, grid_b)
@@ -209,7 +198,7 @@ class Warper(RandomWarp):
 
 
 class WarperSingle(RandomWarp):
-    """Warps each image once: augmentation where only few annotations are at hand."""
+    """Warps each image once, to augment annotated images."""
 
     def __init__(
         self,
@@ -227,9 +216,7 @@ class WarperSingle(RandomWarp):
         )
 
     def __call__(self, images, keypts, draws):
-        """Return warped images (B, 3, h, w) uint8 and landmarks (B, K, 2) in pixels of the cropped
-        frame.
-        """
+        """Return warped images (B, 3, h, w) uint8 and their landmarks (B, K, 2), in pixels."""
         grid = self._grid(draws[0], images.device)
         points = tps.nearest_lattice_points(coordinates.to_normalised(keypts, self.H, self.W), grid)
         return self._finish_images(tps.sample(images.float(), grid)), self._finish_keypts(points)
