@@ -1,1 +1,1 @@
-"""What every trainer shares."""
+"""The training loop, shared by both trainers."""

@@ -1,4 +1,4 @@
-"""The training loop that both trainers share: steps, epochs, validation, checkpoints, resume."""
+"""The training loop: steps, epochs, validation, checkpoints, resume."""
 
 import math
 import signal
@@ -16,28 +16,29 @@ from utils.checkpoint.names import checkpoint_name
 from utils.checkpoint.save_and_load import load_weights, read_checkpoint
 from utils.device import peak_memory_gib
 from utils.disk import WriteError
-from utils.errors import UserError, blamed_on
+from utils.errors import UserError, config_errors
 from utils.progress import clock, progress_bar
 from utils.stopping import Stopped, StopRequest
 from utils.text import counted
 
-POSTFIX_EVERY = 20  # steps on a GPU, which reading the loss makes the host wait for
+POSTFIX_EVERY = 20  # steps on a GPU; reading the loss makes the host wait for it
 
 
 class RolledBack(Exception):
-    """Ends an epoch with gradients that are not finite; the last checkpoint is gone back to."""
+    """Ends an epoch with a NaN or infinite gradient, to roll back to the last checkpoint."""
 
 
 class BaseTrainer:
-    """Runs the epochs of one training and keeps its checkpoints.
+    """Runs the epochs of a training and saves its checkpoints.
 
-    A subclass offers ``train_step(batch, epoch) -> loss``, which calls ``self.learner`` for the
-    part of the model that learns, ``validate(epoch) -> {name: value}`` and ``value_names``, the
-    names of all values of an epoch. It may override ``prepare`` and ``draw_pictures``.
+    A subclass defines ``train_step(batch, epoch) -> loss``, which calls ``self.learner``,
+    ``validate(epoch) -> {name: value}`` and ``value_names``, the names of all values of an epoch.
+    It may override ``prepare`` and ``draw_pictures``.
 
-    model, optimizer: the scheduler may be None; learner: the part of the model that learns;
-    loader, val_loader: the batches, whose order ``batch_sampler`` sets; run: the ``Run`` that this
-    training belongs to, open when ``fit`` is called.
+    learner: the part of the model that is trained.
+    scheduler: a learning-rate schedule, stepped after each epoch, or None.
+    loader, val_loader: iterables of batches, with a ``batch_sampler`` that sets their order.
+    run: the ``Run`` of this training, open when ``fit`` is called.
     """
 
     def __init__(self, model, learner, optimizer, scheduler, loader, val_loader, run):
@@ -50,15 +51,15 @@ class BaseTrainer:
         self.monitor = Monitor(self.options.monitor, self.options.patience)
         self.keeper = CheckpointKeeper(run, self.monitor)
         self.guard = NonfiniteGuard(self.options.on_nonfinite)
-        self.last_epoch = 0  # the last one that is finished
-        self.step = 0  # steps of the epoch after it that are done
+        self.last_epoch = 0  # the last finished epoch
+        self.step = 0  # finished steps of the next epoch
         self.running_loss = RunningMean()  # over these steps
         self.stop = StopRequest()
 
     def fit(self):
-        """Train to the last epoch, or until patience runs out; returns the last epoch's values.
+        """Train to the last epoch or until early stopping; returns the values of the last epoch.
 
-        Raises ``Stopped`` where a signal asked for it, once a checkpoint is written.
+        On a signal, writes a checkpoint and raises ``Stopped``.
         """
         if self.world.is_main:
             self.keeper.begin()
@@ -93,7 +94,7 @@ class BaseTrainer:
         return values
 
     def train_epoch(self, epoch):
-        """Take the steps of an epoch that are left; returns its mean loss and images per second."""
+        """Take the remaining steps of an epoch; returns its mean loss and images per second."""
         self.model.train()
         batches = self.loader.batch_sampler
         num_steps, num_images = batches.start(epoch)
@@ -122,11 +123,10 @@ class BaseTrainer:
         return mean.value, (mean.weight - weight_before) / (time.perf_counter() - begin)
 
     def optimise(self, batch, epoch):
-        """Take one optimisation step on this process's share of a batch, in parts if
-        ``trainer.accumulation`` says so.
+        """Take an optimisation step on this process's share of a batch, with accumulation.
 
-        Returns the mean loss over the share; None if the step was skipped, since its gradient is
-        not finite.
+        Returns the mean loss over the share, None if the gradient is not finite and the step is
+        skipped.
         """
         size = len(batch["index"])
         average_share = self.loader.batch_sampler.batch_size / self.world.size
@@ -150,7 +150,7 @@ class BaseTrainer:
         return None
 
     def _finish_epoch(self, epoch, values):
-        """Save what is due after an epoch; raises ``Stopped`` where a signal asked for it."""
+        """Save the checkpoints of an epoch; raises ``Stopped`` after a signal."""
         self.last_epoch, self.step, self.running_loss = epoch, 0, RunningMean()
         improved = self.monitor.update(values, epoch)
         last = self.monitor.exhausted or epoch == self.options.epochs
@@ -160,7 +160,7 @@ class BaseTrainer:
             self.keeper.save(
                 epoch,
                 self._state(epoch),
-                best=improved and (watched or last),  # unwatched, the last epoch counts as the best
+                best=improved and (watched or last),  # without a monitor, the last is the best
                 due=last or asked or regular,
                 ends=last or asked,
             )
@@ -168,7 +168,7 @@ class BaseTrainer:
             self._end(checkpoint_name(epoch))
 
     def _stop_in_epoch(self):
-        """Write a checkpoint in the middle of an epoch; raises ``Stopped``."""
+        """Write a checkpoint in mid-epoch, and raise ``Stopped``."""
         running = self.running_loss.over(self.world, self.device)
         if self.world.is_main:
             state = {"step": self.step, "running_loss": [float(running.total), running.weight]}
@@ -178,19 +178,19 @@ class BaseTrainer:
         self._end(checkpoint_name(self.last_epoch, self.step))
 
     def _asked_to_stop(self):
-        """Whether a signal reached any of the processes; all give the same answer."""
+        """Return whether any of the processes received a signal, the same in all of them."""
         if self.world.size == 1:
             return bool(self.stop.number)
         return bool(self.world.total(torch.tensor(self.stop.number, device=self.device)))
 
     def _end(self, name):
-        """Raise ``Stopped``, naming the checkpoint to go on from."""
+        """Raise ``Stopped``, naming the checkpoint to resume from."""
         path = self.run.folder.model_dir / name
-        number = self.stop.number or signal.SIGTERM  # another process had it
+        number = self.stop.number or signal.SIGTERM  # another process received it
         raise Stopped(number, f"stopped; go on with the same command and --resume {path}")
 
     def _roll_back(self):
-        """Go on from the last checkpoint, at half the learning rate."""
+        """Load the last checkpoint, and halve the learning rate."""
         path = self.keeper.last_until(self.last_epoch, self.step)
         if path is None:
             raise UserError("there is no checkpoint to go back to: lower optimizer.args.lr")
@@ -204,20 +204,20 @@ class BaseTrainer:
         self.run.logger.warning(f"back to {path}, with half the learning rate")
 
     def prepare(self):
-        """Do once, before the first epoch's clock starts, what later epochs need."""
+        """Prepare the loaders, before an epoch is timed."""
 
     def draw_pictures(self, epoch):
-        """Return [(name, matplotlib figure)] of what was learned."""
+        """Return [(name, matplotlib figure)] for the end of an epoch."""
         return []
 
     def autocast(self):
-        """Return the context in which networks run: bfloat16 if ``trainer.precision`` says so."""
+        """Return the autocast context of ``trainer.precision``."""
         return torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"
         )
 
     def _report(self, epoch, values):
-        """Write an epoch's values to the log and as TensorBoard events, and draw its pictures."""
+        """Write an epoch's values to the log and to TensorBoard, and draw its pictures."""
         self.run.logger.info(f"    {'epoch':15s}: {epoch}")
         for name, value in values.items():
             self.run.logger.info(f"    {name:15s}: {value:.6g}")
@@ -242,9 +242,9 @@ class BaseTrainer:
         }
 
     def resume(self, checkpoint, path):
-        """Go on after the epoch of a checkpoint; ``path`` is for messages."""
+        """Load the state of a checkpoint; ``path`` is for messages."""
         load_weights(self.model, checkpoint["state_dict"], path)
-        with blamed_on(f"{path}: the optimizer's state does not fit"):
+        with config_errors(f"{path}: the optimizer's state does not fit"):
             self.optimizer.load_state_dict(checkpoint["optimizer"])
         if self.scheduler is not None and checkpoint["scheduler"] is not None:
             planned = getattr(self.scheduler, "total_steps", None)

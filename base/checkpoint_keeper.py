@@ -1,4 +1,4 @@
-"""Which checkpoints of a run are written and which removed, and what happens while none can be."""
+"""Save and remove the checkpoints of a run, and retry while the disk is full."""
 
 import json
 from contextlib import suppress
@@ -9,36 +9,35 @@ from utils.checkpoint.save_and_load import checkpoint_bytes, save_checkpoint
 from utils.disk import WriteError, remove_leftovers, write_atomically
 
 BEST = "model_best.pth"
-MOST_FAILURES = 3  # epochs in a row after which nothing could be saved; then a training ends
+MOST_FAILURES = 3  # epochs in a row that could not be saved; then the training ends
 
 
 class CheckpointKeeper:
-    """Keeps ``model_best.pth`` and the checkpoints named after their epochs in a run's folder.
+    """Saves ``model_best.pth`` and the checkpoints of epochs in a run's folder.
 
-    Where the disk refuses one, the training goes on for some epochs, and each of them tries again
-    to save what is owed. Checkpoints that ``trainer.keep_last`` and ``trainer.keep_best`` do not
-    ask for are removed once a later one is on the disk; never the one that the training was
-    resumed from, nor one that the results of any run below ``save_dir`` name.
+    If one cannot be written, the training continues for some epochs, and saves it after the next
+    one. Checkpoints not selected by ``trainer.keep_last`` and ``trainer.keep_best`` are removed
+    once a later one is saved, except the one that the training was resumed from, and those named
+    in the results of any run below ``save_dir``.
     """
 
     def __init__(self, run, monitor):
         self.run, self.monitor, self.folder = run, monitor, run.folder.model_dir
         self.resumed_from = None
         self._failures = 0  # in a row
-        self._owed_best = None  # the content of a model_best.pth that could not be written
+        self._pending_best = None  # the content of a model_best.pth that could not be written
 
     def begin(self):
-        """Remove what a killed training left half-written."""
+        """Remove temporary files of a killed training."""
         remove_leftovers(self.folder)
 
     def save(self, epoch, state, best, due, ends):
-        """Write the checkpoint of an epoch if it is ``due``, and model_best.pth if it is the best.
+        """Write the checkpoint of an epoch if it is ``due``, and model_best.pth if it is ``best``.
 
-        ends: the training does; then a file that cannot be written raises ``WriteError``.
+        ends: whether the training ends; then a file that cannot be written raises ``WriteError``.
         """
         try:
-            # The best comes first: a run killed in between repeats the epoch, and so writes it
-            # again.
+            # The best first: a run killed in between repeats the epoch, and writes it again.
             self._save_best(state if best else None)
             if due or self._failures:
                 self._save_epoch(epoch, state)
@@ -52,14 +51,14 @@ class CheckpointKeeper:
             )
 
     def save_midway(self, epoch, step, state):
-        """Write the checkpoint that a training which stops in mid-epoch goes on from."""
+        """Write the checkpoint of a training that is stopped in mid-epoch."""
         try:
             save_checkpoint(self.folder / checkpoint_name(epoch, step), state)
         except WriteError as error:
             raise WriteError(f"{error}; {self._way_on()}") from error
 
     def last_until(self, epoch, step):
-        """Return the last checkpoint that was written no later than that; None if there is none.
+        """Return the last checkpoint up to an epoch and step, or None.
 
         The folder of a resumed run may hold later ones.
         """
@@ -69,15 +68,15 @@ class CheckpointKeeper:
 
     def _save_best(self, state):
         if state is not None:
-            self._owed_best = None
+            self._pending_best = None
             try:
                 save_checkpoint(self.folder / BEST, state)
             except WriteError:
-                self._owed_best = checkpoint_bytes(state)  # the weights will have changed
+                self._pending_best = checkpoint_bytes(state)  # the weights will change
                 raise
-        elif self._owed_best is not None:
-            write_atomically(self.folder / BEST, lambda file: file.write(self._owed_best))
-            self._owed_best = None
+        elif self._pending_best is not None:
+            write_atomically(self.folder / BEST, lambda file: file.write(self._pending_best))
+            self._pending_best = None
 
     def _save_epoch(self, epoch, state):
         path = self.folder / checkpoint_name(epoch)
@@ -110,7 +109,7 @@ class CheckpointKeeper:
             self.run.logger.warning(f"{path}: cannot remove this file ({error.strerror})")
 
     def _way_on(self):
-        """Say what to do once there is room."""
+        """Return the end of a message: how to continue once there is room on the disk."""
         paths = [path for path in self.folder.glob("*.pth") if parse_name(path.name)]
         if not paths:
             return "no checkpoint has been written yet"
@@ -119,10 +118,11 @@ class CheckpointKeeper:
 
 
 def superseded(saved, keep_last, ranked, keep_best):
-    """Return those of the epochs ``saved``, in order, that are neither of the last nor of the best.
+    """Return the saved epochs whose checkpoints can be removed; the last one is always kept.
 
-    ranked: the same epochs, the best first. The last one of all is always kept; where neither
-    number is given, all are.
+    saved: epochs in order.
+    keep_last, keep_best: numbers of epochs to keep; if both are 0, all are kept.
+    ranked: the saved epochs, the best first.
     """
     if not keep_last and not keep_best:
         return []
@@ -131,9 +131,9 @@ def superseded(saved, keep_last, ranked, keep_best):
 
 
 def named_in_results(save_dir):
-    """Return the paths of the checkpoints that the results of the runs below ``save_dir`` name."""
+    """Return the paths of checkpoints named in the results of all runs below ``save_dir``."""
     named = set()
     for path in (save_dir / "models").glob("**/results.json"):
-        with suppress(OSError, ValueError, KeyError, TypeError):  # another's file, or half of one
+        with suppress(OSError, ValueError, KeyError, TypeError):  # not written by this project
             named.add(Path(json.loads(path.read_text())["checkpoint"]).resolve())
     return named

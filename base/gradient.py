@@ -1,4 +1,4 @@
-"""Batches in parts that fit the memory, processes that share them, and compiled networks."""
+"""Gradient accumulation, distributed data-parallel and compiled networks, errors of a step."""
 
 from contextlib import contextmanager, nullcontext
 
@@ -6,7 +6,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from utils.errors import UserError
-from utils.shortages import shortages_told
+from utils.shortages import memory_errors
 
 WHEN_MEMORY_RUNS_OUT = (
     "lower batch_size, take the batch in parts (trainer.accumulation = 2), or set "
@@ -15,8 +15,8 @@ WHEN_MEMORY_RUNS_OUT = (
 
 
 def prepare_learner(module, options, world):
-    """Return a module as training calls it: compiled if ``trainer.compile`` says so, and with
-    gradients that are averaged over the processes of a world.
+    """Return a module as training calls it: compiled if ``trainer.compile`` is set, and wrapped in
+    ``DistributedDataParallel`` if there are several processes.
     """
     if options.compile:
         module = torch.compile(module)
@@ -34,9 +34,7 @@ def batch_parts(batch, count):
 
 @contextmanager
 def accumulating(learner, is_last):
-    """While entered, a backward pass adds to the gradients of this process alone, unless the part
-    is the batch's last: then the processes average theirs.
-    """
+    """Average gradients over the processes in the backward pass of a batch's last part only."""
     distributed = isinstance(learner, DistributedDataParallel)
     with learner.no_sync() if distributed and not is_last else nullcontext():
         yield
@@ -44,11 +42,9 @@ def accumulating(learner, is_last):
 
 @contextmanager
 def step_errors():
-    """Turn two failures of a step into one line each: a lack of memory, and a network that torch
-    cannot compile here.
-    """
+    """Raise ``UserError`` if a step runs out of memory, or torch cannot compile the network."""
     try:
-        with shortages_told(WHEN_MEMORY_RUNS_OUT):
+        with memory_errors(WHEN_MEMORY_RUNS_OUT):
             yield
     except RuntimeError as error:
         if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):

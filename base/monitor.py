@@ -1,4 +1,4 @@
-"""Which epoch is the best so far, and whether to go on."""
+"""Monitor a value of each epoch, to find the best epoch and for early stopping."""
 
 import math
 
@@ -6,10 +6,9 @@ from utils.errors import ConfigError
 
 
 class Monitor:
-    """Follows one of the values of an epoch, as ``trainer.monitor`` says: "off", "min NAME" or "max
-    NAME".
+    """Follows the value that ``trainer.monitor`` names: "off", "min NAME" or "max NAME".
 
-    With ``patience`` > 0, ``exhausted`` turns true after so many epochs without a better value.
+    With ``patience`` > 0, ``exhausted`` is true after that many epochs without a better value.
     """
 
     def __init__(self, monitor, patience):
@@ -23,17 +22,14 @@ class Monitor:
         self.history = {}  # epoch -> sign * value
 
     def check(self, names):
-        """Raise ``ConfigError`` if the monitored value is none of the names an epoch has."""
+        """Raise ``ConfigError`` if the monitored name is not in ``names``, those of an epoch."""
         if self.name is not None and self.name not in names:
             raise ConfigError(
                 f"trainer.monitor: no value '{self.name}', expected one of {', '.join(names)}"
             )
 
     def update(self, values, epoch):
-        """Take the values of an epoch.
-
-        Returns whether it is the best so far (with "off": every one is).
-        """
+        """Add the values of an epoch; returns whether it is the best so far (if "off", always)."""
         if self.name is None:
             return True
         value = self.history[epoch] = self.sign * values[self.name]
@@ -44,18 +40,16 @@ class Monitor:
 
     @property
     def exhausted(self):
-        """Whether patience has run out."""
+        """Whether training stops early."""
         return 0 < self.patience <= self.epochs_without_gain
 
     def ranked(self, epochs):
-        """Return epochs, the best first; those without a value, or with none that is a number,
-        last.
-        """
+        """Return epochs, the best first; those without a value, or with NaN, last."""
         values = {epoch: self.history.get(epoch, math.nan) for epoch in epochs}
         return sorted(epochs, key=lambda epoch: (math.isnan(values[epoch]), values[epoch], epoch))
 
     def state_dict(self):
-        """What a resumed run needs."""
+        """Return the state for a checkpoint."""
         return {
             "best": self.best,
             "epochs_without_gain": self.epochs_without_gain,
@@ -63,6 +57,6 @@ class Monitor:
         }
 
     def load_state_dict(self, state):
-        """Go on where another monitor was."""
+        """Load the state of a checkpoint."""
         self.best, self.epochs_without_gain = state["best"], state["epochs_without_gain"]
         self.history = dict(state.get("history", {}))

@@ -8,16 +8,15 @@ from utils.checkpoint.save_and_load import save_checkpoint
 from utils.disk import WriteError
 from utils.errors import UserError
 
-MOST_IN_A_ROW = 10  # steps skipped, or times gone back, before a training is given up
-NUM_TOLD = 8  # indices of images in a message
+MOST_IN_A_ROW = 10  # steps skipped or rolled back before the training halts
+NUM_SHOWN = 8  # indices of images in a message
 
 
 class NonfiniteGuard:
-    """Looks at the gradients of a training before each step is taken.
+    """Checks the gradients of a training before each step.
 
-    Where one is infinite or no number, the batch is written to the run's folder, and the training
-    halts; or, by policy, the step is skipped, or the trainer told to go back to its last
-    checkpoint, a few times in a row at most.
+    If one is NaN or infinite, the batch is written to the run's folder, and the training halts. The
+    policies "skip" and "rollback" skip the step or roll back instead, at most ten times in a row.
     """
 
     def __init__(self, policy):
@@ -25,7 +24,7 @@ class NonfiniteGuard:
         self._buffers = None  # what a step that is skipped must not change
 
     def before(self, trainer):
-        """To be called before the forward pass of a step."""
+        """Save what a skipped step must not change; call it before the forward pass."""
         if self.policy == "skip":
             self._buffers = [buffer.clone() for buffer in trainer.model.buffers()]
 
@@ -38,33 +37,33 @@ class NonfiniteGuard:
             self.in_a_row = 0
             return True
         self.in_a_row += 1
-        told = _tell(trainer, batch, epoch, loss, norm)
+        report = _report(trainer, batch, epoch, loss, norm)
         if self.policy == "halt" or self.in_a_row > MOST_IN_A_ROW:
-            raise UserError(told)
-        trainer.run.logger.warning(f"{told}: {self.policy}")
+            raise UserError(report)
+        trainer.run.logger.warning(f"{report}: {self.policy}")
         if self._buffers is not None:
             for buffer, before in zip(trainer.model.buffers(), self._buffers):
                 buffer.copy_(before)
         return False
 
 
-def _tell(trainer, batch, epoch, loss, norm):
-    """Keep a batch, and say in one line what happened with it."""
+def _report(trainer, batch, epoch, loss, norm):
+    """Save a batch, and return one line about it."""
     step = trainer.step + 1
     kept = _keep(trainer, batch, epoch, step)
     layer, largest = largest_activation(trainer, batch, epoch)
     indices = batch["index"].tolist()
-    more = f" and {len(indices) - NUM_TOLD} more" if len(indices) > NUM_TOLD else ""
+    more = f" and {len(indices) - NUM_SHOWN} more" if len(indices) > NUM_SHOWN else ""
     return (
         f"epoch {epoch}, step {step}: the gradient is {norm.item()}, the loss {loss.item():.6g}; "
-        f"images {', '.join(map(str, indices[:NUM_TOLD]))}{more}; "
+        f"images {', '.join(map(str, indices[:NUM_SHOWN]))}{more}; "
         f"learning rate {trainer.optimizer.param_groups[0]['lr']:g}; "
         f"largest activation {largest:.3g}, in {layer}; {kept}"
     )
 
 
 def _keep(trainer, batch, epoch, step):
-    """Write a batch to the run's folder; says where it is."""
+    """Write a batch to the run's folder; returns words of a message that name the file."""
     path = trainer.run.folder.model_dir / f"nonfinite-epoch{epoch}-step{step}.pt"
     if trainer.world.is_main:
         try:
@@ -76,7 +75,7 @@ def _keep(trainer, batch, epoch, step):
 
 @torch.no_grad()
 def largest_activation(trainer, batch, epoch):
-    """Return the layer with the largest output on a batch, and how large it is."""
+    """Return the name of the layer with the largest output on a batch, and that output."""
     found = {}
 
     def note(name):
@@ -84,7 +83,7 @@ def largest_activation(trainer, batch, epoch):
 
     layers = [pair for pair in trainer.model.named_modules() if not list(pair[1].children())]
     hooks = [layer.register_forward_hook(note(name)) for name, layer in layers]
-    compiled = trainer.options.compile  # then layers are not called, unless it is set aside
+    compiled = trainer.options.compile  # compiled layers do not call hooks
     try:
         with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
             trainer.train_step(batch, epoch)

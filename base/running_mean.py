@@ -1,21 +1,21 @@
-"""Means over the samples of an epoch, which do not make the host wait for the device."""
+"""Running means over the samples of an epoch, without waiting for the device."""
 
 import torch
 
 
 class RunningMean:
-    """A weighted mean of tensors that stays on their device until it is read."""
+    """A weighted mean of tensors, which stays on their device until it is read."""
 
     def __init__(self):
         self.total, self.weight = 0.0, 0
 
     def add(self, value, weight):
-        """Take the mean of ``weight`` further samples."""
+        """Add the mean of ``weight`` samples."""
         self.total = self.total + value.detach().double() * weight
         self.weight += weight
 
     def add_each(self, values):
-        """Take values of further samples, (B,), without those that are NaN: that have none."""
+        """Add values of samples, (B,), except NaN."""
         count = (~values.isnan()).sum()
         self.add(values.nanmean().masked_fill(count == 0, 0), count)
 
@@ -25,7 +25,7 @@ class RunningMean:
         return float(self.total) / max(int(self.weight), 1)
 
     def over(self, world, device):
-        """Return the mean over the samples of all processes of a world."""
+        """Return the ``RunningMean`` over the samples of all processes of a world."""
         everyone = RunningMean()
         sums = [float(self.total), int(self.weight)]
         sums = torch.tensor(sums, dtype=torch.float64, device=device)

@@ -11,7 +11,7 @@ from utils.checkpoint.find import last_of_run
 from utils.checkpoint.save_and_load import read_checkpoint
 from utils.config.objects import call, check_arguments, look_up
 from utils.config.read import check_config, errors_of, read_config
-from utils.errors import UserError, blamed_on
+from utils.errors import UserError, config_errors
 
 
 def load(path, device="cpu", config=None, whole=False):
@@ -55,7 +55,7 @@ def _config_of(checkpoint, path, config):
         return read_config(config)
     own, beside = checkpoint.get("config"), path.with_name("config.json")
     if own is not None:
-        with blamed_on(f"{path}: its config"):
+        with config_errors(f"{path}: its config"):
             return check_config(path, own)
     if beside.is_file():
         return read_config(beside)

@@ -18,7 +18,7 @@ from model.compute_descriptors import compute_descriptors
 from model.loss import cell_stride
 from utils.config.objects import look_up
 from utils.device import usable_device
-from utils.errors import UserError, blamed_on, one_line
+from utils.errors import UserError, config_errors, one_line
 from utils.geometry.coordinates import to_pixels
 
 BATCH_SIZE = 32
@@ -36,7 +36,7 @@ class Embedding:
     @property
     def stride(self):
         """How many pixels of the network's input a cell stands for."""
-        with blamed_on("dataset.args"):
+        with config_errors("dataset.args"):
             return cell_stride(self.descriptors.shape[-2:], self.view.input_size)
 
     def places(self):

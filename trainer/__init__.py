@@ -1,1 +1,1 @@
-"""Training an embedding, fitting landmarks on it, and evaluating both."""
+"""Train an embedding, fit a landmark regressor on it, and evaluate both."""

@@ -1,4 +1,4 @@
-"""Training, validation and test sets, built from a config's sections."""
+"""Build the training, validation and test sets of a config."""
 
 import inspect
 from dataclasses import replace
@@ -14,7 +14,10 @@ FEW_NAMES = 20  # of images in a message
 
 
 def build_dataset(config, split, world=World()):
-    """Return the config's data set; world: the processes that all build it now."""
+    """Return the config's data set; broken images are skipped, or raise ``UserError``.
+
+    world: the processes that build it together.
+    """
     dataset = build(config.dataset, DATASETS, "dataset", split=split)
     if config.on_broken_image == "skip":
         leave_out_broken(dataset, world)
@@ -24,7 +27,7 @@ def build_dataset(config, split, world=World()):
 
 
 def training_datasets(config, run):
-    """Return the training and the validation set; the run notes what they are."""
+    """Return the training and the validation set, and note them in the run."""
     if config.is_landmark:
         config = with_landmarks(config)
     train_set, val_set = (build_dataset(config, split, run.world) for split in ("train", "val"))
@@ -34,8 +37,9 @@ def training_datasets(config, run):
 
 
 def final_test_set(config, run):
-    """Return the images that a training is evaluated on at its end, and note what they are; None
-    for an embedding whose test images have too few landmarks.
+    """Return the test set of a training, and note it in the run.
+
+    None for an embedding whose test split is empty or has one image only.
     """
     try:
         test_set = evaluation_dataset(config, world=run.world)
@@ -51,7 +55,7 @@ def final_test_set(config, run):
 
 
 def with_landmarks(config):
-    """Return the config with its data set's landmarks asked for."""
+    """Return the config with ``dataset.args.use_keypoints`` set."""
     args = {**config.dataset["args"], "use_keypoints": True}
     return replace(config, dataset={**config.dataset, "args": args})
 
@@ -59,9 +63,10 @@ def with_landmarks(config):
 def evaluation_dataset(config, name=None, world=World()):
     """Return the annotated test split that a config is evaluated on.
 
-    Raises ``EmptySplit`` if it has too few landmarks. name: another data set than the one the
-    config implies; imwidth and crop stay the config's, and so does the root, if both are of one
-    family, else it is the other's default.
+    Raises ``EmptySplit`` for an embedding with fewer than two test images.
+
+    name: a data set in place of the config's. It takes imwidth and crop of the config, and the root
+    too if both have the same default root; else it is the other's default.
     """
     own = look_up(config.dataset["type"], DATASETS, "dataset.type")
     check_arguments(own, config.dataset["args"], "dataset.args", runtime=("split",))
@@ -80,9 +85,7 @@ def evaluation_dataset(config, name=None, world=World()):
 
 
 def without_error(dataset):
-    """Return the names of the images whose inter-ocular error is undefined; raises ``UserError`` if
-    that is so of all.
-    """
+    """Return the names of images without inter-ocular error; raises ``UserError`` if all are."""
     names = [dataset.label(index) for index in dataset.without_eye_distance()]
     if names and len(names) == len(dataset):
         left, right = dataset.eye_indices
@@ -95,7 +98,7 @@ def without_error(dataset):
 
 
 def left_out_line(dataset, names):
-    """Say which images of a data set have no inter-ocular error."""
+    """Return a line for the log about images of a data set without inter-ocular error."""
     more = f" and {len(names) - FEW_NAMES} more" if len(names) > FEW_NAMES else ""
     left, right = dataset.eye_indices
     return (
@@ -106,7 +109,7 @@ def left_out_line(dataset, names):
 
 
 def _arguments_for(other, own, args):
-    """Return the arguments of one data set as far as they mean something to another."""
+    """Return the arguments of one data set that another one takes too."""
     taken = {name: args[name] for name in inspect.signature(other).parameters if name in args}
     if other.default_root != own.default_root or "root" not in args:
         taken.pop("root", None)

@@ -1,7 +1,4 @@
-"""Descriptors of annotated images, with their landmarks.
-
-Computed for each batch, or once and kept.
-"""
+"""Descriptors of annotated images with their landmarks, computed for each batch or cached."""
 
 import math
 
@@ -18,11 +15,14 @@ EXTRACTION_BATCH = 32
 
 
 class DescriptorExtractor:
-    """From a batch of items to what the regressor sees.
+    """Computes the inputs and targets of the regressor from batches of items.
 
-    frozen: the modules before the regressor; crop: pixels cut from every side; warper:
-    ``WarperSingle`` or None;
-    augmented: whether images are augmented. Random numbers depend on (seed, epoch, index) alone.
+    Random numbers depend on (seed, epoch, index) only.
+
+    frozen: the modules before the regressor.
+    crop: pixels cut from every side, if there is no warper.
+    warper: ``WarperSingle`` or None.
+    augmented: whether images are augmented.
     """
 
     def __init__(self, frozen, crop, device, seed=0, warper=None, augmented=False):
@@ -31,8 +31,8 @@ class DescriptorExtractor:
 
     @torch.no_grad()
     def __call__(self, batch, epoch):
-        """Return {"index" (B,), "images" uint8, cropped, "descriptors" (B, C, h, w), "target" (B,
-        K, 2), normalised}.
+        """Return {"index": (B,), "images": uint8, cropped, "descriptors": (B, C, h, w), "target":
+        landmarks (B, K, 2), normalised}.
         """
         keys = sample_keys(self.seed, epoch, batch["index"])
         images, keypts = self._frame(
@@ -55,7 +55,7 @@ class DescriptorExtractor:
 
 
 class DescriptorLoader:
-    """Batches of descriptors and targets, made from a loader of batches of images."""
+    """A loader of descriptors and targets, computed from a loader of images."""
 
     def __init__(self, images, extract):
         self.images, self.extract = images, extract
@@ -63,11 +63,11 @@ class DescriptorLoader:
         self.num_workers = images.num_workers
 
     def prepare(self):
-        """Compute what is kept, before the first batch is taken."""
+        """Compute what is cached, before the first batch."""
 
 
 class LiveDescriptors(DescriptorLoader):
-    """Computes the descriptors of each batch anew."""
+    """Computes the descriptors of each batch when it is loaded."""
 
     def __iter__(self):
         for batch in self.images:
@@ -75,10 +75,10 @@ class LiveDescriptors(DescriptorLoader):
 
 
 class CachedDescriptors(DescriptorLoader):
-    """Computes all descriptors once, with the warps of epoch 0.
+    """Computes all descriptors once, with the warps of epoch 0, and caches them in ``dtype``.
 
-    They are kept on the extractor's device if they take at most half of its free memory, else on
-    the host, in ``dtype``.
+    They are on the extractor's device if they take at most half of its free memory, else on the
+    host.
     """
 
     def __init__(self, images, extract, dtype):
@@ -87,7 +87,7 @@ class CachedDescriptors(DescriptorLoader):
         self.descriptors = self.target = None
 
     def prepare(self):
-        """Compute the descriptors, unless they are there; else the first batch has to wait."""
+        """Compute the descriptors, if they are not cached yet."""
         if self.descriptors is not None:
             return
         N = len(self.dataset)
@@ -116,7 +116,7 @@ class CachedDescriptors(DescriptorLoader):
 
 
 def _place(size, device):
-    """Return where to keep so many bytes: the device, or the host if they are too many for it."""
+    """Return the device, or the CPU if ``size`` bytes exceed half of its free memory."""
     if device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 2:
         return torch.device("cpu")
     return device

@@ -1,12 +1,9 @@
-"""``--dry_run``: build a training, measure a few of its steps, and print what it would do and cost.
-
-Nothing is written.
-"""
+"""``--dry_run``: build a training, time a few steps, and print its plan; nothing is written."""
 
 import inspect
 import time
-from contextlib import suppress
 from dataclasses import replace
+from itertools import count, islice
 
 import torch
 from torch import nn
@@ -14,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from base.checkpoint_keeper import BEST
 from data_loader.cache import num_keypts
+from model.keypoint_regressor import FrozenBackbone
 from trainer.datasets import final_test_set
 from trainer.descriptors import CachedDescriptors, LiveDescriptors
 from trainer.evaluation.results import evaluate
@@ -30,12 +28,12 @@ from utils.run import Run
 from utils.run_folder import RunFolder
 from utils.text import counted
 
-NUM_STEPS = 3  # measured; the first is slower, and is not counted
-TRIAL_IMAGES = 64  # for training at least, and for the evaluation
+NUM_STEPS = 3  # timed, the first one, which is slower, excepted
+TRIAL_IMAGES = 64  # at least, for training; and for the evaluation
 
 
 def dry_run(config, resume=None, seeds=None, world=World()):
-    """Print what ``train_seeds`` with the same arguments would do, and what it may cost."""
+    """Print what ``train_seeds`` would do with the same arguments: data, networks, time, memory."""
     start = StartingPoint.read(config, resume, seeds, world)
     folder = world.agreed(start.folder(config, RunFolder.next))
     folders = [folder.for_seed(seed) for seed in seeds] if seeds else [folder]
@@ -45,7 +43,7 @@ def dry_run(config, resume=None, seeds=None, world=World()):
         if limits is not MINI:
             images = max(NUM_STEPS * config.batch_size, TRIAL_IMAGES)
             limits = Limits(images=images, evaluation_images=TRIAL_IMAGES)
-        # A cache would decode every image, or write to the disk.
+        # Without a cache, which would decode every image, or write to the disk.
         few = replace(config, cache="off", limits=limits).with_seed(start.seed(config))
         run = Run(folder, few, world)
         test_set = final_test_set(few, run)
@@ -57,7 +55,7 @@ def dry_run(config, resume=None, seeds=None, world=World()):
         sizes = sizes_of(config, trainer, test_set)
         sections = (
             [*start.describe(config), *config.notes],
-            data_lines(config, trainer, test_set, sizes),
+            data_lines(trainer, test_set, sizes),
             network_lines(trainer, shapes),
             loss_lines(config, trainer, shapes, loss),
             time_lines(config, trainer, sizes, seconds, len(folders)),
@@ -68,11 +66,11 @@ def dry_run(config, resume=None, seeds=None, world=World()):
 
 
 def measure(trainer, test_set):
-    """Take a few steps and evaluate; the trainer's weights are of no use afterwards.
+    """Take a few steps, which change the trainer's weights, validate and evaluate.
 
     Returns {part of the network, or input of the loss: shape}, the loss of the first step, and
-    seconds: to make a "batch" and to learn from it ("step"); for an image, to compute descriptors
-    that are kept ("fill"), to validate ("val") and to evaluate ("test").
+    seconds, {"batch": to load a batch, "step": to learn from it, "fill": to compute cached
+    descriptors of an image, "val": to validate an image, "test": to evaluate one}.
     """
     shapes, hooks, compute_loss = {}, [], trainer.loss
 
@@ -84,14 +82,18 @@ def measure(trainer, test_set):
             note(name, value)
         return compute_loss(*args, **named)
 
+    def batches():
+        for epoch in count(1):
+            trainer.loader.batch_sampler.start(epoch)
+            yield from ((epoch, batch) for batch in trainer.loader)
+
     for name, module in network_parts(trainer.model):
         hooks.append(module.register_forward_hook(lambda *io, name=name: note(name, io[-1])))
     trainer.loss = noting_loss
     fill, _ = timed(trainer.prepare)
     cached = isinstance(trainer.loader, CachedDescriptors)
     num_filled = len(trainer.loader.dataset) + len(trainer.val_loader.dataset)
-    batches = endless(trainer.loader)
-    batch, taken = timed(lambda: [next(batches) for _ in range(NUM_STEPS)])
+    batch, taken = timed(lambda: list(islice(batches(), NUM_STEPS)))
     trainer.model.train()
     steps = [timed(lambda: trainer.optimise(batch, epoch)) for epoch, batch in taken]
     for hook in hooks:
@@ -119,40 +121,26 @@ def timed(function):
     return time.perf_counter() - begin, result
 
 
-def endless(loader):
-    """Yield (epoch, batch), epoch after epoch."""
-    epoch = 0
-    while True:
-        epoch += 1
-        loader.batch_sampler.start(epoch)
-        for batch in loader:
-            yield epoch, batch
-
-
-def network_parts(model):
-    """Yield (name, module) of the parts of a network, those of a landmark model's backbone too."""
+def network_parts(model, prefix=""):
+    """Yield (name, module) of the children of a network, and of those of lists and backbones."""
     for name, child in model.named_children():
-        inner = getattr(child, "wrapped_module", None)
-        if inner is not None:
-            for part_name, part in network_parts(inner):
-                yield f"{name}.wrapped_module.{part_name}", part
-        elif isinstance(child, nn.ModuleList):
-            yield from ((f"{name}.{number}", part) for number, part in child.named_children())
+        if isinstance(child, (FrozenBackbone, nn.ModuleList)) or isinstance(model, FrozenBackbone):
+            yield from network_parts(child, f"{prefix}{name}.")
         else:
-            yield name, child
+            yield f"{prefix}{name}", child
 
 
 def innermost(samples):
-    """Return the data set that others wrap."""
+    """Return the data set that a loader or other data sets wrap."""
     while hasattr(samples, "dataset"):
         samples = samples.dataset
     return samples
 
 
 def sizes_of(config, trainer, test_set):
-    """Return {name: number} of the images of each split, and of the steps and the epochs to come.
+    """Return numbers: images of each split, images of a batch, steps of an epoch, epochs left.
 
-    The loaders' data sets are the first images of the whole ones, which they hold as ``dataset``.
+    The loaders hold the first images of the whole data sets, which are their ``dataset``.
     """
     limits = config.limits
     wholes = len(trainer.loader.dataset.dataset), len(trainer.val_loader.dataset.dataset)
@@ -164,7 +152,7 @@ def sizes_of(config, trainer, test_set):
     return dict(train=train, val=val, test=test, batch=batch, steps=steps, epochs=epochs)
 
 
-def data_lines(config, trainer, test_set, sizes):
+def data_lines(trainer, test_set, sizes):
     dataset, run = innermost(trainer.loader), trainer.run
     S, side = dataset.imwidth, dataset.imwidth - 2 * dataset.crop
     lines = [f"{type(dataset).__name__}: images of {S}x{S}, cropped to {side}x{side}"]
@@ -211,7 +199,7 @@ def loss_lines(config, trainer, shapes, loss):
 
 
 def time_lines(config, trainer, sizes, seconds, num_seeds):
-    """The first epoch decodes its images; later ones take them from the cache, if there is one."""
+    """Return lines about time; with a cache, later epochs are faster than the first one."""
     batch, step = seconds["batch"], seconds["step"]
     live = isinstance(trainer.loader, LiveDescriptors)
     pace = max(batch, step) if trainer.loader.num_workers and not live else batch + step
@@ -243,7 +231,7 @@ def memory_lines(config, trainer, sizes):
             for dataset in map(innermost, (trainer.loader, trainer.val_loader))
         )
         lines.append(f"  images kept ({config.cache}): {size_text(kept)}")
-    with suppress(AttributeError):  # descriptors that are computed anew
+    if isinstance(trainer.loader, CachedDescriptors):
         size = trainer.loader.descriptors[0].nbytes * (sizes["train"] + sizes["val"])
         lines.append(f"  descriptors kept: {size_text(size)}")
     return lines
@@ -253,11 +241,11 @@ def file_lines(config, trainer, test_set, folders):
     options, last = config.trainer, max(trainer.last_epoch, config.trainer.epochs)
     state = trainer.model.state_dict(), trainer.optimizer.state_dict()
     size = sum(leaf.nbytes for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor))
-    count = -(-last // options.save_period) - trainer.last_epoch // options.save_period
+    saved = -(-last // options.save_period) - trainer.last_epoch // options.save_period
     if options.keep_last or options.keep_best:
-        count = min(count, max(options.keep_last or 0, 1) + (options.keep_best or 0))
+        saved = min(saved, max(options.keep_last or 0, 1) + (options.keep_best or 0))
     each = " each" if len(folders) > 1 else ""
-    lines = [f"files: {count + 1} checkpoints{each}, of about {size_text(size)}"]  # with the best
+    lines = [f"files: {saved + 1} checkpoints{each}, of about {size_text(size)}"]  # with the best
     names = ["config.json", checkpoint_name(last), BEST] + ["results.json"] * (test_set is not None)
     logs = ["info.log"] + ["pictures"] * bool(trainer.pictures)
     logs += ["TensorBoard events"] * options.tensorboardX

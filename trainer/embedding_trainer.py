@@ -1,4 +1,4 @@
-"""Learning an embedding from warped pairs, without annotation."""
+"""Train an embedding on warped pairs of images, without annotations."""
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ from trainer.optimisation import build_optimizer, build_scheduler
 from trainer.parts import build_backbone, build_loss, build_pair_warper, checked_pictures
 from utils.distributed import World
 from utils.drawing.visualizations import embedding_pictures
-from utils.errors import ConfigError, blamed_on
+from utils.errors import ConfigError, config_errors
 from utils.keyed_random import sample_keys
 
 VALIDATION_EPOCH = 0  # of the random keys: the same warps in every validation
@@ -21,8 +21,11 @@ VALIDATION_EPOCH = 0  # of the random keys: the same warps in every validation
 class EmbeddingTrainer(BaseTrainer):
     """Trains a backbone with a dense loss.
 
-    warper: ``Warper``; loss: callable (desc1, desc2, grid); augmented: whether training images are
-    augmented; the rest is what ``BaseTrainer`` takes.
+    warper: ``Warper``.
+    loss: callable (desc1, desc2, grid).
+    augmented: whether training images are augmented.
+
+    The other arguments are those of ``BaseTrainer``.
     """
 
     value_names = ("loss", "val_loss")
@@ -37,7 +40,7 @@ class EmbeddingTrainer(BaseTrainer):
 
     @classmethod
     def from_config(cls, config, train_set, val_set, start, run):
-        """Return the trainer of a config, its backbone's weights as ``start`` says."""
+        """Return the trainer of a config, its backbone initialised by a ``StartingPoint``."""
         warper = build_pair_warper(config, train_set)
         loss = build_loss(config, run.device)
         if len(val_set) < 2 and config.loss in EXCHANGING_LOSSES:
@@ -45,7 +48,7 @@ class EmbeddingTrainer(BaseTrainer):
         backbone = build_backbone(config).to(run.device)
         if config.trainer.sync_batchnorm and run.world.size > 1 and run.device.type == "cuda":
             backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
-        start.fill_backbone(backbone)
+        start.load_backbone(backbone)
         optimizer = build_optimizer(config, backbone)
         loader, val_loader = make_loaders(config, train_set, val_set, run)
         return cls(
@@ -71,18 +74,18 @@ class EmbeddingTrainer(BaseTrainer):
         return self._pair_loss(self.learner, views, pair, self.world)
 
     def _pair_loss(self, network, views, pair, world):
-        """Return the loss of pairs that are this process's share of a batch of a world."""
+        """Return the loss of this process's share of a batch of pairs."""
         images = torch.cat(views).contiguous(memory_format=torch.channels_last)
         with self.autocast():
             desc1, desc2 = network(images).chunk(2)
         shared = world.size > 1 and self.exchanges
         auxiliary = {"desc_aux": world.next_samples(desc1)} if shared else {}
-        with blamed_on("batch_size, dataset.args"):
+        with config_errors("batch_size, dataset.args"):
             return self.loss(desc1, desc2, pair.grid_1to2, **auxiliary)
 
     @torch.no_grad()
     def validate(self, epoch):
-        """Return ``val_loss``, over the same warped pairs in every epoch."""
+        """Return {"val_loss": value}, over the same warped pairs in every epoch."""
         self.model.eval()
         mean = RunningMean()
         for batch in self.val_loader:

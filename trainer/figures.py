@@ -1,20 +1,21 @@
-"""The figures of an evaluation: their titles, their units, and their lines in a log."""
+"""The figures of an evaluation, with titles, units and log lines."""
 
 from dataclasses import dataclass
 
 SAME, DIFFERENT = "same_identity_px", "different_identity_px"
 SAME_COSINE, DIFFERENT_COSINE = "same_identity_cosine_px", "different_identity_cosine_px"
 LANDMARKS = "inter_ocular_error_pct"
-LANDMARK_PIXELS = "pixel_error_px"  # where no two landmarks normalise the error
+LANDMARK_PIXELS = "pixel_error_px"  # if no two landmarks normalise the error
 MATCHING = (SAME, DIFFERENT, SAME_COSINE, DIFFERENT_COSINE)
 
 
 @dataclass(frozen=True)
 class FigureText:
-    """How a figure is written.
+    """The texts of a figure.
 
-    unit: pixels are those of a 70 x 70 image; of: what it is the mean over; log_line: what stands
-    before the value in info.log.
+    unit: pixels are those of a 70 x 70 image.
+    of: what it is the mean over.
+    log_line: text before the value in info.log.
     """
 
     title: str

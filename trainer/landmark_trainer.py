@@ -1,4 +1,4 @@
-"""Fitting a landmark regressor on a frozen embedding."""
+"""Fit a landmark regressor on a frozen embedding."""
 
 import math
 from functools import partial
@@ -23,11 +23,12 @@ from utils.errors import ConfigError
 
 
 class LandmarkTrainer(BaseTrainer):
-    """Trains the last module of a ``landmark_model``; the others stay as they are.
+    """Trains the last module of a ``landmark_model``; the others are frozen.
 
-    loader, val_loader: batches of descriptors and targets (``trainer.descriptors``); loss: callable
-    (predicted, target); metrics: {name: callable (predicted, target) -> (B,)}; the rest is what
-    ``BaseTrainer`` takes.
+    loss: callable (predicted, target).
+    metrics: {name: callable (predicted, target) -> (B,)}.
+
+    The other arguments are those of ``BaseTrainer``; the loaders are ``DescriptorLoader``s.
     """
 
     def __init__(self, model, *shared, loss, metrics):
@@ -41,7 +42,7 @@ class LandmarkTrainer(BaseTrainer):
 
     @classmethod
     def from_config(cls, config, train_set, val_set, start, run):
-        """Return the trainer of a config, its backbone's weights as ``start`` says."""
+        """Return the trainer of a config, its backbone initialised by a ``StartingPoint``."""
         if start.checkpoint is None:
             raise ConfigError(
                 "a landmark config needs an embedding: give --resume <embedding>.pth, or "
@@ -49,7 +50,7 @@ class LandmarkTrainer(BaseTrainer):
             )
         model = build_landmark_model(config, train_set.num_landmarks).to(run.device)
         if not start.continued:
-            start.fill_backbone(model[0].wrapped_module)
+            start.load_backbone(model[0].wrapped_module)
         metrics = build_metrics(config, train_set)
         run.remarks += [
             f"metrics: {name} is measured, in pixels of a 70x70 image, since no two landmarks "
@@ -81,7 +82,7 @@ class LandmarkTrainer(BaseTrainer):
         )
 
     def prepare(self):
-        """Compute the descriptors that are kept."""
+        """Compute the descriptors that are cached."""
         for loader in (self.loader, self.val_loader):
             loader.prepare()
 
@@ -91,7 +92,7 @@ class LandmarkTrainer(BaseTrainer):
 
     @torch.no_grad()
     def validate(self, epoch):
-        """Return ``val_loss`` and ``val_<metric>`` for each metric."""
+        """Return {"val_loss": value, "val_<metric>": value for each metric}."""
         self.model.eval()
         means = {name: RunningMean() for name in ("loss", *self.metrics)}
         for batch in self.val_loader:
@@ -104,9 +105,7 @@ class LandmarkTrainer(BaseTrainer):
 
     @torch.no_grad()
     def draw_pictures(self, epoch):
-        """Return pictures of landmarks, predicted and true, and of the virtual keypoints, of the
-        first validation images.
-        """
+        """Return pictures of landmarks and virtual keypoints of the first validation images."""
         if not self.pictures:
             return []
         self.model.eval()

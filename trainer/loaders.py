@@ -1,4 +1,4 @@
-"""The loaders of a training: images decoded anew or kept, few annotations, ``--mini_train``."""
+"""Build the loaders of a training: cached images, few annotations, limits of ``--mini_train``."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ VALIDATION_BATCH = 32
 
 
 def make_loaders(config, train_set, val_set, run):
-    """Return the loaders of training and of validation batches.
+    """Return the loaders of training and validation batches.
 
-    The training images are restricted to ``restrict_annos`` of them, and repeated to at least
+    The training set is reduced to ``restrict_annos`` images, and repeated until it has at least
     ``min_epoch_images``.
     """
     train_items = _cached(config, train_set, run)
@@ -52,10 +52,10 @@ def make_loaders(config, train_set, val_set, run):
 
 
 def _cached(config, dataset, run):
-    """Return a data set whose images are decoded once, if ``cache`` says so."""
+    """Return a data set with decoded images cached as ``cache`` says."""
     cache = config.cache
     if cache == "device" and config.limits.images is not None:
-        cache = "memory"  # a few images are not worth decoding all of them
+        cache = "memory"  # DeviceCache decodes the whole data set
     if cache == "memory":
         return ItemCache(dataset, in_memory)
     if cache == "disk":
@@ -67,7 +67,7 @@ def _cached(config, dataset, run):
 
 
 def _limited(dataset, max_images):
-    """Return the first images of a data set; None: all of them."""
+    """Return a data set's first ``max_images``; None: all of them."""
     if max_images is None:
         return dataset
     return Subset(dataset, range(min(max_images, len(dataset))))

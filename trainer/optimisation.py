@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules, built from a config's sections."""
+"""Build the optimiser and the learning-rate schedule of a config."""
 
 import inspect
 import math
@@ -9,7 +9,7 @@ from torch import nn
 from utils.config.mini_run import MINI
 from utils.config.objects import attempt, build
 
-# What a config cannot name: bases, and what takes a closure, a function, a value or other objects.
+# Base classes, and classes that need a closure, a function, a value or other objects.
 UNFIT = {"Optimizer", "LBFGS", "LRScheduler", "LambdaLR", "MultiplicativeLR", "ReduceLROnPlateau"}
 UNFIT |= {"SequentialLR", "ChainedScheduler"}
 MOST_REHEARSED = 1000  # steps of a schedule
@@ -17,7 +17,7 @@ ONE_CYCLE = "OneCycleLR"
 
 
 def _public_subclasses(module, base):
-    """Return {name: class} of a module's subclasses of ``base`` that a config can name."""
+    """Return {name: class} of the subclasses of ``base`` that a config can name."""
     return {
         name: cls
         for name, cls in vars(module).items()
@@ -30,9 +30,9 @@ SCHEDULERS = _public_subclasses(torch.optim.lr_scheduler, torch.optim.lr_schedul
 
 
 def build_optimizer(config, model):
-    """Return the config's optimiser over what learns.
+    """Return the config's optimiser of the parameters that require gradients.
 
-    The biases of convolutions may have a rate of their own.
+    The biases of convolutions have the learning rate ``bias_lr``, if it is given.
     """
     biases = {
         id(layer.bias)
@@ -79,9 +79,7 @@ def _planned(config, args, num_steps):
 
 
 def unreached_milestones(config):
-    """Return a warning, in a list, if milestones of the schedule lie at or beyond the last epoch,
-    where they lower no rate.
-    """
+    """Return warnings, [] or one, about milestones of the schedule at or after the last epoch."""
     epochs, section = config.trainer.epochs, config.lr_scheduler or {"args": {}}
     late = [n for n in section["args"].get("milestones", ()) if n >= epochs]
     if not late or config.limits is MINI:

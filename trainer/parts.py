@@ -1,4 +1,4 @@
-"""Networks, warpers, losses and metrics, built from a config's sections."""
+"""Build the networks, warpers, losses and metrics of a config."""
 
 import inspect
 from functools import partial
@@ -11,19 +11,19 @@ from model.loss import check_implementation
 from model.metric import landmark_pixel_error
 from utils.config.objects import build, check_arguments, look_up
 from utils.drawing.visualizations import EMBEDDING_PICTURES, LANDMARK_PICTURES
-from utils.errors import ConfigError, blamed_on
+from utils.errors import ConfigError, config_errors
 from utils.geometry.warper import Warper, WarperSingle
 
 WARPERS = {cls.__name__: cls for cls in (Warper, WarperSingle)}
 
 
 def build_backbone(config):
-    """Return the config's network, with fresh weights."""
+    """Return the config's backbone, with fresh weights."""
     return build(config.arch, BACKBONES, "arch").to(memory_format=torch.channels_last)
 
 
 def build_landmark_model(config, num_landmarks):
-    """Return the config's backbone, frozen, and its regressor, both with fresh weights."""
+    """Return the config's frozen backbone and its regressor in sequence, with fresh weights."""
     backbone = build_backbone(config)
     facts = {
         "descriptor_dimension": backbone.num_output_channels,
@@ -42,7 +42,7 @@ def build_landmark_model(config, num_landmarks):
 
 
 def build_pair_warper(config, dataset):
-    """Return the warper that makes training pairs."""
+    """Return the warper of training pairs."""
     if config.warper is None or config.warper["type"] == WarperSingle.__name__:
         raise ConfigError(
             "warper: learning an embedding (a config without keypoint_regressor) takes pairs, "
@@ -52,10 +52,7 @@ def build_pair_warper(config, dataset):
 
 
 def build_single_warper(config, dataset):
-    """Return the warper that augments annotated images, or None.
-
-    Pairs are of no use to a regressor.
-    """
+    """Return the warper that augments annotated images, None if the config has one for pairs."""
     if config.warper is None or config.warper["type"] == Warper.__name__:
         return None
     return _build_warper(config, dataset)
@@ -67,7 +64,7 @@ def _build_warper(config, dataset):
 
 
 def build_loss(config, device):
-    """Return the config's loss with its arguments bound; what is left are the tensors."""
+    """Return the config's loss, a callable of tensors with all other arguments bound."""
     registry = LANDMARK_LOSSES if config.is_landmark else DENSE_LOSSES
     function = look_up(config.loss, registry, "loss")
     tensors = [
@@ -77,14 +74,15 @@ def build_loss(config, device):
     for name, value in config.loss_args.items():
         if type(value) in (int, float) and value <= 0:
             raise ConfigError(f"loss_args.{name} = {value}, expected a positive number")
-    with blamed_on("loss_args.implementation"):
+    with config_errors("loss_args.implementation"):
         check_implementation(config.loss_args.get("implementation", "auto"), device)
     return partial(function, **config.loss_args)
 
 
 def build_metrics(config, dataset):
-    """Return {name: callable (predicted, target) -> (B,)}. Where no two landmarks normalise the
-    inter-ocular error, the error in pixels takes its place.
+    """Return the config's metrics, {name: callable (predicted, target) -> (B,)}.
+
+    If no two landmarks normalise the inter-ocular error, the error in pixels replaces it.
     """
     facts = {"eye_indices": dataset.eye_indices, "side": dataset.imwidth - 2 * dataset.crop}
     found = {}
@@ -98,7 +96,7 @@ def build_metrics(config, dataset):
 
 
 def checked_pictures(config):
-    """Return the names of the config's pictures, once they are known to be valid."""
+    """Return the names of the config's pictures; raises ``ConfigError`` for an invalid one."""
     registry = LANDMARK_PICTURES if config.is_landmark else EMBEDDING_PICTURES
     for name in config.visualizations:
         look_up(name, registry, "visualizations")

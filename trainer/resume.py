@@ -14,18 +14,47 @@ from utils.disk import parent_folder, remove_leftovers
 from utils.distributed import World, was_restarted
 from utils.errors import ConfigError, UserError, shown
 from utils.run_folder import RunFolder, no_folder
-from utils.run_lock import LOCK, alone, held_run, holder_of
+from utils.run_lock import LOCK, locked_run, one_at_a_time, owner_of
 from utils.text import counted
 
 AUTO = "auto"
 
 
+@contextmanager
+def start_run(config, resume, seeds, world):
+    """Yield the ``StartingPoint`` of a training and its ``RunFolder``, locked until the end.
+
+    seeds: None, or the seeds of several trainings with the same starting point.
+    """
+    save_dir = Path(config.trainer.save_dir)
+    with ExitStack() as until_end:
+
+        def choose_and_lock():
+            models, logs = (save_dir / part / config.name for part in ("models", "log"))
+            try:
+                until_end.enter_context(parent_folder(models / "a run"))
+            except OSError as error:
+                raise no_folder(error) from error
+            with one_at_a_time(models):  # of two processes, the second finds the first's run locked
+                start = StartingPoint.read(config, resume, seeds)
+                if resume == AUTO:
+                    for folder in run_folders(save_dir, config.name):
+                        remove_leftovers(folder)
+                        remove_leftovers(logs / folder.name / "pictures")
+                folder = start.folder(config)
+                until_end.enter_context(locked_run(folder, seeds))
+            return start, folder
+
+        yield world.from_main(choose_and_lock)
+
+
 @dataclass(frozen=True)
 class StartingPoint:
-    """Where a training starts: fresh weights, a backbone's weights out of a checkpoint, or the
-    state of a run that is continued.
+    """Where a training starts: fresh weights, weights of a backbone, or the state of a run.
 
-    path, checkpoint: what was read, if anything; sought: where "auto" found nothing to continue.
+    path, checkpoint: the checkpoint that was read, or None.
+    continued: whether its run is continued, instead of only taking the backbone's weights.
+    sought: where "auto" found no run to continue, or None.
     """
 
     path: str | None = None
@@ -35,18 +64,18 @@ class StartingPoint:
 
     @classmethod
     def read(cls, config, resume, seeds=None, world=World()):
-        """Read the checkpoint of ``--resume``, or else of the config's ``finetune_from``.
+        """Return the starting point that ``--resume``, or else ``finetune_from``, names.
 
-        Only ``--resume`` continues a run: if the checkpoint is of this config's. "auto" continues
-        the newest run of this config that has one, among those of ``--mini_train`` or among the
-        others. A run's folder stands for its last checkpoint. Processes that torchrun starts again
-        go on where they were.
+        resume: None; a checkpoint, or a run's folder, which stands for its last checkpoint; or
+        "auto", the newest run of this config, which counts only runs of ``--mini_train`` if that
+        is set, else only others. A run is continued if the checkpoint is of a run of this config.
+        Processes that torchrun has restarted continue their own run.
         """
         sought = None
         if was_restarted() and seeds is None:
-            resume = world.agreed(_of_restarted(config) or resume)
+            resume = world.agreed(_last_before_restart(config) or resume)
         if resume == AUTO:
-            resume = _newest(config)
+            resume = _newest_run(config)
             sought = None if resume else str(Path(config.trainer.save_dir) / "models" / config.name)
         path = resume or config.finetune_from
         if path is None:
@@ -64,8 +93,28 @@ class StartingPoint:
             )
         return cls(path, checkpoint, continued)
 
+    def folder(self, config, new=RunFolder.new):
+        """Return the ``RunFolder`` of the training.
+
+        That of the continued run; if "auto" found none, that of a run killed before its first
+        checkpoint; else ``new(save_dir, name)``.
+        """
+        own = RunFolder.of_checkpoint(self.path) if self.continued else None
+        if own is None and self.sought:
+            own = _killed_at_once(config)
+        return own or new(config.trainer.save_dir, config.name)
+
+    def seed(self, config):
+        """Return the seed of the training: the continued run's, or the config's."""
+        return self.checkpoint["seed"] if self.continued else config.seed
+
+    def load_backbone(self, backbone):
+        """Load the checkpoint's weights, if there is one, into a backbone."""
+        if self.checkpoint is not None:
+            load_weights(backbone, backbone_state(self.checkpoint["state_dict"]), self.path)
+
     def describe(self, config):
-        """Return lines that say what happens."""
+        """Return lines for the log."""
         if self.checkpoint is None:
             absent = f", nothing to continue below {self.sought}" if self.sought else ""
             return [f"start: from fresh weights{absent}"]
@@ -76,7 +125,16 @@ class StartingPoint:
         step = self.checkpoint.get("step")
         where = f"epoch {epoch}" + (f" and {counted(step, 'step')}" if step else "")
         lines = [f"start: continuing {path} after {where}"]
-        changed = self._changes(config)
+        before, now = flatten(self.checkpoint["config"]), flatten(config.raw)
+
+        def written(flat, key):
+            return shown(flat[key], json.dumps) if key in flat else "not set"
+
+        changed = [
+            f"{key} = {written(now, key)} (was {written(before, key)})"
+            for key in sorted((before.keys() | now.keys()) - {"seed", "trainer.save_dir"})
+            if before.get(key) != now.get(key)
+        ]
         if changed:
             lines.append(
                 f"start: not as in the checkpoint's config: {', '.join(changed)}; "
@@ -84,78 +142,16 @@ class StartingPoint:
             )
         return lines
 
-    def _changes(self, config):
-        """Return "key = value (was value)" of what differs; seed and folder are the checkpoint's
-        anyway.
-        """
-        before, now = flatten(self.checkpoint["config"]), flatten(config.raw)
-        return [
-            f"{key} = {_told(now, key)} (was {_told(before, key)})"
-            for key in sorted((before.keys() | now.keys()) - {"seed", "trainer.save_dir"})
-            if before.get(key) != now.get(key)
-        ]
 
-    def fill_backbone(self, backbone):
-        """Give the backbone its weights, where there are any."""
-        if self.checkpoint is not None:
-            load_weights(backbone, backbone_state(self.checkpoint["state_dict"]), self.path)
+def _newest_run(config):
+    """Return the last checkpoint of the newest run of a config, or None.
 
-    def seed(self, config):
-        """Return the run's seed: the checkpoint's if it is continued, else the config's."""
-        return self.checkpoint["seed"] if self.continued else config.seed
-
-    def folder(self, config, new=RunFolder.new):
-        """Return the run's folder: the checkpoint's own if it is continued there; where "auto"
-        found nothing, that of a training which was killed before its first checkpoint; else a new
-        one, made by ``new(save_dir, name)``.
-        """
-        own = RunFolder.of_checkpoint(self.path) if self.continued else None
-        if own is None and self.sought:
-            own = _begun_in_vain(config)
-        return own or new(config.trainer.save_dir, config.name)
-
-
-@contextmanager
-def begun(config, resume, seeds, world):
-    """Yield the ``StartingPoint`` of a training, or of one for each of several seeds, and its
-    folder, where no other process may write until it ends.
-    """
-    with ExitStack() as until_end:
-        yield world.from_main(lambda: _begin(config, resume, seeds, until_end))
-
-
-def _begin(config, resume, seeds, until_end):
-    save_dir = Path(config.trainer.save_dir)
-    runs, logs = (save_dir / part / config.name for part in ("models", "log"))
-    try:
-        until_end.enter_context(parent_folder(runs / "a run"))
-    except OSError as error:
-        raise no_folder(error) from error
-    with alone(runs):  # of two that look at once, the second one finds the first
-        start = StartingPoint.read(config, resume, seeds)
-        if resume == AUTO:
-            for folder in run_folders(save_dir, config.name):
-                for place in (folder, logs / folder.name / "pictures"):
-                    remove_leftovers(place)  # of trainings that were killed
-        folder = start.folder(config)
-        until_end.enter_context(held_run(folder, seeds))
-    return start, folder
-
-
-def _told(flat, key):
-    return shown(flat[key], json.dumps) if key in flat else "not set"
-
-
-def _newest(config):
-    """Return the path of the last checkpoint of a config's run, mini or not, that was saved last;
-    or None.
-
-    Raises ``UserError`` while one of its runs still trains.
+    Runs of ``--mini_train`` and others are kept apart. Raises ``UserError`` if one is training.
     """
     for folder in run_folders(config.trainer.save_dir, config.name):
-        if holder := holder_of(folder):
+        if owner := owner_of(folder):
             raise UserError(
-                f"--resume auto: {holder} trains in {folder}; wait for its end, or leave --resume "
+                f"--resume auto: {owner} trains in {folder}; wait for its end, or leave --resume "
                 "out for a run beside it"
             )
     found = newest_of_config(
@@ -166,25 +162,22 @@ def _newest(config):
     return found and str(found.path)
 
 
-def _begun_in_vain(config):
-    """Return the folder of a run of the same config and seed that ended before its first
-    checkpoint; None if there is none.
-    """
+def _killed_at_once(config):
+    """Return the folder of a run of this config and seed without a checkpoint, or None."""
     content = json.loads(json.dumps(config.with_seed(config.seed).raw))
     for folder in run_folders(config.trainer.save_dir, config.name):
-        own = RunFolder.of_checkpoint(folder / "config.json")
-        names = {path.name for path in folder.iterdir()}
-        if own is None or not names <= {"config.json", LOCK}:
+        path = folder / "config.json"
+        own = RunFolder.of_checkpoint(path)
+        if own is None or not {p.name for p in folder.iterdir()} <= {"config.json", LOCK}:
             continue
         with suppress(OSError, ValueError):
-            path = folder / "config.json"
             if not path.exists() or json.loads(path.read_text()) == content:
                 return own
     return None
 
 
-def _of_restarted(config):
-    """Return the last checkpoint of the run that torchrun has started again, None without one."""
+def _last_before_restart(config):
+    """Return the last checkpoint of the run that torchrun has restarted, or None."""
     found = newest_of_config(config.trainer.save_dir, config.name)
     folders = run_folders(config.trainer.save_dir, config.name)
     newest = max(folders, key=lambda folder: folder.stat().st_mtime_ns, default=None)

@@ -1,5 +1,4 @@
-"""A training from start to figures: what ``train.py`` runs, once per seed."""
-
+"""Train, evaluate and save the results, once for each seed: what ``train.py`` runs."""
 
 import numpy as np
 import torch
@@ -9,7 +8,7 @@ from trainer.embedding_trainer import EmbeddingTrainer
 from trainer.evaluation.results import evaluate, save_results
 from trainer.landmark_trainer import LandmarkTrainer
 from trainer.optimisation import unreached_milestones
-from trainer.resume import begun
+from trainer.resume import start_run
 from utils.checkpoint.names import checkpoint_name
 from utils.config.read import errors_of
 from utils.device import computes_bfloat16, determinism
@@ -22,12 +21,12 @@ from utils.text import command
 
 
 def train_seeds(config, resume=None, seeds=None, world=World()):
-    """Train once, or once per seed, and then log mean and deviation.
+    """Train once, or once for each seed, and log mean and standard deviation.
 
-    Returns the figures of each seed, {name: value}; outside the main process of a world, those of
-    the last epoch alone.
+    Returns the figures of each seed, a list of {name: value}; in all but the main process, values
+    of the last epoch only.
     """
-    with begun(config, resume, seeds, world) as (start, folder):
+    with start_run(config, resume, seeds, world) as (start, folder):
         if seeds is None:
             config = config.with_seed(start.seed(config))
             return [train_one_seed(config, folder, start, world)]
@@ -45,14 +44,14 @@ def train_seeds(config, resume=None, seeds=None, world=World()):
 
 
 def train_one_seed(config, folder, start, world=World()):
-    """Train with the seed of a config, evaluate, write results.json.
+    """Train with the seed of a config, evaluate, and write results.json.
 
     Returns {name: value} of the last epoch and of the evaluation.
     """
     hidden = config.trainer.verbosity < 1 or not world.is_main
     with errors_of(config), bars_hidden(hidden), determinism(config.deterministic):
         run = Run(folder, config, world)
-        # Before the training, since an error in the test images should show at once.
+        # Before the training, to find errors in the test images at once.
         test_set = final_test_set(config, run)
         torch.manual_seed(config.seed)
         trainer = build_trainer(config, start, run)
@@ -75,9 +74,7 @@ def train_one_seed(config, folder, start, world=World()):
 
 
 def build_trainer(config, start, run):
-    """Return the trainer of a config with its data and networks, before its first step; a training
-    that is continued stands where its checkpoint says.
-    """
+    """Return the trainer of a config with its data and networks, resumed if ``start`` says so."""
     options, largest = config.trainer, max(1, config.batch_size // 2)
     if options.accumulation > largest:
         raise ConfigError(

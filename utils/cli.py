@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from utils.errors import UserError, one_line
-from utils.shortages import shortages_told
+from utils.shortages import memory_errors
 from utils.stopping import Stopped
 from utils.streams import is_closed_pipe, open_standard_streams, silence
 
@@ -51,7 +51,7 @@ def run_program(main):
 
 def _run(main):
     try:
-        with shortages_told():
+        with memory_errors():
             return main() or 0
     except UserError as error:
         # In one write: print could mix the lines of several processes.

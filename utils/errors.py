@@ -18,7 +18,7 @@ class EmptySplit(ConfigError):
 
 
 @contextmanager
-def blamed_on(where):
+def config_errors(where):
     """Raise a ``ValueError`` or ``UserError`` of the block as a ``ConfigError``, its message
     prefixed with ``where``, a key or a file.
     """

@@ -1,4 +1,4 @@
-"""One process writes a run: it holds the run's folder until it ends, however it ends."""
+"""Lock the folder of a run, so that only one process writes it."""
 
 import fcntl
 import os
@@ -9,16 +9,16 @@ from utils.disk import disk_errors
 from utils.errors import UserError
 from utils.run_folder import no_folder
 
-LOCK = ".lock"  # in a folder that is held; one that a killed process left holds nothing
+LOCK = ".lock"  # in a locked folder; the file of a killed process locks nothing
 
 
 @contextmanager
-def held(folder):
-    """Hold a folder for this process while entered; raises ``UserError`` that names the process
-    and the host which hold it already.
+def locked(folder):
+    """Lock a folder for this process while entered.
 
-    The system keeps the lock: it ends with this process, whatever ends it, and worker processes do
-    not inherit it. A file system without locks is used without.
+    The system releases the lock when the process ends, however it ends; worker processes do not
+    inherit it. On a file system without locks, nothing is locked. Raises ``UserError`` naming the
+    process and host that hold the lock.
     """
     path = folder / LOCK
     with disk_errors(path):
@@ -35,8 +35,8 @@ def held(folder):
 
 
 @contextmanager
-def held_run(run_folder, seeds=None):
-    """Hold a run's folder, or those of its seeds, while entered; then remove what was not used."""
+def locked_run(run_folder, seeds=None):
+    """Make and lock a run's folder, or those of its seeds, while entered; remove empty ones."""
     folders = [run_folder.model_dir]
     if seeds is not None:
         folders = [run_folder.for_seed(seed).model_dir for seed in seeds]
@@ -47,21 +47,33 @@ def held_run(run_folder, seeds=None):
                     folder.mkdir(parents=True, exist_ok=True)
                 except OSError as error:
                     raise no_folder(error) from error
-                until_end.enter_context(held(folder))
+                until_end.enter_context(locked(folder))
             yield
     finally:
         for folder in (*folders, run_folder.model_dir):
-            with suppress(OSError):  # it is in use
+            with suppress(OSError):  # it is not empty
                 folder.rmdir()
 
 
-def holder_of(folder):
-    """Return who holds a folder, "process 17 on this-host", or None; this process never does."""
+def owner_of(folder):
+    """Return who has locked a folder, as in "process 17 on this-host"; None if no other process."""
     try:
         with open(folder / LOCK, "r+b") as file:
-            return None if _lock(file) else _told(file)
-    except OSError:  # there is no lock, or not for us
+            return None if _lock(file) else _owner(file)
+    except OSError:  # no lock, or not readable
         return None
+
+
+@contextmanager
+def one_at_a_time(folder):
+    """Wait until no other process is in a block of the same folder, then enter it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks of folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _open_locked(path):
@@ -69,17 +81,16 @@ def _open_locked(path):
         file = open(path, "a+b")
         if not _lock(file):
             with file:
-                raise UserError(
-                    f"{path.parent}: {_told(file)} trains in this folder; wait for its end"
-                )
-        with suppress(OSError):  # another process removed it, at its end, before it was locked here
+                owner = _owner(file)
+            raise UserError(f"{path.parent}: {owner} trains in this folder; wait for its end")
+        with suppress(OSError):  # its last owner removed it before it was locked here: try again
             if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
                 return file
         file.close()
 
 
 def _lock(file):
-    """Lock a file for this process; returns whether no other process has."""
+    """Lock a file for this process; returns False if another process has locked it."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
@@ -89,18 +100,6 @@ def _lock(file):
     return True
 
 
-def _told(file):
+def _owner(file):
     file.seek(0)
     return file.read(200).decode(errors="replace") or "another process"
-
-
-@contextmanager
-def alone(folder):
-    """Wait until no other process is in a block of the same folder, then enter it."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks of folders
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

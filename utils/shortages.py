@@ -18,7 +18,7 @@ LARGER_SHM = (
 
 
 @contextmanager
-def shortages_told(what_helps=WHAT_HELPS):
+def memory_errors(what_helps=WHAT_HELPS):
     """Raise ``UserError`` if the block runs out of memory or loses a loader's worker process.
 
     Linux kills processes when memory is short. Other errors pass through.

@@ -7,7 +7,7 @@ import threading
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def heeded_signals():
+def handled_signals():
     """Return the signals that stop a training; not SIGHUP where it is ignored, as under nohup."""
     ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     return SIGNALS[:-1] if ignored else SIGNALS
@@ -34,7 +34,7 @@ class StopRequest:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            self._before = {n: signal.signal(n, self._note) for n in heeded_signals()}
+            self._before = {n: signal.signal(n, self._note) for n in handled_signals()}
         return self
 
     def __exit__(self, *error):

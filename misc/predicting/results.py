@@ -12,7 +12,7 @@ from misc.predicting.photos import read_photo
 from misc.predicting.points import read_points
 from misc.predicting.tasks import ColourTask, LandmarkTask, MatchTask
 from utils.disk import disk_errors, fitting, write_atomically
-from utils.errors import UserError, blamed_on
+from utils.errors import UserError, config_errors
 
 NUM_COLOURED = 64  # images, evenly spread, whose principal components give the colours
 PICTURE_DPI = 300
@@ -23,7 +23,7 @@ def make_task(args, model, paths, reader):
     if args.points:
         reference = read_photo(args.reference, args.reference, model, not args.no_pictures)
         points = read_points(args.points)
-        with blamed_on(f"--points, of {args.reference}"):
+        with config_errors(f"--points, of {args.reference}"):
             require_inside(points, reference.seen.view)
         tell_unseen(points, reference.seen.view)
         return MatchTask(model, reference, points, args.protocol)

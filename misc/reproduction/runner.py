@@ -14,7 +14,7 @@ from misc.published import PROJECT
 from misc.reproduction.estimate import duration
 from misc.reproduction.plan import find_state
 from utils.disk import disk_errors
-from utils.stopping import heeded_signals
+from utils.stopping import handled_signals
 from utils.text import counted
 
 TRAIN = (sys.executable, str(PROJECT / "train.py"))
@@ -154,7 +154,7 @@ def stop_on_signals():
     """Make what schedulers send, and a closed terminal, end this process as Ctrl-C does, with its
     children.
     """
-    for number in heeded_signals():
+    for number in handled_signals():
         signal.signal(number, signal.default_int_handler)
 
 

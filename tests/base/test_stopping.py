@@ -251,8 +251,8 @@ def test_auto_takes_the_run_that_was_saved_last_whatever_it_is_called(
 HOLD = """
 import sys, time
 from pathlib import Path
-from utils.run_lock import held
-with held(Path(sys.argv[1])):
+from utils.run_lock import locked
+with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(100)
 """

@@ -22,7 +22,7 @@ from utils.errors import UserError
 from utils.log import open_log
 from utils.run import Run
 from utils.run_folder import RunFolder
-from utils.run_lock import LOCK, held, held_run, holder_of
+from utils.run_lock import LOCK, locked, locked_run, owner_of
 
 STAMP = "2019-08-08_17-56-24"
 LOG_LINE = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - \S+ - (DEBUG|INFO|WARNING) - "
@@ -225,8 +225,8 @@ def test_runs_that_start_at_once_in_many_processes_have_folders_of_their_own(tmp
 HOLD = """
 import sys, time
 from pathlib import Path
-from utils.run_lock import held
-with held(Path(sys.argv[1])):
+from utils.run_lock import locked
+with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(100)
 """
@@ -246,14 +246,14 @@ def held_elsewhere(tmp_path):
 def test_a_folder_is_held_by_one_process_until_that_ends(held_elsewhere):
     folder, process = held_elsewhere
     holder = f"process {process.pid} on {socket.gethostname()}"
-    assert holder_of(folder) == holder
+    assert owner_of(folder) == holder
     with pytest.raises(UserError, match=f"^{folder}: {holder} trains in this folder; wait"):
-        with held(folder):
+        with locked(folder):
             pass
     process.kill()  # as the machine does that is short of memory: it cannot clean up
     process.wait()
-    assert (folder / LOCK).exists() and holder_of(folder) is None
-    with held(folder):
+    assert (folder / LOCK).exists() and owner_of(folder) is None
+    with locked(folder):
         assert (folder / LOCK).read_text() == f"process {os.getpid()} on {socket.gethostname()}"
     assert not (folder / LOCK).exists()
 
@@ -263,13 +263,13 @@ def test_a_file_system_without_locks_is_used_without(tmp_path, monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("utils.run_lock.fcntl.lockf", refuse)
-    with held(tmp_path), held(tmp_path):
-        assert holder_of(tmp_path) is None
+    with locked(tmp_path), locked(tmp_path):
+        assert owner_of(tmp_path) is None
 
 
 def test_a_held_run_that_came_to_nothing_leaves_nothing(tmp_path):
     for seeds in (None, [0, 1]):
         folder = RunFolder.new(tmp_path, "a")
-        with held_run(folder, seeds):
+        with locked_run(folder, seeds):
             assert len(list(folder.model_dir.rglob(LOCK))) == len(seeds or [0])
         assert not folder.model_dir.exists()

@@ -12,7 +12,7 @@ import torch
 from data_loader.landmark_folder import LandmarkFolder
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
 from utils.errors import UserError
-from utils.shortages import shortages_told
+from utils.shortages import memory_errors
 
 WITH_LITTLE_MEMORY = """
 import resource, sys
@@ -51,7 +51,7 @@ def test_a_step_says_which_keys_help(train, embedding_config, monkeypatch, error
 
 
 def test_arrays_of_numpy_s_are_told():
-    with pytest.raises(UserError, match="^out of memory: free some"), shortages_told():
+    with pytest.raises(UserError, match="^out of memory: free some"), memory_errors():
         np.empty(1 << 60, np.uint8)
 
 
@@ -66,7 +66,7 @@ def test_a_killed_worker_is_told(train, embedding_config, monkeypatch):
 
 
 def test_other_errors_stay_what_they_are():
-    with pytest.raises(RuntimeError, match="^shapes"), shortages_told():
+    with pytest.raises(RuntimeError, match="^shapes"), memory_errors():
         raise RuntimeError("shapes do not fit")
 
 
@@ -100,5 +100,5 @@ def test_a_small_dev_shm_is_named_with_the_keys_that_help(embedding_config, chan
                  "memory limit."),
 ])
 def test_dev_shm_is_told_from_other_memory(error):
-    with pytest.raises(UserError, match="^/dev/shm, .*num_workers"), shortages_told():
+    with pytest.raises(UserError, match="^/dev/shm, .*num_workers"), memory_errors():
         raise error

@@ -3,7 +3,7 @@
 import torch
 
 from model.matching import cosine_at_pixels, dense_matches
-from trainer.evaluation.measures import describe_pairs, evaluation_pairs
+from trainer.evaluation.matching import describe_pairs, evaluation_pairs
 from utils.drawing.galleries import dense_figure, landmarks_figure, match_figure
 from utils.geometry.coordinates import to_pixels
 
@@ -12,10 +12,10 @@ IDENTITIES = ("same", "different")
 
 
 class Cases:
-    """Keeps the first, the best and the worst few of many cases.
+    """Keeps the first, best and worst of many cases.
 
-    ``kept``: {"first", "best", "worst": {name: tensor (n, ...)}}, n <= count, among the names
-    "errors" and "numbers", the places of the cases in the data set.
+    kept: {"first", "best", "worst": {name: tensor (n, ...)}}, n <= count. The names are those given
+    to ``add``, "errors", and "numbers", the indices of the cases.
     """
 
     def __init__(self, count=NUM_SHOWN):
@@ -23,7 +23,7 @@ class Cases:
         self.kept = {}
 
     def add(self, errors, **tensors):
-        """Take the next m cases: errors (m,), NaN for a case that has none; tensors (m, ...)."""
+        """Add m cases: errors (m,), NaN where undefined; tensors (m, ...)."""
         numbers = torch.arange(self.seen, self.seen + len(errors))
         self.seen += len(errors)
         measured = ~errors.isnan().cpu()
@@ -38,9 +38,7 @@ class Cases:
 
 
 class MatchingGallery:
-    """Watches ``evaluate_matching`` of a data set, and draws pairs of images, in the published
-    protocol.
-    """
+    """Collects the cases of ``evaluate_matching`` in the published protocol, and draws them."""
 
     def __init__(self, dataset):
         self.dataset = dataset
@@ -63,13 +61,13 @@ class MatchingGallery:
 
 
 def pair_label(dataset, number, identity):
-    """Return what to call a pair of images, which may be one image in two views."""
+    """Return the label of a pair of images; a pair of the same identity is one image, twice."""
     first, second = dataset.label(2 * number), dataset.label(2 * number + 1)
     return first if identity == "same" else f"{first}, {second}"
 
 
 class LandmarkGallery:
-    """Watches ``evaluate_landmarks`` of a data set, and draws landmarks, predicted and true."""
+    """Collects the cases of ``evaluate_landmarks``, and draws them."""
 
     def __init__(self, dataset):
         self.dataset = dataset
@@ -102,8 +100,9 @@ def _titles(labels, errors, unit):
 def dense_cases(backbone, dataset, device, count=NUM_SHOWN):
     """Yield (identity, sources, targets, places) of the first ``count`` test pairs.
 
-    sources, targets: (count, 3, H, W) uint8; places: (count, H, W, 2) int64, for each pixel of a
-    target its match (x, y) in the source, by cosine similarity at every pixel.
+    sources, targets: (count, 3, H, W) uint8.
+    places: (count, H, W, 2) int64, the match (x, y) in the source of each pixel of the target, by
+    cosine similarity at every pixel.
     """
     pair = next(evaluation_pairs(dataset, device, max_images=2 * count))
     *maps, stride = describe_pairs(backbone, pair)
@@ -114,17 +113,15 @@ def dense_cases(backbone, dataset, device, count=NUM_SHOWN):
 
 
 def dense_match_figures(backbone, dataset, device):
-    """Yield (name, figure) of the first test pairs: source, target, and the source warped to the
-    target by its dense matches.
-    """
+    """Yield (name, figure): sources, targets, and sources warped by their dense matches."""
     for identity, sources, targets, places in dense_cases(backbone, dataset, device):
         rows = sources, targets, take_pixels(sources, places)
         yield f"dense-{identity}", dense_figure(*(images.cpu() for images in rows))
 
 
 def take_pixels(images, places):
-    """Return images (B, 3, h, w) made of the pixels of images (B, 3, H, W) at places (x, y), int64
-    (B, h, w, 2).
+    """Return the pixels of images (B, 3, H, W) at places (x, y), int64 (B, h, w, 2), as images
+    (B, 3, h, w).
     """
     flat = places[..., 1] * images.shape[-1] + places[..., 0]
     index = flat.flatten(1)[:, None].expand(-1, images.shape[1], -1)

@@ -1,4 +1,4 @@
-"""Evaluating a checkpoint: what ``test.py`` and ``test_matching.py`` run."""
+"""Evaluate a checkpoint: what ``test.py`` and ``test_matching.py`` run."""
 
 import torch
 
@@ -16,9 +16,9 @@ from utils.run_folder import RunFolder
 
 
 def evaluate_checkpoint(config, args):
-    """Evaluate a checkpoint in a run folder of its own; returns {name: value}.
+    """Evaluate a checkpoint in a new run folder; returns {name: value}.
 
-    args: what ``utils.cli.evaluation_program`` parses.
+    args: parsed by ``utils.cli.evaluation_program``.
     """
     device, hidden = select_device(args.device), config.trainer.verbosity < 1
     if args.mini_train:

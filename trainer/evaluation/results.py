@@ -1,28 +1,30 @@
-"""Evaluating a model, and writing down the figures with what they are figures of."""
+"""Load a checkpoint's network, evaluate it, and save the figures in results.json."""
 
 import math
 from dataclasses import dataclass
 
 from trainer.datasets import left_out_line
-from trainer.evaluation.measures import evaluate_landmarks, evaluate_matching
+from trainer.evaluation.landmarks import evaluate_landmarks
+from trainer.evaluation.matching import evaluate_matching
 from trainer.figures import FIGURES
 from trainer.parts import build_backbone, build_landmark_model
 from utils.checkpoint.parts import backbone_state, regressor_state
 from utils.checkpoint.save_and_load import load_weights, read_checkpoint
 from utils.disk import write_json
-from utils.errors import UserError, blamed_on
+from utils.errors import UserError, config_errors
 from utils.text import counted
 
 UNIT = "pixels of a 70x70 image"
-FEW = 20  # images: figures of fewer change much with the images that were chosen
+FEW = 20  # test images: figures of fewer vary much with their choice
 
 
 @dataclass(frozen=True)
 class Results:
-    """Figures, {name: value}, over ``num_images`` images.
+    """The figures of an evaluation.
 
-    ``remarks`` say how they are normalised, of how many pairs they are, and which images they
-    leave out.
+    figures: {name: value}.
+    num_images: images that they are means over.
+    remarks: further entries of results.json: unit, normalisation, number of pairs, images left out.
     """
 
     figures: dict
@@ -33,18 +35,19 @@ class Results:
 def load_for_evaluation(config, path, dataset, device):
     """Return the network of a config with the weights of a checkpoint, in eval mode.
 
-    Raises ``UserError`` if they differ in kind.
+    Raises ``UserError`` if the checkpoint does not fit the config or the data set.
     """
     state = read_checkpoint(path)["state_dict"]
     return network_with_weights(config, state, path, dataset.num_landmarks).to(device).eval()
 
 
 def network_with_weights(config, state, path, num_landmarks=None):
-    """Return the network of a config with the weights of ``state``, which was read from ``path``.
+    """Return the network of a config with the weights of a state dict.
 
-    num_landmarks: of a landmark model; None: as many as the weights are for.
+    path: where it was read, for messages.
+    num_landmarks: of a landmark model; None: that of the weights.
     """
-    with blamed_on(path):
+    with config_errors(path):
         backbone, regressor = backbone_state(state), regressor_state(state)
     is_landmark = regressor is not None
     if is_landmark != config.is_landmark:
@@ -66,14 +69,14 @@ def network_with_weights(config, state, path, num_landmarks=None):
 
 
 def evaluate(model, config, dataset, device, watch=None):
-    """Evaluate what the config trains: matching for an embedding, landmarks for a regressor.
+    """Return the ``Results`` of a model: of matching for an embedding, of landmarks otherwise.
 
-    watch: None, or called with what is found in each batch (``trainer.evaluation.cases`` draws it).
+    watch: None, or called with the matches or ``LandmarkPredictions`` of each batch.
     """
     options = config.limits.evaluation_images, config.num_workers
     if not config.is_landmark:
         figures, num_images = evaluate_matching(model, dataset, device, *options, watch)
-        pairs = num_images // 2  # the published protocol takes images two by two
+        pairs = num_images // 2  # the published protocol takes images in pairs
         return Results(figures, num_images, {"unit": UNIT, "num_pairs": pairs})
     undefined = []
 
@@ -87,12 +90,12 @@ def evaluate(model, config, dataset, device, watch=None):
         return Results(figures, num_images, {"unit": UNIT})
     remarks = {"normalised_by": f"distance of landmarks {list(dataset.eye_indices)}"}
     if any(undefined):
-        remarks["left_out"] = [dataset.label(i) for i, it_is in enumerate(undefined) if it_is]
+        remarks["left_out"] = [dataset.label(i) for i, missing in enumerate(undefined) if missing]
     return Results(figures, num_images, remarks)
 
 
 def save_results(results, run, dataset, checkpoint, output=None):
-    """Log the figures and write results.json into the run's folder, and to ``output``.
+    """Log the figures, and write them to the run's results.json and to ``output``.
 
     Raises ``UserError`` for a figure that is not finite.
     """
@@ -101,7 +104,9 @@ def save_results(results, run, dataset, checkpoint, output=None):
         if not math.isfinite(value):
             raise UserError(f"{checkpoint}: {name} is {value}: its predictions are not finite")
         run.logger.info(f"{FIGURES[name].log_line}: {value:.4f}")
-    run.logger.info(f"measured on {_counts(results)} of {type(dataset).__name__}")
+    count, pairs = counted(results.num_images, "image"), results.remarks.get("num_pairs")
+    count += f" in {counted(pairs, 'pair')}" if pairs else ""
+    run.logger.info(f"measured on {count} of {type(dataset).__name__}")
     if "left_out" in results.remarks:
         run.logger.warning(left_out_line(dataset, results.remarks["left_out"]))
     if len(dataset) < FEW:
@@ -124,8 +129,3 @@ def save_results(results, run, dataset, checkpoint, output=None):
     for path in filter(None, (run.folder.model_dir / "results.json", output)):
         write_json(path, content)
     run.logger.info(f"figures: {run.folder.model_dir / 'results.json'}")
-
-
-def _counts(results):
-    pairs = results.remarks.get("num_pairs")
-    return counted(results.num_images, "image") + (f" in {counted(pairs, 'pair')}" if pairs else "")

@@ -1,4 +1,4 @@
-"""Take the weights, and nothing else, out of checkpoints of the original code or of strangers."""
+"""Read weights and plain values from checkpoints of other code, without executing theirs."""
 
 from itertools import count
 
@@ -8,8 +8,8 @@ from utils.checkpoint.inert_pickle import Foreign, UnreadablePickle
 from utils.checkpoint.torch_file import EXPECTED, StridedView, open_torch_file
 from utils.errors import UserError
 
-# Whose objects published checkpoints hold beside tensors, and the like of it. None of them is
-# built; a file that names anything else is refused, for it is not what it pretends to be.
+# Packages and classes whose objects published checkpoints hold beside tensors. None of them is
+# built; a file that names anything else is refused.
 FOREIGN_PACKAGES = {"parse_config", "logger", "base", "data_loader", "model", "trainer", "utils"}
 FOREIGN_NAMES = {
     "_codecs.encode", "argparse.Namespace",
@@ -27,17 +27,16 @@ FOREIGN_NAMES = {
 }
 PLAIN_TYPES = (str, int, float, bool)
 MAX_REASON_LENGTH = 200
-MAX_CONFIG_VALUES = 10_000  # a small file may hold one list a million times
+MAX_CONFIG_VALUES = 10_000  # a small pickle can hold one list a million times
 
 
 def read_foreign_checkpoint(path):
-    """Return {"state_dict": name -> CPU tensor, "epoch": int or None, "arch": str or None,
-    "config": dict or None, ...}.
+    """Return {"state_dict": {name: CPU tensor}, "epoch": int or None, "arch": str or None,
+    "config": dict or None, ...}, where the dots are other entries that are plain values.
 
-    The dots are the checkpoint's other entries that are plain values; a bare state_dict has none,
-    and neither epoch, arch nor config. Nothing in the file is run,
-    and the tensors take no more memory than it has bytes, whatever it claims. Raises UserError if
-    it cannot be read, is damaged or names what weights do not need.
+    A bare state dict is a checkpoint too. No code of the file is executed, and the tensors take no
+    more memory than the file has bytes. Raises ``UserError`` for a file that cannot be read, is
+    damaged, or names classes that weights do not need.
     """
     try:
         with open(path, "rb") as file:
@@ -47,20 +46,20 @@ def read_foreign_checkpoint(path):
         raise UserError(f"{path}: cannot read this file ({error.strerror or error})") from error
     except UnreadablePickle as error:
         raise UserError(f"{path}: refused as a checkpoint: {error}") from error
-    except Exception as error:  # a damaged file may trip up any step, in any way
+    except Exception as error:  # a damaged file can raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:MAX_REASON_LENGTH]
         raise UserError(f"{path}: not a checkpoint, or a damaged one ({reason})") from error
 
 
 def is_harmless(name):
-    """Whether a checkpoint may hold objects of the class ``name``; they are dropped."""
+    """Return whether a checkpoint may hold objects of the class ``name``, which are dropped."""
     return name in FOREIGN_NAMES or name.split(".")[0] in FOREIGN_PACKAGES
 
 
 def _plain_contents(contents, read_storage):
     if type(contents) is dict and contents and all(
             type(value) is StridedView for value in contents.values()):
-        contents = {"state_dict": contents}  # what torch.save(model.state_dict()) leaves
+        contents = {"state_dict": contents}  # of torch.save(model.state_dict())
     if type(contents) is not dict or type(contents.get("state_dict")) is not dict:
         whole = type(contents) is Foreign
         found = f"an object of class {contents.name}" if whole else "no 'state_dict'"
@@ -75,8 +74,9 @@ def _plain_contents(contents, read_storage):
 
 
 def _plain_config(config):
-    """Return a config as JSON holds it, a dictionary or the original's object around one; None
-    where there is no such thing.
+    """Return a config, a dictionary or the original code's object around one, as plain data.
+
+    None for anything else.
     """
     if type(config) is Foreign:
         config = config.attributes.get("_config")
@@ -99,7 +99,7 @@ def _plain_copy(value, counter):
 
 
 def _build_tensors(views, read_storage):
-    """Return name -> tensor; tensors share memory where their storages are the same."""
+    """Return {name: tensor}; tensors of the same storage share memory."""
     if not all(type(name) is str and type(view) is StridedView for name, view in views.items()):
         raise UnreadablePickle("its 'state_dict' holds more than named tensors")
     storages = {view.storage for view in views.values()}
@@ -109,6 +109,6 @@ def _build_tensors(views, read_storage):
 
 
 def _flat_tensor(storage, read_storage):
-    if storage.numel == 0:  # which torch.frombuffer refuses
+    if storage.numel == 0:  # torch.frombuffer rejects it
         return torch.empty(0, dtype=storage.dtype)
     return torch.frombuffer(read_storage(storage), dtype=storage.dtype)

@@ -1,9 +1,9 @@
-"""Read a pickle as data: nothing that it names is imported, nothing is called.
+"""Read a pickle as data, without importing or calling anything that it names.
 
-A pickle is a program for a small stack machine, which may import and call anything. The machine
-here knows only the instructions that ``torch.save`` needs, and where one would call something, it
-leaves a placeholder. (``torch.load(weights_only=True)`` does not serve: it must be told each
-foreign class by name, and a key of a million nested tuples, hashed recursively, crashes it.)
+A pickle is a program for a small stack machine that can import and call anything. The machine here
+knows only the instructions that ``torch.save`` uses, and leaves a placeholder instead of a call.
+(``torch.load(weights_only=True)`` needs every foreign class by name, and crashes on a key of a
+million nested tuples, which it hashes recursively.)
 """
 
 import pickletools
@@ -17,34 +17,32 @@ SHOWN_NAME_LENGTH = 80
 
 
 class UnreadablePickle(Exception):
-    """A pickle that is damaged, or does what no checkpoint of weights needs."""
+    """A pickle that is damaged, or does more than a checkpoint of weights needs."""
 
 
 @dataclass(frozen=True)
 class Global:
-    """Something that the pickle names as ``module.name``; only the name is here."""
+    """The name ``module.name`` of an object that the pickle refers to."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """Stands for an object that was not built: its class's name, and the attributes it was to have,
-    where the pickle sets any.
-    """
+    """Placeholder of an object: the name of its class, and the attributes that the pickle sets."""
 
     name: str
     attributes: dict = field(default_factory=dict, compare=False)
 
 
 def read_pickle(file, constructors, is_harmless, persistent_load=None):
-    """Return what the pickle in the binary ``file`` holds; read no further than its end.
+    """Return the content of the pickle in a binary file, which is read to the pickle's end only.
 
-    constructors: name -> our function that stands in for the named one.
-    is_harmless: name -> whether its objects become ``Foreign``; all other names are refused.
-    persistent_load: called with the ids of objects that are stored outside the pickle.
+    Raises ``UnreadablePickle``; a damaged file can raise any other exception.
 
-    Raises UnreadablePickle, and whatever else a damaged file may lead to.
+    constructors: {name: function to call in place of the named one}.
+    is_harmless: callable (name) -> whether its objects become ``Foreign``; other names are refused.
+    persistent_load: callable (id) -> object, for objects stored outside the pickle.
     """
     machine = _Machine(constructors, is_harmless, persistent_load)
     for opcode, argument, _ in pickletools.genops(file):
@@ -54,7 +52,7 @@ def read_pickle(file, constructors, is_harmless, persistent_load=None):
 
 
 class _Machine:
-    """The pickle machine; a method ``op_x`` is the instruction X, told its argument."""
+    """The pickle machine; the method ``op_x`` executes the instruction X with its argument."""
 
     def __init__(self, constructors, is_harmless, persistent_load):
         self.constructors, self.is_harmless = constructors, is_harmless
@@ -77,7 +75,7 @@ class _Machine:
         return items
 
     def op_proto(self, version):
-        """The instructions say themselves what they are."""
+        """Do nothing: versions differ only in the instructions that they use."""
 
     op_frame = op_proto
 
@@ -172,7 +170,7 @@ class _Machine:
     op_newobj = op_reduce
 
     def op_build(self, _):
-        """Note the attributes of a ``Foreign``; drop those of what was an OrderedDict."""
+        """Store the attributes of a ``Foreign``; drop those of an OrderedDict."""
         attributes, target = self.stack.pop(), self.stack[-1]
         if type(target) not in (Foreign, dict):
             raise UnreadablePickle("it sets attributes of what has none")

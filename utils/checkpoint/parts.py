@@ -1,4 +1,4 @@
-"""The backbone's and the regressor's part of a checkpoint's weights, ours or a published one's."""
+"""Split a checkpoint's weights, ours or published ones, into backbone and landmark regressor."""
 
 import re
 
@@ -10,40 +10,39 @@ UNUSED_KEY = re.compile(r"[12]\.(descriptors|linear\.\d+\.weight)")
 
 
 def backbone_state(state_dict):
-    """Return the embedding network's part of a state dict, under its own names."""
-    backbone, _ = _split(state_dict)
-    return backbone
+    """Return the backbone's part of a state dict, under its own names."""
+    return _split(state_dict)[0]
 
 
 def regressor_state(state_dict):
-    """Return the landmark regressor's part, under its own names; None where there is none.
+    """Return the landmark regressor's part of a state dict, under its own names, or None.
 
-    What published regressors hold and never use is left out.
+    Parameters that published regressors hold and never use are dropped.
     """
-    _, regressor = _split(state_dict)
-    return regressor
+    return _split(state_dict)[1]
 
 
 def _split(state_dict):
-    named = {_without_module(name): tensor for name, tensor in state_dict.items()}
-    backbone = {_without_module(name.removeprefix(BACKBONE_PREFIX)): tensor
-                for name, tensor in named.items() if name.startswith(BACKBONE_PREFIX)}
+    backbone, rest = {}, {}
+    for name, tensor in state_dict.items():
+        name = _without_module(name)
+        if name.startswith(BACKBONE_PREFIX):
+            backbone[_without_module(name.removeprefix(BACKBONE_PREFIX))] = tensor
+        else:
+            rest[name] = tensor
     if not backbone:
-        return named, None
-    return backbone, _regressor_part({name: tensor for name, tensor in named.items()
-                                      if not name.startswith(BACKBONE_PREFIX)})
-
-
-def _regressor_part(rest):
-    """``rest``: all but the backbone, under ``1.``, or ``2.`` behind an upsampling layer."""
+        return rest, None
     used = {name: tensor for name, tensor in rest.items() if not UNUSED_KEY.fullmatch(name)}
+    # "2." if an upsampling layer precedes it.
     regressor = {re.sub(r"^[12]\.", "", name): tensor for name, tensor in used.items()}
     if regressor.keys() != REGRESSOR_KEYS or len(used) != len(regressor):
-        raise UserError(f"a landmark regressor with the parameters {sorted(used)}, "
-                        f"expected {sorted(REGRESSOR_KEYS)} behind '1.' or '2.'")
-    return regressor
+        raise UserError(
+            f"a landmark regressor with the parameters {sorted(used)}, "
+            f"expected {sorted(REGRESSOR_KEYS)} behind '1.' or '2.'"
+        )
+    return backbone, regressor
 
 
 def _without_module(name):
-    """Strip what DataParallel puts before each name."""
+    """Return a parameter's name without the prefixes of DataParallel."""
     return re.sub(r"^(module\.)+", "", name)

@@ -1,4 +1,4 @@
-"""Checkpoints: plain tensors and plain data, in files that are whole or not there at all."""
+"""Save checkpoints atomically and load them without executing pickled code."""
 
 from io import BytesIO
 
@@ -12,15 +12,16 @@ FORMAT = "dve-checkpoint-1"
 
 
 def save_checkpoint(path, state):
-    """Write a checkpoint; ``state`` holds tensors and plain data only, so that it loads with
-    ``weights_only=True``.
+    """Write a checkpoint atomically; raises ``WriteError``.
+
+    state: tensors and plain data only, so that it loads with ``weights_only=True``.
     """
 
     def write(file):
         try:
             torch.save({"format": FORMAT, **state}, file)
         except RuntimeError as error:
-            if isinstance(error.__context__, OSError):  # torch's writer hides what the disk said
+            if isinstance(error.__context__, OSError):  # torch's writer hides the disk's error
                 raise error.__context__ from None
             raise
 
@@ -28,36 +29,34 @@ def save_checkpoint(path, state):
 
 
 def checkpoint_bytes(state):
-    """Return the content of the file that ``save_checkpoint`` would write."""
+    """Return the bytes of the file that ``save_checkpoint`` would write."""
     file = BytesIO()
     torch.save({"format": FORMAT, **state}, file)
     return file.getvalue()
 
 
 def read_checkpoint(path):
-    """Return a checkpoint's dictionary, tensors on the CPU; nothing in the file is run.
+    """Return a checkpoint's dictionary, tensors on the CPU; no code of the file is executed.
 
-    Of this project's own checkpoints all of it; of others {"state_dict", "epoch", "arch", ...}. The
-    file is vetted as data first: ``weights_only`` alone can be crashed by a hostile one.
+    A checkpoint of other code is reduced to what ``read_foreign_checkpoint`` returns. Every file is
+    parsed by that first, since a malicious file can crash ``torch.load(weights_only=True)``.
     """
     vetted = read_foreign_checkpoint(path)
     if vetted.get("format") != FORMAT:
         return vetted
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises whatever a broken file leads to
+    except Exception as error:  # torch.load can raise anything for a broken file
         raise UserError(f"{path}: a damaged checkpoint ({one_line(error)})") from error
 
 
 def continues_run(checkpoint, run_name):
-    """Whether a checkpoint is of this project and of the run that a config names, so that it can be
-    continued.
-    """
+    """Return whether a checkpoint is of this project and of a run of this name."""
     return checkpoint.get("format") == FORMAT and checkpoint.get("run_name") == run_name
 
 
 def load_weights(module, state_dict, path):
-    """Load strictly; raises ``UserError`` naming the file and the first key that does not fit."""
+    """Load weights into a module; raises ``UserError`` naming file and first key that differs."""
     own = module.state_dict()
     for name in sorted(own.keys() | state_dict.keys()):
         found = tuple(state_dict[name].shape) if name in state_dict else "missing"

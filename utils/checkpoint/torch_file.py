@@ -1,10 +1,10 @@
-"""The two file formats of ``torch.save``, read as data (see ``utils.checkpoint.inert_pickle``).
+"""Read both file formats of ``torch.save`` as data, with ``utils.checkpoint.inert_pickle``.
 
-The older one, written until torch 1.5, is five pickles (a magic number, a version, facts about
-the system, the object, the keys of the storages) followed by the raw storages; the newer is a zip
-archive of one pickle and a member per storage. Tensors stay ``StridedView`` until somebody wants
-their numbers, and a storage is read only once the file is known to hold all of it, so that memory
-is bounded by the file's size.
+The older one, written until torch 1.5, is five pickles (a magic number, a version, facts about the
+system, the object, the keys of the storages) followed by the raw storages; the newer is a zip
+archive of one pickle and a member for each storage. Tensors are ``StridedView`` until their numbers
+are read, and a storage is read only if the file holds all of it, so that memory is bounded by the
+file's size.
 """
 
 import math
@@ -39,7 +39,7 @@ DTYPES = {
 
 @dataclass(frozen=True)
 class Storage:
-    """A flat array of numbers, kept in the file under ``key``."""
+    """A flat array of numbers, stored in the file under ``key``."""
 
     key: str
     dtype: torch.dtype
@@ -52,7 +52,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class StridedView:
-    """A tensor not yet built: where in a storage its numbers are (offset, stride: in numbers)."""
+    """A tensor as a view of a storage; offset and strides are in numbers, not bytes."""
 
     storage: Storage
     offset: int
@@ -71,18 +71,18 @@ class StridedView:
                 and all(map(_is_count, (self.offset, *self.shape, *self.stride))))
 
     def end(self):
-        """Return the place just behind the last number."""
+        """Return the index after the last number."""
         if 0 in self.shape:
             return self.offset
         return self.offset + 1 + sum((n - 1) * step for n, step in zip(self.shape, self.stride))
 
 
 def open_torch_file(file, is_harmless):
-    """Return the object in an open binary file, and a function: its ``Storage`` -> bytearray.
+    """Return the object in an open binary file, and a callable (``Storage``) -> bytearray.
 
-    Dictionaries, lists and plain values are what they were, tensors are ``StridedView``, and all
-    else is ``Foreign`` where ``is_harmless(name of its class)``. Raises UnreadablePickle for other
-    classes and for what torch.save does not write, and whatever else a damaged file may lead to.
+    Dictionaries, lists and plain values are kept, tensors are ``StridedView``, and objects of
+    classes that ``is_harmless(name)`` accepts are ``Foreign``. Raises ``UnreadablePickle`` for
+    other classes and formats; a damaged file can raise any other exception.
     """
     is_zip = file.read(len(ZIP_START)) == ZIP_START
     file.seek(0)
@@ -106,7 +106,7 @@ def _open_zip(file, is_harmless):
 
 
 def _check_archive(archive, file_size):
-    """Refuse zip bombs: ``torch.save`` compresses nothing, so all members fit into the file."""
+    """Reject zip bombs: ``torch.save`` does not compress, so all members fit into the file."""
     members = archive.infolist()
     compressed = any(member.compress_type != zipfile.ZIP_STORED for member in members)
     if compressed or sum(member.file_size for member in members) > file_size:
@@ -138,7 +138,7 @@ def _in_order(storages, keys):
 
 
 def _find_storages(file, storages):
-    """Return key -> place of the storages that follow in the file; each begins with its length."""
+    """Return {key: offset in the file} of the storages that follow; each begins with its length."""
     file_size = _size_in_bytes(file)
     places = {}
     for storage in storages:
@@ -160,7 +160,7 @@ def _size_in_bytes(file):
 
 
 def _read_object(file, storages, is_harmless):
-    """Read the pickle that describes the tensors; ``storages`` gathers key -> ``Storage``."""
+    """Return the object of the pickle that describes the tensors; fills ``storages`` by key."""
     constructors = {
         "collections.OrderedDict": lambda: {},
         "torch.Size": lambda sizes: sizes,
@@ -179,7 +179,7 @@ def _rebuild_tensor_v2(storage, offset, shape, stride, requires_grad, hooks, met
 
 
 def _named_storage(storages, persistent_id):
-    """Take ("storage", type, key, location, length[, None]); the location does not matter."""
+    """Return the ``Storage`` of ("storage", type, key, location, length[, None])."""
     kind, storage_type, key, _, numel, *view = persistent_id
     is_storage = kind == "storage" and type(storage_type) is Global and storage_type.name in DTYPES
     if not is_storage:

@@ -59,7 +59,7 @@ class Config(Experiment):
 
     @property
     def name(self):
-        """The run name, ``<config folder>-<config name>``, or that of the run whose config it is."""
+        """The run name, ``<config folder>-<config name>``, or that of the config's run."""
         path = self.path.resolve()
         if self.path.name == "config.json":
             for folder in path.parents:

@@ -1,35 +1,31 @@
-"""Pictures of what a trained model finds: matches, colours of the embedding, landmarks."""
-
-from bisect import bisect_right
+"""Draw what a trained model finds: matches, landmarks, and descriptors as colours."""
 
 import torch
 import torch.nn.functional as F
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.patches import ConnectionPatch
-from matplotlib.textpath import text_to_path
 
 from utils.drawing.visualizations import (
-    as_pixels,
     draw_landmarks,
     draw_virtual_keypoints,
     landmark_colours,
+    show_image,
+    write_title,
 )
 
 ROW_INCHES = 1.5
-TITLE_POINTS = 8
 MATCH_COLUMNS = 4  # pairs in a row
-GAP = 0.02  # between the two images of a bare pair, in their widths
+GAP = 0.02  # between the two images of a bare pair, in widths of an image
 SMOOTH = {"image.interpolation": "bicubic"}  # of bare pictures, which are shown large
-SHOWN_DEVIATIONS = 2  # a principal component reaches its darkest and brightest colour there
+SHOWN_DEVIATIONS = 2  # standard deviations at the darkest and the brightest colour
 
 
 class PrincipalColours:
-    """RGB colours of descriptors: their first three principal components, over all maps seen.
+    """RGB colours of descriptors: their first three principal components over all maps added.
 
-    The same descriptor has the same colour in every image. Maps (B, C, h, w) are given to the
-    constructor or to ``add``.
+    A descriptor has the same colour in every image. Maps (B, C, h, w) are given to the constructor
+    or to ``add``.
     """
 
     def __init__(self, maps=None):
@@ -38,21 +34,19 @@ class PrincipalColours:
             self.add(maps)
 
     def add(self, maps):
-        """Include the cells of maps in the statistics."""
+        """Add the cells of maps to the statistics."""
         cells = maps.detach().transpose(0, 1).flatten(1).double()  # (C, cells)
         self.count += cells.shape[1]
         self.total = self.total + cells.sum(dim=1)
         self.squared = self.squared + cells @ cells.T
 
     def watch(self, network):
-        """Include all that a network puts out from now on; the result's ``remove()`` ends it."""
+        """Add all further outputs of a network, until ``remove()`` of the returned handle."""
         return network.register_forward_hook(lambda module, inputs, maps: self.add(maps))
 
     def components(self):
-        """Return the mean (C,), the first min(C, 3) principal axes as columns, and the standard
-        deviations along them.
-
-        Of the two directions of an axis, the one in which its largest entry is positive.
+        """Return the mean (C,), the first min(C, 3) principal axes as columns, and their standard
+        deviations. The largest entry of an axis is positive.
         """
         mean = self.total / self.count
         variances, axes = torch.linalg.eigh(self.squared / self.count - mean.outer(mean))
@@ -61,8 +55,8 @@ class PrincipalColours:
         return mean, axes * largest.sign(), variances.clamp(min=0).sqrt()
 
     def __call__(self, maps):
-        """Map descriptors (B, C, h, w) to RGB (B, 3, h, w) in [0, 1]: from -2 to +2 standard
-        deviations; 1/2 in the channels that C < 3 leaves.
+        """Return descriptors (B, C, h, w) as RGB (B, 3, h, w) in [0, 1], from -2 to +2 standard
+        deviations; channels beyond C are 1/2.
         """
         mean, axes, deviations = self.components()
         along = torch.einsum("bchw,cd->bdhw", maps.double() - mean.view(-1, 1, 1), axes)
@@ -72,11 +66,13 @@ class PrincipalColours:
 
 
 def match_figure(sources, targets, points, matched, truth, titles):
-    """Draw pairs of images side by side, each landmark joined to its match; crosses are its true
-    places.
+    """Draw pairs of images side by side, a line from each landmark to its match, crosses at the
+    true points.
 
-    sources, targets: (M, 3, H, W) uint8; points, in the sources, matched and truth, in the
-    targets: (M, K, 2), pixels; titles: M, one for each pair.
+    sources, targets: (M, 3, H, W) uint8.
+    points: (M, K, 2), in the sources, pixels.
+    matched, truth: (M, K, 2), in the targets, pixels.
+    titles: one for each pair.
     """
     columns = min(MATCH_COLUMNS, len(sources))
     rows = -(-len(sources) // columns)
@@ -92,7 +88,7 @@ def match_figure(sources, targets, points, matched, truth, titles):
 
 @rc_context(SMOOTH)
 def bare_match_figure(source, target, points, matched, truth):
-    """Draw one pair as ``match_figure`` does, without title and margins."""
+    """Draw one pair like ``match_figure``, without title and margins."""
     figure, (left, right) = _bare_axes(2, source.shape)
     _draw_match(left, right, source, target, points, matched, truth)
     return figure
@@ -100,9 +96,9 @@ def bare_match_figure(source, target, points, matched, truth):
 
 @rc_context(SMOOTH)
 def bare_landmarks_figure(image, predicted, truth):
-    """Draw one image as ``landmarks_figure`` does, without title and margins."""
+    """Draw one image like ``landmarks_figure``, without title and margins."""
     figure, (axes,) = _bare_axes(1, image.shape)
-    _show(axes, image)
+    show_image(axes, image)
     draw_landmarks(axes, predicted, truth)
     return figure
 
@@ -111,13 +107,13 @@ def bare_landmarks_figure(image, predicted, truth):
 def bare_virtual_figure(image, places):
     """Draw the virtual keypoints (K, V, 2), in pixels, of each landmark on an image."""
     figure, (axes,) = _bare_axes(1, image.shape)
-    _show(axes, image)
+    show_image(axes, image)
     draw_virtual_keypoints(axes, places)
     return figure
 
 
 def _bare_axes(columns, shape):
-    """Return a figure that images of a shape (3, H, W) fill, side by side, and their axes."""
+    """Return a figure filled by images of a shape (3, H, W) side by side, and their axes."""
     size = (columns + GAP * (columns - 1)) * ROW_INCHES, ROW_INCHES * shape[1] / shape[2]
     figure = Figure(figsize=size, facecolor="gray")
     places = {"left": 0, "right": 1, "bottom": 0, "top": 1, "wspace": GAP}
@@ -125,18 +121,12 @@ def _bare_axes(columns, shape):
 
 
 def _draw_match(left, right, source, target, points, matched, truth):
-    _show(left, source)
-    _show(right, target)
+    show_image(left, source)
+    show_image(right, target)
     draw_landmarks(left, points)
     draw_landmarks(right, matched, truth)
-    _join(left.figure, left, right, points, matched)
-
-
-def _join(figure, left, right, starts, ends):
-    """Draw a line from each point (K, 2) in one image to its match in another."""
-    colours = landmark_colours(len(starts))
-    for start, end, colour in zip(starts.tolist(), ends.tolist(), colours):
-        figure.add_artist(
+    for start, end, colour in zip(points.tolist(), matched.tolist(), landmark_colours(len(points))):
+        left.figure.add_artist(
             ConnectionPatch(
                 start, end, "data", "data", axesA=left, axesB=right, color=colour, lw=0.8
             )
@@ -151,21 +141,23 @@ def landmarks_figure(images, predicted, truth, titles):
     for axes, image, dots, crosses, title in zip(
         figure.subplots(1, len(images), squeeze=False)[0], images, predicted, truth, titles
     ):
-        _show(axes, image)
-        _title(axes, title, ROW_INCHES)
+        show_image(axes, image)
+        write_title(axes, title, ROW_INCHES)
         draw_landmarks(axes, dots, crosses)
     return figure
 
 
 def embedding_figure(image, colours, places, title):
-    """Draw an image (3, H, W), and beside it colours (3, h, w) where their cells lie: places (h, w,
-    2), in pixels of the image.
+    """Draw an image (3, H, W), and beside it the colours of its cells in their positions.
+
+    colours: (3, h, w).
+    places: (h, w, 2), centres of the cells, in pixels of the image.
     """
     figure = Figure(figsize=(2 * ROW_INCHES, ROW_INCHES), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-    _show(left, image)
+    show_image(left, image)
     _title_left(left, title)
-    _show(right, colours)
+    show_image(right, colours)
     first, last = places[0, 0], places[-1, -1]
     half = (last - first) / (2 * torch.tensor(colours.shape[:0:-1]) - 2)  # of a cell
     (x0, y0), (x1, y1) = (first - half).tolist(), (last + half).tolist()
@@ -181,16 +173,20 @@ def dense_figure(sources, targets, warped):
     figure, grid = _titled_rows(list(rows), len(sources))
     for row, images in zip(grid, rows.values()):
         for axes, image in zip(row, images):
-            _show(axes, image)
+            show_image(axes, image)
     return figure
 
 
 def overview_figure(images, maps, query, matched, predicted, truth):
-    """Draw, for each image, what was learned; the first column is the source of the matches.
+    """Draw images, descriptors, matches and landmarks, a column for each image.
 
-    images: (M, 3, H, W) uint8; maps: (M, C, h, w); query: (K, 2), landmarks of image 0; matched:
-    (M, K, 2), their matches in each; predicted, truth: (M, K, 2), landmarks of the regressor and of
-    the data set. All points in pixels.
+    images: (M, 3, H, W) uint8.
+    maps: (M, C, h, w), their descriptors.
+    query: (K, 2), landmarks of image 0.
+    matched: (M, K, 2), their matches in each image.
+    predicted, truth: (M, K, 2), landmarks of the regressor and of the data set.
+
+    All points are in pixels.
     """
     M = len(images)
     titles = (
@@ -203,8 +199,8 @@ def overview_figure(images, maps, query, matched, predicted, truth):
     colours = PrincipalColours(maps)(maps)
     for m in range(M):
         for row in (0, 2, 3):
-            _show(grid[row, m], images[m])
-        _show(grid[1, m], colours[m])
+            show_image(grid[row, m], images[m])
+        show_image(grid[1, m], colours[m])
         points = query if m == 0 else matched[m]
         grid[2, m].scatter(
             *points.T.numpy(),
@@ -219,7 +215,7 @@ def overview_figure(images, maps, query, matched, predicted, truth):
 
 
 def _titled_rows(titles, columns):
-    """Return a figure with a row of axes for each title, and the axes, (rows, columns)."""
+    """Return a figure with a titled row of axes for each title, and the axes, (rows, columns)."""
     size = (ROW_INCHES * columns + 1.2, ROW_INCHES * len(titles))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(titles), columns, squeeze=False)
@@ -229,44 +225,5 @@ def _titled_rows(titles, columns):
 
 
 def _title_left(axes, title):
-    """Write a title above the left one of two images, from its left edge on: of a high and narrow
-    image, that is the middle of its half.
-    """
-    _title(axes, title, 1.5 * ROW_INCHES, loc="left")
-
-
-def _title(axes, text, inches, **where):
-    """Write a title, which may be any file's name, within a width."""
-    text = "".join(c if c.isprintable() else "?" for c in text)  # fonts take no lone surrogates
-    text = fitting(text, 72 * inches, TITLE_POINTS)
-    axes.set_title(text, fontsize=TITLE_POINTS, parse_math=False, **where)
-
-
-def fitting(text, width, size):
-    """Return a text of a font size, shortened in its middle if it is wider than ``width``, both in
-    points.
-    """
-    font = FontProperties(size=size)
-
-    def width_of(kept):
-        return text_to_path.get_text_width_height_descent(shortened(text, kept), font, False)[0]
-
-    if width_of(len(text)) <= width:
-        return text
-    return shortened(text, bisect_right(range(1, len(text) + 1), width, key=width_of))
-
-
-def shortened(text, kept):
-    """Return a text with so many of its characters, the middle ones left out for an ellipsis."""
-    if kept >= len(text):
-        return text
-    return f"{text[:kept - kept // 2]}…{text[len(text) - kept // 2:]}"
-
-
-def _show(axes, image):
-    axes.imshow(as_pixels(image[None])[0])
-    axes.autoscale(False)  # points outside the image do not shrink it
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    """Write a title over the left one of two images, from its left edge on."""
+    write_title(axes, title, 1.5 * ROW_INCHES, loc="left")

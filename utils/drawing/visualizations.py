@@ -1,9 +1,14 @@
-"""The pictures that configs name, as matplotlib figures."""
+"""Pictures named in configs, drawn after each epoch, and helpers to draw images and points."""
+
+from bisect import bisect_right
 
 import matplotlib
 import numpy as np
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from utils.config.objects import look_up
 from utils.geometry.coordinates import to_pixels
@@ -11,18 +16,21 @@ from utils.geometry.coordinates import to_pixels
 matplotlib.use("Agg")
 
 NUM_SHOWN = 8
+TITLE_POINTS = 8
 PROJECTION_SEED = 0  # the same random projection in every epoch
 
 
 def embedding_pictures(names, images, descriptors):
-    """Return [(name, figure)] for images (B, 3, H, W) uint8 and their descriptors (B, C, h, w)."""
+    """Return [(name, figure)] of images (B, 3, H, W) uint8 and their descriptors (B, C, h, w)."""
     shown = images[:NUM_SHOWN].cpu(), descriptors[:NUM_SHOWN].cpu()
     return [(name, look_up(name, EMBEDDING_PICTURES, "visualizations")(*shown)) for name in names]
 
 
 def landmark_pictures(names, images, predicted, target, virtual):
-    """Return [(name, figure)] for images (B, 3, H, W), landmarks (B, K, 2) and virtual keypoints
-    (B, K, V, 2), normalised.
+    """Return [(name, figure)] of images (B, 3, H, W) uint8, with normalised points.
+
+    predicted, target: landmarks, (B, K, 2).
+    virtual: virtual keypoints, (B, K, V, 2).
     """
     H, W = images.shape[-2:]
     points = [to_pixels(points[:NUM_SHOWN], H, W).cpu() for points in (predicted, target, virtual)]
@@ -36,35 +44,32 @@ def landmark_pictures(names, images, predicted, target, virtual):
 
 
 def on_sphere(descriptors):
-    """Map the first three channels of (B, C, h, w) to RGB in [0, 1].
-
-    Each cell divided by its norm, v / 2 + .5.
+    """Return the first three channels of (B, C, h, w), normalised to the unit sphere, as RGB in
+    [0, 1]: v / 2 + 1/2.
     """
-    three = descriptors[:, :3]
-    if three.shape[1] < 3:
-        three = torch.cat(
-            [three, three.new_zeros(len(three), 3 - three.shape[1], *three.shape[2:])], dim=1
-        )
-    return torch.nn.functional.normalize(three, dim=1) / 2 + 0.5
+    three = F.pad(descriptors[:, :3], (0, 0, 0, 0, 0, max(0, 3 - descriptors.shape[1])))
+    return F.normalize(three, dim=1) / 2 + 0.5
 
 
 def sphere_colormap(images, descriptors):
-    """Images, their first three channels on the sphere as colours, and the norm of all channels."""
+    """Draw images, their descriptors' first three channels on the sphere as colours, and the norm
+    of all channels.
+    """
     norms = descriptors.norm(dim=1).numpy()
     return _rows([as_pixels(images), as_pixels(on_sphere(descriptors)), norms])
 
 
 def sphere_rand_proj_colormap(images, descriptors):
-    """The same after a random projection to three channels."""
+    """Draw ``sphere_colormap`` of the descriptors, randomly projected to three channels."""
     generator = torch.Generator().manual_seed(PROJECTION_SEED)
     projection = torch.randn(3, descriptors.shape[1], generator=generator)
     return sphere_colormap(images, torch.einsum("dc,bchw->bdhw", projection, descriptors))
 
 
 def sphere_scatter3d(images, descriptors):
-    """Cells of two images as points in space (first three channels), coloured as in the image."""
+    """Draw the cells of two images as points in space, by their first three channels."""
     figure = Figure(figsize=(8, 4), layout="constrained")
-    colours = torch.nn.functional.interpolate(
+    colours = F.interpolate(
         images.float() / 255, descriptors.shape[-2:], mode="bilinear", align_corners=False
     )
     for n in range(min(2, len(images))):
@@ -74,15 +79,12 @@ def sphere_scatter3d(images, descriptors):
 
 
 def sphere_norm_scatter3d(images, descriptors):
-    """The same with every cell's three channels divided by their norm."""
-    return sphere_scatter3d(images, torch.nn.functional.normalize(descriptors[:, :3], dim=1))
+    """Draw ``sphere_scatter3d`` of descriptors normalised to the unit sphere."""
+    return sphere_scatter3d(images, F.normalize(descriptors[:, :3], dim=1))
 
 
 def keypoints_intermediate(images, predicted, target, virtual):
-    """Predicted (dots) and true (crosses) landmarks.
-
-    Below, the virtual keypoints, a colour per landmark.
-    """
+    """Draw predicted landmarks as dots and true ones as crosses; below, the virtual keypoints."""
     pixels = as_pixels(images)
     figure = _rows([pixels, pixels])
     columns = len(pixels)
@@ -94,7 +96,7 @@ def keypoints_intermediate(images, predicted, target, virtual):
 
 
 def draw_landmarks(axes, predicted, target=None):
-    """Draw landmarks (K, 2) in pixels: predicted as dots, true as crosses, a colour each."""
+    """Draw landmarks (K, 2), in pixels: predicted as dots, true as crosses, each in its colour."""
     colours = landmark_colours(len(predicted))
     if target is not None:
         axes.scatter(*target.T.numpy(), marker="x", c=colours, s=30)
@@ -102,23 +104,60 @@ def draw_landmarks(axes, predicted, target=None):
 
 
 def draw_virtual_keypoints(axes, places):
-    """Draw virtual keypoints (K, V, 2) in pixels, in the colour of their landmark."""
+    """Draw virtual keypoints (K, V, 2), in pixels, in the colour of their landmark."""
     for of_landmark, colour in zip(places, landmark_colours(len(places))):
         axes.scatter(*of_landmark.T.numpy(), s=3, color=colour)
 
 
 def landmark_colours(K):
-    """Return K colours that are easy to tell apart, (K, 4)."""
+    """Return K distinct RGBA colours, (K, 4)."""
     return matplotlib.colormaps["gist_rainbow"](np.linspace(0, 1, K, endpoint=False))
 
 
 def as_pixels(images):
-    """(B, 3, H, W) to arrays (B, H, W, 3) that matplotlib shows."""
+    """Return images (B, 3, H, W) as an array (B, H, W, 3) for matplotlib."""
     return images.permute(0, 2, 3, 1).numpy()
 
 
+def show_image(axes, image):
+    """Draw an image (3, H, W) without ticks and frame."""
+    axes.imshow(as_pixels(image[None])[0])
+    axes.autoscale(False)  # points outside the image do not shrink it
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def write_title(axes, text, inches, **where):
+    """Write a title, any file's name, shortened to a width in inches."""
+    text = "".join(c if c.isprintable() else "?" for c in text)  # fonts take no lone surrogates
+    text = fitting(text, 72 * inches, TITLE_POINTS)
+    axes.set_title(text, fontsize=TITLE_POINTS, parse_math=False, **where)
+
+
+def fitting(text, width, size):
+    """Return a text, its middle replaced by an ellipsis if it is wider than ``width``.
+
+    width, size: of the text and of its font, in points.
+    """
+    font = FontProperties(size=size)
+
+    def shortened(kept):
+        if kept >= len(text):
+            return text
+        return f"{text[:kept - kept // 2]}…{text[len(text) - kept // 2:]}"
+
+    def width_of(kept):
+        return text_to_path.get_text_width_height_descent(shortened(kept), font, False)[0]
+
+    if width_of(len(text)) <= width:
+        return text
+    return shortened(bisect_right(range(1, len(text) + 1), width, key=width_of))
+
+
 def _rows(rows):
-    """Return a figure of image rows, one column per image."""
+    """Return a figure of rows of images."""
     columns = len(rows[0])
     figure = Figure(figsize=(1.6 * columns, 1.6 * len(rows)), layout="constrained")
     for number, picture in enumerate(picture for row in rows for picture in row):
