@@ -3,8 +3,8 @@
     torch.hub.load("<this repository>", "model", "saved/models/<run>/<time>", source="local")
     torch.hub.load("<this repository>", "smallnet", num_output_channels=64, source="local")
 
-They work in a script that has modules of the same names as the packages here (utils, model, ...):
-those stay the script's, also for later imports.
+They work in scripts that have modules of the same names as packages here (utils, model, ...), which
+these scripts still import afterwards.
 """
 
 import importlib as _importlib
@@ -16,7 +16,7 @@ dependencies = ["torch", "numpy", "PIL", "scipy", "matplotlib", "tqdm"]
 
 _ROOT = _Path(__file__).resolve().parent
 _PACKAGES = {"base", "data_loader", "inference", "model", "trainer", "utils"}
-_ASIDE = f"{_ROOT}/hubconf.py: "  # before the names under which loaded modules wait in sys.modules
+_ASIDE = f"{_ROOT}/hubconf.py: "  # prefix of this project's modules in sys.modules, when not in use
 
 
 def _named_as_ours():
@@ -33,7 +33,7 @@ def _is_ours(module):
 
 @_contextmanager
 def _own_packages():
-    """While entered, the packages' names mean this project's; afterwards what they meant before."""
+    """Import the packages' names from this project while entered, then from where they were."""
     before, path = _named_as_ours(), list(_sys.path)
     for name, module in before.items():
         if not _is_ours(module):
@@ -57,22 +57,28 @@ with _own_packages():
 
 
 def smallnet(num_output_channels=64, **args):
-    """SmallNet with fresh weights: normalised images (B, 3, H, W) to descriptors (B, C, H // 2,
-    W // 2). ``args`` are those of the config's section ``arch``.
+    """Return a SmallNet with fresh weights.
+
+    It maps normalised images (B, 3, H, W) to descriptors (B, C, H // 2, W // 2).
+
+    args: of the config's section ``arch``.
     """
     return _networks.SmallNet(num_output_channels, **args)
 
 
 def hourglass(num_output_channels=64, **args):
-    """HourglassNet with fresh weights: normalised images (B, 3, H, W) to descriptors (B, C,
-    ceil(H / 2), ceil(W / 2)). ``args`` are those of the config's section ``arch``.
+    """Return a HourglassNet with fresh weights.
+
+    It maps normalised images (B, 3, H, W) to descriptors (B, C, ceil(H / 2), ceil(W / 2)).
+
+    args: of the config's section ``arch``.
     """
     return _networks.HourglassNet(num_output_channels, **args)
 
 
 def model(path, device="cpu", config=None, whole=False):
-    """A trained network from a checkpoint or the folder of a run, with ``embed``, ``match`` and
-    ``landmarks``: see ``inference.load``, whose arguments these are.
+    """Return the trained network of a checkpoint or run folder, with ``embed``, ``match`` and
+    ``landmarks``; the arguments are those of ``inference.load``.
     """
     with _own_packages():
         return _inference.load(path, device, config, whole)

@@ -3,8 +3,8 @@
     python test.py --config configs/celeba/smallnet-64d-dve.json --resume FILE.pth
     python test.py --config saved/models/NAME/TIME/config.json --resume FILE.pth --vis
 
-Figures are printed, and written as results.json into a run folder of their own; a run's config.json
-serves as a config.
+Figures are printed, and written to results.json in a new run folder. A run's config.json is a
+config, too.
 """
 
 import sys

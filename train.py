@@ -1,4 +1,4 @@
-"""Learn an embedding, or fit landmarks on one, as a config says.
+"""Train an embedding, or fit landmarks on one, as a config says.
 
     python train.py --config configs/synthetic/smallnet-64d-dve.json --dry_run
     python train.py --config configs/synthetic/smallnet-64d-dve.json --device 0
@@ -6,8 +6,8 @@
     python train.py --config configs/synthetic-keypoints/smallnet-64d-dve.json --resume FILE.pth
 
 The last fits landmarks on the embedding in FILE.pth. Checkpoints and figures go to
-saved/models/<folder>-<config>/<time>/, the log to saved/log/<folder>-<config>/<time>/. Ctrl-C lets
-the step finish, writes a checkpoint and says how to go on.
+saved/models/<folder>-<config>/<time>/, the log to saved/log/<folder>-<config>/<time>/. Ctrl-C
+finishes the step, writes a checkpoint and prints how to continue.
 """
 
 import sys
@@ -38,8 +38,8 @@ def parse_arguments():
     group.add_argument(
         "--dry_run",
         action="store_true",
-        help="build everything, take three steps in memory, say what there is to do, what it may "
-        "cost and where it goes; nothing is written",
+        help="build everything, take three steps, and print the plan: data, networks, time, "
+        "memory, files; nothing is written",
     )
     return parser.parse_args()
 

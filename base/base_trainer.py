@@ -36,7 +36,7 @@ class BaseTrainer:
     It may override ``prepare`` and ``draw_pictures``.
 
     learner: the part of the model that is trained.
-    scheduler: a learning-rate schedule, stepped after each epoch, or None.
+    scheduler: a learning-rate schedule, or None.
     loader, val_loader: iterables of batches, with a ``batch_sampler`` that sets their order.
     run: the ``Run`` of this training, open when ``fit`` is called.
     """
@@ -156,26 +156,19 @@ class BaseTrainer:
         last = self.monitor.exhausted or epoch == self.options.epochs
         asked = self._asked_to_stop()
         if self.world.is_main:
-            watched, regular = self.monitor.name is not None, epoch % self.options.save_period == 0
-            self.keeper.save(
-                epoch,
-                self._state(epoch),
-                best=improved and (watched or last),  # without a monitor, the last is the best
-                due=last or asked or regular,
-                ends=last or asked,
-            )
+            best = improved and (self.monitor.name is not None or last)  # unmonitored, the last is
+            due = last or asked or epoch % self.options.save_period == 0
+            self.keeper.save(epoch, self._state(), best, due, ends=last or asked)
         if asked and not last:
-            self._end(checkpoint_name(epoch))
+            self._stop()
 
     def _stop_in_epoch(self):
         """Write a checkpoint in mid-epoch, and raise ``Stopped``."""
         running = self.running_loss.over(self.world, self.device)
         if self.world.is_main:
-            state = {"step": self.step, "running_loss": [float(running.total), running.weight]}
-            self.keeper.save_midway(
-                self.last_epoch, self.step, {**self._state(self.last_epoch), **state}
-            )
-        self._end(checkpoint_name(self.last_epoch, self.step))
+            place = {"step": self.step, "running_loss": [float(running.total), running.weight]}
+            self.keeper.save_midway(self.last_epoch, self.step, {**self._state(), **place})
+        self._stop()
 
     def _asked_to_stop(self):
         """Return whether any of the processes received a signal, the same in all of them."""
@@ -183,9 +176,9 @@ class BaseTrainer:
             return bool(self.stop.number)
         return bool(self.world.total(torch.tensor(self.stop.number, device=self.device)))
 
-    def _end(self, name):
+    def _stop(self):
         """Raise ``Stopped``, naming the checkpoint to resume from."""
-        path = self.run.folder.model_dir / name
+        path = self.run.folder.model_dir / checkpoint_name(self.last_epoch, self.step)
         number = self.stop.number or signal.SIGTERM  # another process received it
         raise Stopped(number, f"stopped; go on with the same command and --resume {path}")
 
@@ -210,12 +203,6 @@ class BaseTrainer:
         """Return [(name, matplotlib figure)] for the end of an epoch."""
         return []
 
-    def autocast(self):
-        """Return the autocast context of ``trainer.precision``."""
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"
-        )
-
     def _report(self, epoch, values):
         """Write an epoch's values to the log and to TensorBoard, and draw its pictures."""
         self.run.logger.info(f"    {'epoch':15s}: {epoch}")
@@ -231,10 +218,10 @@ class BaseTrainer:
         except WriteError as error:
             self.run.logger.warning(f"epoch {epoch} has no pictures: {error}")
 
-    def _state(self, epoch):
+    def _state(self):
         return {
             **self.run.identity,
-            "epoch": epoch,
+            "epoch": self.last_epoch,
             "state_dict": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict() if self.scheduler else None,

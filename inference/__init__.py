@@ -1,4 +1,4 @@
-"""Use a trained network: from a checkpoint to descriptors, matches and landmarks of any images.
+"""Use a trained network: descriptors, matches and landmarks of any images.
 
     import inference
 
@@ -9,7 +9,7 @@
     landmarks = model.landmarks("a.jpg")                       # (K, 2)
 
 All points are (x, y) in pixels of the image as it was given, the centre of its top-left pixel at
-(0, 0). What a user gets wrong is told by a ``utils.errors.UserError``.
+(0, 0). Invalid input raises ``utils.errors.UserError``.
 """
 
 from inference.loading import load

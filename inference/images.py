@@ -1,4 +1,4 @@
-"""Images of any kind as 8-bit RGB, the way a viewer shows them."""
+"""Convert images of any kind to 8-bit RGB, as an image viewer shows them."""
 
 import os
 from io import BytesIO, TextIOBase
@@ -14,13 +14,12 @@ from utils.errors import UserError, one_line, shown
 def as_rgb(image):
     """Return one image as an RGB PIL image.
 
-    image: a path; the bytes of an image file, or a file object in binary mode; a PIL image of any
-    mode; an array (H, W) or (H, W, channels) of uint8 or uint16; a tensor (channels, H, W) of
-    uint8, or of floats in [0, 1]. There are one (grey), three (RGB) or four channels (RGB and
-    alpha).
+    An EXIF orientation is applied, 16 bits are reduced to 8, and transparent pixels are drawn over
+    white. Raises ``UserError`` for anything else.
 
-    An EXIF orientation is applied, 16 bits are reduced to 8, and transparency is over white.
-    Raises ``UserError`` for what is no image.
+    image: a path; the bytes of an image file, or a file object in binary mode; a PIL image of any
+    mode; an array (H, W) or (H, W, channels) of uint8 or uint16; or a tensor (channels, H, W) of
+    uint8 or of floats in [0, 1]; with one (grey), three (RGB) or four channels (RGB and alpha).
     """
     if isinstance(image, (str, os.PathLike)):
         return read_image(image, as_seen=True)
@@ -41,7 +40,7 @@ def as_rgb(image):
 
 
 def is_file(image):
-    """Whether this is a file object, not a path."""
+    """Return whether this is a file object."""
     return callable(getattr(image, "read", None))
 
 
@@ -65,7 +64,7 @@ def _from_picture(image):
 
 
 def _as_array(image):
-    """Return a tensor (channels, H, W) as an array (H, W, channels) of its integers."""
+    """Return a tensor (channels, H, W) as an array (H, W, channels); floats become uint8."""
     image = image.detach().cpu()
     if image.ndim != 3:
         raise UserError(f"a tensor of shape {tuple(image.shape)}, expected (channels, H, W)")

@@ -1,4 +1,4 @@
-"""From a checkpoint, or the folder of a run, to a ``Model``."""
+"""Load a ``Model`` from a checkpoint or the folder of a run."""
 
 from functools import partial
 from pathlib import Path
@@ -15,15 +15,14 @@ from utils.errors import UserError, config_errors
 
 
 def load(path, device="cpu", config=None, whole=False):
-    """Return the ``Model`` in a checkpoint, of this project or a published one.
-
-    path: the checkpoint, or the folder of a run: then its model_best.pth, or its last checkpoint.
-    config: path of the config to go by; None: the one that the checkpoint holds, or config.json
-    beside it.
-    whole: show whole images to the network, without the crop that it was trained with; at the
-    borders it is then on its own.
+    """Return the ``Model`` in a checkpoint of this project or a published one.
 
     Raises ``UserError``.
+
+    path: the checkpoint, or the folder of a run: its model_best.pth, or else its last checkpoint.
+    config: path of its config; None: the one in the checkpoint, or config.json beside it.
+    whole: show whole images to the network, without the crop of its training; it has not been
+    trained on what lies near the borders.
     """
     network, config, names = read_network(path, config)
     viewer = build_viewer(config, whole)
@@ -33,8 +32,8 @@ def load(path, device="cpu", config=None, whole=False):
 
 
 def read_network(path, config=None):
-    """Return a checkpoint's network in eval mode, its ``Config``, and the names of its landmarks,
-    None where the checkpoint does not tell them.
+    """Return a checkpoint's network in eval mode, its ``Config``, and the names of its landmarks
+    or None.
     """
     path = Path(last_of_run(path, prefer_best=True))
     checkpoint = read_checkpoint(path)
@@ -66,7 +65,7 @@ def _config_of(checkpoint, path, config):
 
 
 def build_viewer(config, whole=False):
-    """Return what shows images to the network of a config as its data set did."""
+    """Return the ``Viewer`` that prepares images as the data set of a config did."""
     with errors_of(config):
         kind = look_up(config.dataset["type"], DATASETS, "dataset.type")
         args = config.dataset["args"]

@@ -1,18 +1,21 @@
-"""Matching points of one image in others, on their descriptor maps."""
+"""Match points of one image in others, on their descriptor maps."""
 
 from functools import partial
 
 from model.matching import best_cells, cosine_at_pixels, nearest_cells, read_cells
 
-POINTS_AT_ONCE = 4096  # each is compared with every pixel
+POINTS_AT_ONCE = 4096  # to bound memory: each is compared with every pixel
 
 
 def match_maps(source, targets, points, stride, size, protocol):
-    """Find points of a source in targets; returns places (B, K, 2) and scores (B, K).
+    """Match points of a source in targets; returns points (B, K, 2) and scores (B, K).
 
-    source: (1, C, h, w); targets: (B, C, h, w); points: (K, 2); all points in pixels of the inputs,
-    which are ``size`` (height, width). Beyond the map, its nearest cell speaks for a point.
+    A point beyond the map is matched by its nearest cell.
 
+    source: descriptors (1, C, h, w).
+    targets: descriptors (B, C, h, w).
+    points: (K, 2), in pixels of the network's input, as are the returned ones.
+    size: (height, width) of the input.
     protocol: a key of ``PROTOCOLS``.
     """
     at, stride = PROTOCOLS[protocol](stride, size)
@@ -36,5 +39,5 @@ def _published(stride, size):
     return lambda maps: maps, stride
 
 
-# What a protocol makes of maps, and the stride of the cells of what it made.
+# (stride, size) -> a function of maps that prepares them, and the stride of the prepared maps.
 PROTOCOLS = {"cosine": _cosine, "published": _published}

@@ -1,4 +1,4 @@
-"""A trained network as an object that takes images."""
+"""A trained network with methods that take images."""
 
 import os
 from collections.abc import Iterable
@@ -28,19 +28,19 @@ ONE_IMAGE += (Image.Image, np.ndarray, torch.Tensor, Seen)
 
 @dataclass(frozen=True)
 class Embedding:
-    """The descriptors of one image, (C, h, w), and the ``View`` that says where they lie."""
+    """The descriptors of one image, (C, h, w), and the ``View`` that relates cells to pixels."""
 
     descriptors: torch.Tensor
     view: View
 
     @property
     def stride(self):
-        """How many pixels of the network's input a cell stands for."""
+        """Pixels of the network's input between the centres of neighbouring cells."""
         with config_errors("dataset.args"):
             return cell_stride(self.descriptors.shape[-2:], self.view.input_size)
 
     def places(self):
-        """Return the cells' places (h, w, 2), (x, y) in pixels of the image."""
+        """Return the centres of the cells, (h, w, 2), (x, y) in pixels of the image."""
         h, w = self.descriptors.shape[-2:]
         cells = torch.meshgrid(torch.arange(w), torch.arange(h), indexing="xy")
         return self.view.to_image(self.stride * torch.stack(cells, dim=-1).float())
@@ -49,14 +49,15 @@ class Embedding:
 class Model:
     """A network with trained weights.
 
-    A method takes one image or several (a sequence, or an array or tensor of four dimensions) of
-    any sizes and kinds (``inference.images.as_rgb`` lists them), and returns one result or as many.
-    Points are (x, y) in pixels of the image as given, an EXIF orientation applied; how they relate
-    to what the network sees, is told in ``inference.view``.
+    Methods take one image or several (a sequence, or an array or tensor of four dimensions), of any
+    sizes and of the kinds that ``inference.images.as_rgb`` lists, and return one result or several.
+    Points are (x, y) in pixels of the image as given, with its EXIF orientation applied;
+    ``inference.view`` relates them to the network's input.
 
-    backbone: module, images to descriptors; head: module, descriptors to landmarks (B, K, 2),
-    normalised, or None; viewer: ``inference.view.Viewer``; landmark_names: K texts, as the data set
-    of the training called its landmarks, or None.
+    backbone: module, images to descriptors.
+    viewer: ``inference.view.Viewer``.
+    head: module, descriptors to landmarks (B, K, 2), normalised, or None.
+    landmark_names: K names in the training's data set, or None.
     """
 
     def __init__(self, backbone, viewer, head=None, device="cpu", landmark_names=None):
@@ -80,11 +81,11 @@ class Model:
 
     @property
     def has_landmarks(self):
-        """Whether ``landmarks`` can be asked for."""
+        """Whether this is a landmark model."""
         return self.head is not None
 
     def see(self, image):
-        """Return what the network sees of one image; it can stand for the image from then on."""
+        """Return the network's view of one image, which all methods take in place of the image."""
         return image if isinstance(image, Seen) else self.viewer(as_rgb(image))
 
     @torch.no_grad()
@@ -99,14 +100,14 @@ class Model:
 
     @torch.no_grad()
     def match(self, a, b, points, protocol="cosine", batch_size=BATCH_SIZE):
-        """Find points (K, 2) of image ``a`` in image ``b``: returns points (K, 2) and scores (K,).
+        """Match points (K, 2) of image ``a`` in image ``b``; returns points (K, 2), scores (K,).
 
-        Several images ``b`` give (N, K, 2) and (N, K). Both may be what ``embed`` returned.
+        Several images ``b`` give (N, K, 2) and (N, K). ``a`` and ``b`` may be results of ``embed``.
+        A point in the border that is cropped is matched as the nearest one inside; outside the
+        image it raises ``UserError``.
 
-        protocol: "cosine", descriptors interpolated to every pixel that the network sees, scores
-        are cosines; "published", the cells as they are, scores are dot products. A point in the
-        border that is cut off is answered as the nearest one inside; outside the image it raises
-        ``UserError``.
+        protocol: "cosine": descriptors are interpolated to every pixel of the input, scores are
+        cosines; "published": matches are cells, scores are dot products.
         """
         look_up(protocol, PROTOCOLS, "protocol")
         points = as_points(points)
@@ -143,7 +144,7 @@ class Model:
         return compute_descriptors(self.backbone, inputs)
 
     def _embeddings(self, images, batch_size=BATCH_SIZE):
-        """Return a list; what is an ``Embedding`` already stays."""
+        """Return the ``Embedding``s of images, a list; those given are kept."""
         listed = [images] if is_one_image(images) else list(images)
         news = iter(self.embed([i for i in listed if not isinstance(i, Embedding)], batch_size))
         return [i if isinstance(i, Embedding) else next(news) for i in listed]
@@ -162,7 +163,7 @@ class Model:
         return torch.stack(matched), scores.cpu()
 
     def _batches(self, images, batch_size):
-        """Yield the network's inputs, (B, 3, H, W), and their views; threads read the images."""
+        """Yield the network's inputs, (B, 3, H, W), and their views, reading images in threads."""
         listed = [images] if is_one_image(images) else list(images)
         with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count())) as pool:
             for first in range(0, len(listed), batch_size):
@@ -172,7 +173,7 @@ class Model:
 
 
 def _attribute(network, name, form):
-    """Yield a number that a network, or a part of it, tells of itself, in words."""
+    """Yield the text of an attribute of a network, or of the first part of it that has one."""
     for part in network.modules() if network is not None else ():
         if hasattr(part, name):
             yield form.format(getattr(part, name))
@@ -180,7 +181,7 @@ def _attribute(network, name, form):
 
 
 def is_one_image(images):
-    """Whether this is one image, or something in its place, and not several."""
+    """Return whether this is one image, or an object that stands for one, and not several."""
     if getattr(images, "ndim", 3) == 4:
         return False
     return isinstance(images, ONE_IMAGE) or is_file(images) or not isinstance(images, Iterable)
@@ -200,7 +201,7 @@ def as_points(points):
 
 
 def require_inside(points, view):
-    """Raise ``UserError`` for the first of points (K, 2) that is not in the image of a ``View``."""
+    """Raise ``UserError`` for the first of points (K, 2) outside the image of a ``View``."""
     outside = points[~view.holds(points)].tolist()
     if outside:
         x, y = outside[0]

@@ -1,7 +1,4 @@
-"""The science: networks, losses, metrics, matching.
-
-Tensors in, tensors out; no files, no config, no logging.
-"""
+"""Networks, losses, metrics and matching: functions of tensors, without files, config or logs."""
 
 from model.hourglass import HourglassNet
 from model.keypoint_regressor import IntermediateKeypointPredictor
@@ -17,6 +14,6 @@ def _by_name(*objects):
 BACKBONES = _by_name(SmallNet, HourglassNet)
 REGRESSORS = _by_name(IntermediateKeypointPredictor)
 DENSE_LOSSES = _by_name(dense_correlation_loss, dense_correlation_loss_dve)
-EXCHANGING_LOSSES = _by_name(dense_correlation_loss_dve)  # they take ``desc_aux``
+EXCHANGING_LOSSES = _by_name(dense_correlation_loss_dve)  # those that take ``desc_aux``
 LANDMARK_LOSSES = _by_name(regression_loss)
 METRICS = _by_name(inter_ocular_error, landmark_pixel_error)

@@ -1,30 +1,31 @@
-"""The expected distance of the dense losses on any device, in chunks that stay small."""
+"""The expected distance of the dense losses on any device, in chunks of bounded memory."""
 
 from functools import partial
 
 import torch
 from torch.autograd.function import once_differentiable
 
-# Entries of p(v | u) held at a time: on the CPU, for each thread, 2 MB, so that a core's caches
-# hold most of them; a GPU wants more at once.
+# Entries of p(v | u) in memory at a time: on the CPU 2 MB for each thread, most of which its
+# core's caches hold; a GPU needs more to be busy.
 CPU_ELEMENTS_PER_THREAD, GPU_ELEMENTS = 1 << 19, 1 << 26
 
 
 def chunked_expected_distance(a, b, auxiliary, warped, shape, stride, pow):
     """Return the mean over u of sum_v |v - g(u)|^pow p(v | u), p(v | u) = softmax_v(<a_u, b_v>).
 
-    a, b: (B, P, C); auxiliary: (B, P, C), from which each a_u is first rebuilt, as sum_w
-    softmax_w(<a_u, aux_w>) aux_w, or None; warped: (B, P, 2), g(u), in pixels; shape, stride:
-    (h, w) cells v, that many pixels apart. ``warped`` has no gradient.
+    a, b: (B, P, C), descriptors.
+    auxiliary: None, or (B, P, C): a_u is replaced by sum_w softmax_w(<a_u, aux_w>) aux_w.
+    warped: (B, P, 2), g(u), in pixels; it gets no gradient.
+    shape, stride: (h, w), the number of cells v, and their distance in pixels.
     """
     return ChunkedExpectedDistance.apply(a, b, auxiliary, warped, shape, stride, pow)
 
 
 class ChunkedExpectedDistance(torch.autograd.Function):
-    """See ``chunked_expected_distance``; exact.
+    """Computes ``chunked_expected_distance`` and its gradients exactly.
 
-    Since the result is one number, its gradients can be formed together with it, chunk by chunk,
-    and nothing of size P x P outlives its chunk.
+    Since the result is a scalar, its gradients are computed with it, chunk by chunk, and no array
+    of size P x P outlives its chunk.
     """
 
     @staticmethod
@@ -36,7 +37,7 @@ class ChunkedExpectedDistance(torch.autograd.Function):
             grads = torch.empty_like(a), *(torch.zeros_like(other) for other in others)
         total = torch.zeros((), dtype=torch.float64, device=a.device)
         num_samples, num_rows = chunk_size(B, P, a.device)
-        # Used again by every chunk: fresh memory is slow to get.
+        # Reused by all chunks, since allocation is slow.
         buffers = [a.new_empty(num_samples, num_rows, P) for _ in (a, *others)]
         for part, rows in _chunks(B, P, num_samples, num_rows):
             query = a[part, rows]
@@ -62,9 +63,11 @@ class ChunkedExpectedDistance(torch.autograd.Function):
 def _chunk_distance(query, other, auxiliary=None, *, cost, grads, buffers):
     """Return the sum over u of the expected cost, for u in a chunk.
 
-    query: (b, U, C); other, auxiliary: (b, P, C); cost(out): fills out, (b, U, P), with distances;
-    grads: None, or a tensor for each of the former, that of the query to be filled, the others to
-    be added to; buffers: (b, U, P) to work in, two, or three with an auxiliary.
+    query: (b, U, C).
+    other, auxiliary: (b, P, C).
+    cost: callable (out), fills out, (b, U, P), with distances.
+    grads: None, or gradients of query, which is overwritten, and of the others, which are added to.
+    buffers: workspace, (b, U, P), two tensors, or three with an auxiliary.
     """
     if auxiliary is not None:
         return _exchanged(query, other, auxiliary, cost, grads, buffers)
@@ -111,15 +114,16 @@ def _softmax_of_products(query, other, scratch, out):
 
 
 def chunk_limit(device):
-    """Return how many entries of p(v | u) to hold at a time."""
+    """Return the number of entries of p(v | u) in memory at a time."""
     if device.type == "cpu":
         return CPU_ELEMENTS_PER_THREAD * torch.get_num_threads()
     return GPU_ELEMENTS
 
 
 def chunk_size(B, P, device):
-    """Return how many samples, and how many of a sample's cells u, such that there are at most
-    ``chunk_limit`` logits (samples, cells u, P): several samples whole, or an even part of one.
+    """Return (samples, cells u) of a chunk with at most ``chunk_limit`` logits (samples, u, P).
+
+    A chunk is one or more whole samples, or an even part of one.
     """
     limit = chunk_limit(device)
     num_parts = -(-P // max(1, limit // P))
@@ -134,11 +138,12 @@ def _chunks(B, P, num_samples, num_rows):
 
 
 def distances(warped, shape, stride, pow, out):
-    """Fill and return ``out`` (B, U, P) with |v - g(u)|^pow, for g(u) (B, U, 2) and the cells v,
-    row by row.
+    """Fill and return ``out`` (B, U, P) with |v - g(u)|^pow, cells v row by row.
 
-    By subtraction, along x and y apart: the matrix-product form of ``torch.cdist`` loses 0.04 px in
+    Computed by subtraction along x and y: the matrix product in ``torch.cdist`` loses 0.04 px in
     float32.
+
+    warped: (B, U, 2), g(u).
     """
     y, x = (stride * torch.arange(n, device=warped.device, dtype=warped.dtype) for n in shape)
     along_x = (warped[..., :1] - x).square_()  # (B, U, w)

@@ -1,9 +1,9 @@
-"""Triton kernels of the expected distance: blocks of logits live in registers alone.
+"""Triton kernels of the expected distance, which keep blocks of logits in registers only.
 
 Pointers are to contiguous float32: a, b and their gradients (B, P, C); warped (B, P, 2), g(u) in
-pixels; expected and lse (B, P). The cells are ``width`` in a row, ``stride`` pixels apart. A kernel
-is started for (blocks of rows, B). Each number is summed by one program in one order, so that
-results repeat to the bit.
+pixels; expected and lse (B, P). There are ``width`` cells in a row, ``stride`` pixels apart. The
+grid of a kernel is (blocks of rows, B). Each number is summed by one program in one order, so that
+results are reproducible to the bit.
 """
 
 import triton
@@ -33,7 +33,7 @@ def _load_warped(warped, rows, P):
 
 @triton.jit
 def _costs(x, y, cells, width, stride, POW: tl.constexpr):
-    """|v - g(u)|^pow for g(u) = (x, y) along one axis and cells v along the other."""
+    """Return |v - g(u)|^pow for g(u) = (x, y) along one axis and cells v along the other."""
     dx = x - (cells % width * stride).to(tl.float32)
     dy = y - (cells // width * stride).to(tl.float32)
     squared = dx * dx + dy * dy
@@ -50,7 +50,7 @@ def forward(
     C: tl.constexpr, POW: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """E_u and the logarithm of the sum over v of exp <a_u, b_v>, for a block of rows u."""
+    """Store E_u and log-sum-exp over v of <a_u, b_v>, for a block of rows u."""
     sample = tl.program_id(1).to(tl.int64) * P
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     query = _load_points(a + sample * C, rows, P, C, BLOCK_C)
@@ -79,7 +79,7 @@ def backward_a(
     C: tl.constexpr, POW: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """``scale`` times the gradient of sum_u E_u, for a block of the rows u of a.
+    """Store ``scale`` times the gradient of sum_u E_u, for a block of rows u of a.
 
     dE_u / d<a_u, b_v> = p(v | u) (|v - g(u)|^pow - E_u).
     """
@@ -107,9 +107,9 @@ def backward_b(
     C: tl.constexpr, POW: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """The same for a block of the rows v of b; all that has two axes is (v, u) here.
+    """Store ``scale`` times the gradient of sum_u E_u, for a block of rows v of b.
 
-    Beyond the last row of a everything is 0, descriptors too, so that nothing is added.
+    Blocks are (v, u). Rows beyond the last one of a are 0 and add nothing.
     """
     sample = tl.program_id(1).to(tl.int64) * P
     cells = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)

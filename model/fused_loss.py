@@ -1,7 +1,7 @@
-"""The expected distance of the dense losses on a GPU: no matrix of cells times cells is stored.
+"""The expected distance of the dense losses on a GPU, without storing P x P matrices.
 
-The exchange is torch's fused attention, the rest are the Triton kernels of
-``model.fused_kernels``, imported only where they are used, since Triton may be absent.
+The exchange is torch's fused attention; the rest are the Triton kernels in ``model.fused_kernels``,
+imported when they are used, since Triton may not be installed.
 """
 
 from functools import cache
@@ -13,23 +13,23 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-HEAD_MULTIPLE = 8  # channels that fused attention wants a multiple of
+HEAD_MULTIPLE = 8  # fused attention takes multiples of this number of channels
 LEAST_CHANNELS, MOST_CHANNELS = 16, 128  # of a block in the kernels
-# Attention that stores P x P is not among them: better an error.
+# Without the implementation that stores P x P.
 FUSED_ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION]
 
 
 def fused_expected_distance(a, b, auxiliary, warped, shape, stride, pow):
-    """Return what ``chunked_expected_distance`` does, of float32 tensors."""
+    """Return ``chunked_expected_distance`` of the same arguments, in float32."""
     if auxiliary is not None:
         a = exchange(a, auxiliary)
     return FusedExpectedDistance.apply(a, b, warped, shape, stride, pow)
 
 
 def exchange(points, auxiliary):
-    """Return descriptors (B, P, C) rebuilt from those of auxiliary images.
+    """Return descriptors (B, P, C) rebuilt from auxiliary ones, by attention.
 
-    It is attention: sum over w of p(w | u; x, xa) Phi_w(xa).
+    The sum over w of p(w | u; x, xa) Phi_w(xa).
     """
     C = points.shape[-1]
     query, key = (F.pad(p, (0, -C % HEAD_MULTIPLE))[:, None] for p in (points, auxiliary))
@@ -39,10 +39,10 @@ def exchange(points, auxiliary):
 
 
 class FusedExpectedDistance(torch.autograd.Function):
-    """Mean over u of sum_v |v - g(u)|^pow softmax_v(<a_u, b_v>).
+    """Computes the mean over u of sum_v |v - g(u)|^pow softmax_v(<a_u, b_v>).
 
-    Kept for the backward pass are E_u and the log-sum-exp of each row; the logits are formed anew.
-    Float32 is exact, unless torch's own switch lets matrix products run in TF32.
+    E_u and the log-sum-exp of each row are saved for the backward pass, which recomputes the
+    logits. Products are in float32, or in TF32 if torch allows it.
     """
 
     @staticmethod
@@ -74,7 +74,7 @@ class FusedExpectedDistance(torch.autograd.Function):
 
 def _start(kernel, tensors, width, stride, pow):
     B, P, C = tensors[0].shape
-    block, num_warps = (64, 8) if C <= 64 else (32, 4)  # such that registers suffice
+    block, num_warps = (64, 8) if C <= 64 else (32, 4)  # to fit the registers
     tf32 = torch.backends.cuda.matmul.allow_tf32
     with torch.cuda.device_of(tensors[0]):
         kernel[-(-P // block), B](
@@ -92,9 +92,9 @@ def _start(kernel, tensors, width, stride, pow):
 
 
 def why_not_fused(device, dtype=torch.float32, channels=LEAST_CHANNELS):
-    """Return why this implementation cannot be had, None where it can.
+    """Return why this implementation is not available, None if it is.
 
-    Triton's interpreter (TRITON_INTERPRET=1) runs it on the CPU too, slowly.
+    Triton's interpreter (TRITON_INTERPRET=1) runs it on the CPU, slowly.
     """
     if device.type != "cuda" and environ.get("TRITON_INTERPRET") != "1":
         return f"it takes a GPU (--device 0), this is {device}"
@@ -109,13 +109,13 @@ def why_not_fused(device, dtype=torch.float32, channels=LEAST_CHANNELS):
 
 @cache
 def _why_not_run(device, channels):
-    """Find out by running it: Triton wants a recent GPU, and a C compiler."""
+    """Return why a run of it fails, or None: Triton needs a recent GPU and a C compiler."""
     a, b = torch.zeros(2, 1, 4, channels, device=device, requires_grad=True).unbind()
     try:
         with torch.enable_grad():
             value = fused_expected_distance(a, b, b, torch.zeros_like(a[..., :2]), (2, 2), 1, 0.5)
             value.backward()
         value.item()  # on the host: the device is done
-    except Exception as error:  # whatever Triton or the attention runs into
+    except Exception as error:  # Triton and attention can raise anything
         return f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
     return None

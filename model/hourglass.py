@@ -14,7 +14,7 @@ INITIAL_NORM = 20.0  # of scaled_norm_output
 
 
 class Bottleneck(nn.Module):
-    """Pre-activation residual block: (B, in_channels, H, W) to (B, EXPANSION * planes, H, W)."""
+    """A pre-activation residual block: (B, in_channels, H, W) to (B, EXPANSION * planes, H, W)."""
 
     def __init__(self, in_channels, planes, norm):
         super().__init__()
@@ -37,16 +37,16 @@ class Bottleneck(nn.Module):
 
 
 def _stage(in_channels, planes, num_blocks, norm):
-    """Residual blocks in sequence; all but the first keep the width."""
+    """Return residual blocks in sequence, of which the first sets the width."""
     widths = [in_channels] + [EXPANSION * planes] * (num_blocks - 1)
     return nn.Sequential(*(Bottleneck(width, planes, norm) for width in widths))
 
 
 class Hourglass(nn.Module):
-    """Four levels down and up again: (B, in_channels, H, W) to (B, EXPANSION * planes, H, W).
+    """An hourglass of four levels: (B, in_channels, H, W) to (B, EXPANSION * planes, H, W).
 
-    Level 4 is the outermost. ``layer<level>_1`` makes the skip, ``_2`` follows the pooling,
-    ``_3`` precedes the upsampling; ``layer1_4`` is the bottom.
+    Level 4 is the outermost. ``layer<level>_1`` computes the skip, ``_2`` follows the pooling,
+    ``_3`` precedes the upsampling; ``layer1_4`` is the innermost.
     """
 
     def __init__(self, in_channels, planes, num_blocks, norm):
@@ -75,20 +75,20 @@ class Hourglass(nn.Module):
 
 
 class HourglassNet(nn.Module):
-    """Images (B, 3, H, W) to descriptors (B, num_output_channels, ceil(H / 2), ceil(W / 2)).
+    """Maps images (B, 3, H, W) to descriptors (B, C, ceil(H / 2), ceil(W / 2)).
 
     H and W are at least 31. Attribute names are the keys of the published checkpoints.
 
-    num_output_channels: the dimension of a descriptor; at least 1.
-    num_stacks: hourglasses in a row, each fed by the one before. Each has an output layer, but
-        only the last one's output is returned, so that the others never learn.
+    num_output_channels: C, the dimension of a descriptor; at least 1.
+    num_stacks: hourglasses in sequence. Each has an output layer, but only the last one's is used,
+        so that the others are not trained.
     num_blocks: residual blocks per stage of an hourglass and before the output.
     planes_conv1, planes_block, planes_hg: inner widths of the stem and the first block, of the
         next two blocks, and of the hourglasses.
     use_group_norm: normalise in 16 groups of channels instead of over the batch.
-    output_layer_weight_mul: the last convolution's initial weights are multiplied by it.
-    scaled_norm_output: L2-normalise each descriptor and multiply it by one learned number, at
-        first 20.
+    output_layer_weight_mul: factor of the last convolution's initial weights.
+    scaled_norm_output: L2-normalise descriptors and multiply them by a learned scalar, initially
+        20.
     """
 
     def __init__(self, num_output_channels: int = 16, num_stacks: int = 1, num_blocks: int = 4,

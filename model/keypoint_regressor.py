@@ -1,4 +1,4 @@
-"""Landmarks from frozen descriptors, through virtual keypoints (DVE, section 4.3)."""
+"""The landmark regressor on frozen descriptors, with virtual keypoints (DVE, section 4.3)."""
 
 import torch
 import torch.nn.functional as F
@@ -8,16 +8,16 @@ from utils.geometry.coordinates import lattice
 
 
 class IntermediateKeypointPredictor(nn.Module):
-    """Descriptors (B, C, h, w) to landmarks (B, K, 2), normalised.
+    """Maps descriptors (B, C, h, w) to landmarks (B, K, 2), normalised.
 
-    Each landmark owns ``num_intermediate_points`` virtual keypoints: a filter's response over all
-    cells, times ``softargmax_mul``, through a softmax, gives an expected place; a linear map takes
-    these places to the landmark. Attribute names are the keys of the published checkpoints.
+    Each landmark has ``num_intermediate_points`` virtual keypoints. One is the soft-argmax of a
+    filter's responses over all cells; a linear map takes those of a landmark to its coordinates.
+    Attribute names are the keys of the published checkpoints.
 
-    descriptor_dimension: C; may be left out of a config, the backbone says it.
-    num_annotated_points: K; may be left out of a config, the data set says it.
+    descriptor_dimension: C; may be left out of a config: the backbone's.
+    num_annotated_points: K; may be left out of a config: the data set's.
     num_intermediate_points: virtual keypoints of each landmark; at least 1. Published: 50.
-    softargmax_mul: responses are multiplied by it before the softmax. Published: 100.
+    softargmax_mul: factor of the responses before the softmax. Published: 100.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class IntermediateKeypointPredictor(nn.Module):
         nn.init.normal_(self.inner_conv.weight)
 
     def virtual_keypoints(self, descriptors):
-        """Return the expected places (B, K, virtual, 2), normalised."""
+        """Return the virtual keypoints (B, K, virtual, 2), normalised."""
         h, w = descriptors.shape[-2:]
-        filters = self.softargmax_mul * self.inner_conv.weight  # scaled here: the map is far larger
+        filters = self.softargmax_mul * self.inner_conv.weight  # smaller than the map to scale
         heat = F.conv2d(descriptors, filters).flatten(2)
         heat = heat if heat.dtype == torch.float64 else heat.float()
         places = heat.softmax(dim=-1) @ lattice(h, w, heat.device).to(heat.dtype)
@@ -60,14 +60,14 @@ class IntermediateKeypointPredictor(nn.Module):
 
 
 class FrozenBackbone(nn.Module):
-    """A backbone that no longer learns: no gradient, always in eval mode."""
+    """A backbone without gradients, always in eval mode."""
 
     def __init__(self, backbone):
         super().__init__()
         self.wrapped_module = backbone.requires_grad_(False).eval()
 
     def train(self, mode=True):
-        """Switch nothing: the backbone stays in eval mode."""
+        """Stay in eval mode."""
         return super().train(False)
 
     @torch.no_grad()
@@ -76,8 +76,9 @@ class FrozenBackbone(nn.Module):
 
 
 def landmark_model(backbone, regressor, upsample=False):
-    """Return backbone, optional x2 upsampling, regressor in sequence, with the published
-    checkpoints' keys.
+    """Return backbone, optional upsampling by two, and regressor in sequence.
+
+    Parameters are named as in the published checkpoints.
     """
     between = (
         [nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)] if upsample else []

@@ -1,10 +1,11 @@
-"""Dense equivariance losses, with or without Descriptor Vector Exchange, and the landmark loss.
+"""The dense equivariance losses, with and without Descriptor Vector Exchange, and landmark loss.
 
 For a pair of images (x, x') and the warp g, pixel u of x is described by Phi_u(x), and p(v | u) =
 softmax over v of <Phi_u(x), Phi_v(x')>. The loss is the mean over u of sum over v of
-|v - g(u)|^pow p(v | u) (Thewlis et al., ICCV 2019, section 3); ``model.reference_loss`` writes it
-out. Here no matrix of cells times cells is stored for a whole batch: ``model.chunked_loss`` runs
-anywhere, ``model.fused_loss``, by Triton kernels, for float32 descriptors on a GPU that runs them.
+|v - g(u)|^pow p(v | u) (Thewlis et al., ICCV 2019, section 3), written out in
+``model.reference_loss``. The implementations used here do not store P x P matrices of a whole
+batch: ``model.chunked_loss`` runs on any device, ``model.fused_loss`` has Triton kernels for
+float32 descriptors on a GPU.
 """
 
 import warnings
@@ -16,8 +17,8 @@ from model.chunked_loss import chunked_expected_distance
 from model.fused_loss import fused_expected_distance, why_not_fused
 from utils.geometry.coordinates import to_pixels
 
-NORMALISED_LENGTH = 20  # of every descriptor, where vectors are normalised
-IMPLEMENTATIONS = ("auto", "chunked", "fused")  # auto: fused where that can be had
+NORMALISED_LENGTH = 20  # of descriptors, if vectors are normalised
+IMPLEMENTATIONS = ("auto", "chunked", "fused")  # auto: fused if available
 
 
 def dense_correlation_loss(
@@ -34,15 +35,15 @@ def dense_correlation_loss(
     The mean over cells u, and over the batch, of sum over v of |v - g(u)|^pow p(v | u), where
     p(v | u) = softmax over v of <desc1_u, desc2_v>: ``reference_loss.expected_distance``.
 
-    desc1, desc2: (B, C, h, w), descriptors of x and x'; grid: (B, H, W, 2), normalised, g(u) for
-    each pixel of x, with H = s h and W = s w for a whole stride s. Computed in float32, under
-    autocast too, or in float64 if the descriptors are.
+    Computed in float32, under autocast too, or in float64 if the descriptors are.
 
-    pow: the power of distances; above 0.
-    normalize_vectors: scale each descriptor to length 20 first.
-    fold_corr: once chose a slower version; the answer never depended on it.
-    implementation: chunked, which runs anywhere, fused, for a GPU with Triton, or auto: fused where
-        it can be had.
+    desc1, desc2: (B, C, h, w), descriptors of x and x'.
+    grid: (B, H, W, 2), normalised, g(u) for each pixel of x; H = s h and W = s w for an integer s.
+    pow: exponent of distances; above 0.
+    normalize_vectors: scale descriptors to length 20 first.
+    fold_corr: has no effect; in published configs it selects a slower implementation.
+    implementation: chunked, for any device; fused, for a GPU with Triton; or auto: fused if
+        available.
     """
     points1, points2 = (_as_points(desc, normalize_vectors) for desc in (desc1, desc2))
     return _mean_distance(points1, points2, None, desc1, grid, pow, implementation)
@@ -66,8 +67,10 @@ def dense_correlation_loss_dve(
     ``reference_loss.expected_distance`` of ``reference_loss.exchange``. The auxiliary image xa is
     the first image of the next pair of the batch.
 
+    The other arguments are those of ``dense_correlation_loss``.
+
     desc_aux: (B, C, h, w), descriptors of the auxiliary images, if several processes share the
-    batch; None: desc1, rolled by one pair. All else as in ``dense_correlation_loss``.
+        batch; None: desc1, rolled by one pair.
     """
     points1, points2 = (_as_points(desc, normalize_vectors) for desc in (desc1, desc2))
     if desc_aux is not None:
@@ -83,9 +86,9 @@ def dense_correlation_loss_dve(
 
 
 def check_implementation(name, device, *kind):
-    """Raise ``ValueError`` unless a dense loss can be computed in this way on a device.
+    """Raise ``ValueError`` unless an implementation of the dense losses is available on a device.
 
-    kind: dtype and number of channels of the descriptors, where they are known.
+    kind: dtype and number of channels of the descriptors, if known.
     """
     if name not in IMPLEMENTATIONS:
         raise ValueError(f"{name!r}, expected one of {', '.join(IMPLEMENTATIONS)}")
@@ -95,17 +98,17 @@ def check_implementation(name, device, *kind):
 
 
 def regression_loss(predicted, target, alpha: float = 1):
-    """Smooth L1 of normalised landmarks (B, K, 2), as a mean.
+    """Return the mean smooth L1 loss of normalised landmarks (B, K, 2).
 
-    alpha: both are multiplied by it; above 0. Published: 10.
+    alpha: factor of both arguments; above 0. Published: 10.
     """
     return F.smooth_l1_loss(alpha * predicted, alpha * target)
 
 
 def cell_stride(feature_size, input_size):
-    """Return s such that input = s x features, both (height, width).
+    """Return the stride s with input = s x features, both (height, width).
 
-    Cell (i, j) stands for the pixel (s j, s i).
+    Cell (row i, column j) is at the pixel (x, y) = (s j, s i).
     """
     stride = input_size[0] // feature_size[0]
     if tuple(stride * n for n in feature_size) != tuple(input_size):
@@ -117,7 +120,7 @@ def cell_stride(feature_size, input_size):
 
 
 def _as_points(desc, normalize_vectors):
-    """(B, C, h, w) to float32 or float64 points (B, P, C).
+    """Return a map (B, C, h, w) as float32 or float64 points (B, P, C).
 
     Logits reach 400, too much for half precision.
     """

@@ -1,8 +1,7 @@
-"""Matching landmarks by their descriptors.
+"""Match landmarks by their descriptors.
 
-The published protocol matches on the grid of cells, by dot product; a second one that later papers
-use matches by cosine similarity, at every pixel. The second is the first on other maps: those of
-``cosine_at_pixels``, whose stride is 1.
+The published protocol matches cells by dot product; later papers match pixels by cosine similarity.
+The second protocol is the first one on the maps of ``cosine_at_pixels``, with stride 1.
 """
 
 import torch
@@ -10,8 +9,9 @@ import torch.nn.functional as F
 
 
 def nearest_cells(points, stride, feature_size):
-    """Return the cells (x, y), int64 (B, K, 2), that stand for pixels (B, K, 2), clamped to the
-    map; ties go to the even cell.
+    """Return the cells (x, y), int64 (B, K, 2), nearest to pixels (B, K, 2), clamped to the map.
+
+    Ties go to the even cell.
     """
     h, w = feature_size
     last = torch.tensor([w - 1, h - 1], device=points.device)
@@ -35,19 +35,20 @@ def best_cells(queries, descriptors):
 
 
 def match_landmarks(source, points, target, stride):
-    """Find landmarks (B, K, 2), in pixels of the source image, in the target.
+    """Return the matches (B, K, 2), in pixels of the target, of landmarks in a source.
 
-    Descriptor maps (B, C, h, w), returns pixels.
+    source, target: descriptor maps (B, C, h, w).
+    points: (B, K, 2), in pixels of the source.
     """
     queries = read_cells(source, nearest_cells(points, stride, source.shape[-2:]))
     return best_cells(queries, target) * stride
 
 
 def cosine_at_pixels(descriptors, stride, size):
-    """Return a map (B, C, h, w) at each of (H, W) pixels, normalised: dot products are cosines.
+    """Return a map (B, C, h, w) interpolated to (H, W) pixels, normalised, (B, C, H, W).
 
-    Between cells, bilinear: cell (i, j) stands for pixel (stride i, stride j); beyond the last
-    cell, its descriptor.
+    Cell (i, j) is at pixel (stride i, stride j). Interpolation is bilinear; beyond the last cell,
+    its descriptor is repeated.
     """
     (h, w), (H, W) = descriptors.shape[-2:], size
     reached = [(n - 1) * stride + 1 for n in (h, w)]
@@ -57,10 +58,10 @@ def cosine_at_pixels(descriptors, stride, size):
 
 
 def dense_matches(source, target):
-    """Return for each cell of a target map (B, C, h, w) its best cell (x, y) of the source's,
+    """Return for each cell of a target map (B, C, h, w) the best cell (x, y) of the source's map,
     (B, h, w, 2).
 
-    One image at a time, for the scores of all cells with all cells are many.
+    Images are matched one by one, since the scores of an image are P x P.
     """
     best = [
         best_cells(of_target.flatten(1).mT[None], of_source[None])

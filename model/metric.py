@@ -1,4 +1,4 @@
-"""Error measures: of landmarks, in percent of a distance or in pixels; of matches, in pixels."""
+"""Errors of landmarks, in percent of a distance or in pixels, and of matches, in pixels."""
 
 import torch
 
@@ -8,12 +8,12 @@ PUBLISHED_FRAME = 70  # errors in pixels are those of a 70 x 70 image
 
 
 def inter_ocular_error(predicted, target, eye_indices):
-    """Return 100 * |predicted - target| / |eye0 - eye1|, the mean over landmarks, for each image:
-    (B,), in percent. NaN where the two coincide, which leaves it undefined; inf where a prediction
-    is not finite.
+    """Return the mean over landmarks of 100 * |predicted - target| / |eye0 - eye1|, (B,).
 
-    predicted, target: (B, K, 2), any unit that is the same along x and y; eye_indices: which two
-    landmarks normalise.
+    In percent. NaN if the two eyes coincide; inf if a prediction is not finite.
+
+    predicted, target: (B, K, 2), in a unit that is equal along x and y.
+    eye_indices: of the two landmarks that normalise.
     """
     left, right = eye_indices
     between_eyes = (target[:, left] - target[:, right]).norm(dim=-1)
@@ -22,18 +22,21 @@ def inter_ocular_error(predicted, target, eye_indices):
 
 
 def landmark_pixel_error(predicted, target, side):
-    """Return the distance of predicted and true landmarks, the mean over landmarks, for each image:
-    (B,), in pixels of the published frame, 70 x 70. inf where a prediction is not finite.
+    """Return the mean distance of landmarks, (B,), in pixels of the published frame, 70 x 70.
 
-    predicted, target: (B, K, 2), normalised; side: of the square images, in pixels.
+    inf if a prediction is not finite.
+
+    predicted, target: (B, K, 2), normalised.
+    side: of the square images, in pixels.
     """
     points = (to_pixels(points, side, side) for points in (predicted, target))
     return _inf_for_nan(pixel_error(*points, side).mean(dim=1))
 
 
 def pixel_error(matched, truth, width):
-    """Return distances (B, K) between points (B, K, 2) of an image ``width`` pixels wide, in pixels
-    of the published frame.
+    """Return distances (B, K) of points (B, K, 2), in pixels of the published frame.
+
+    width: of the image, in pixels.
     """
     return (matched - truth).norm(dim=-1) * (PUBLISHED_FRAME / width)
 

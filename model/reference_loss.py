@@ -1,6 +1,6 @@
-"""The dense losses as the paper's formulas, with every matrix written out.
+"""The formulas of the dense losses, with every matrix written out.
 
-``model.loss`` computes the same numbers in chunks or by kernels; tests hold it against this file.
+``model.loss`` computes them in chunks or by kernels; tests compare the two.
 """
 
 

@@ -15,14 +15,14 @@ def _block(in_channels, out_channels, kernel_size, padding, dilation=1):
 
 
 class SmallNet(nn.Module):
-    """Six convolutions, dilated after the only pooling: images (B, 3, H, W) to descriptors (B, C, H
-    // 2, W // 2).
+    """Maps images (B, 3, H, W) to descriptors (B, C, H // 2, W // 2).
 
-    Attribute names are the keys of the published checkpoints.
+    Six convolutions, dilated after the only pooling. Attribute names are the keys of the published
+    checkpoints.
 
     num_output_channels: C, the dimension of a descriptor; at least 1.
-    do_maxpool: halve the resolution after the first convolution; without, the output has the
-        input's size.
+    do_maxpool: halve the resolution after the first convolution; else the output has the input's
+        size.
     """
 
     def __init__(self, num_output_channels: int, do_maxpool: bool = True):

@@ -38,11 +38,10 @@ def dry_run(config, resume=None, seeds=None, world=World()):
     folder = world.agreed(start.folder(config, RunFolder.next))
     folders = [folder.for_seed(seed) for seed in seeds] if seeds else [folder]
     hidden = config.trainer.verbosity < 1 or not world.is_main
+    images = max(NUM_STEPS * config.batch_size, TRIAL_IMAGES)
+    limits = Limits(images=images, evaluation_images=TRIAL_IMAGES)
+    limits = MINI if config.limits is MINI else limits
     with errors_of(config), bars_hidden(hidden), determinism(config.deterministic):
-        limits = config.limits
-        if limits is not MINI:
-            images = max(NUM_STEPS * config.batch_size, TRIAL_IMAGES)
-            limits = Limits(images=images, evaluation_images=TRIAL_IMAGES)
         # Without a cache, which would decode every image, or write to the disk.
         few = replace(config, cache="off", limits=limits).with_seed(start.seed(config))
         run = Run(folder, few, world)
@@ -56,8 +55,7 @@ def dry_run(config, resume=None, seeds=None, world=World()):
         sections = (
             [*start.describe(config), *config.notes],
             data_lines(trainer, test_set, sizes),
-            network_lines(trainer, shapes),
-            loss_lines(config, trainer, shapes, loss),
+            network_lines(config, trainer, shapes, loss),
             time_lines(config, trainer, sizes, seconds, len(folders)),
             memory_lines(config, trainer, sizes),
             [*file_lines(config, trainer, test_set, folders), "nothing was written"],
@@ -155,46 +153,41 @@ def sizes_of(config, trainer, test_set):
 def data_lines(trainer, test_set, sizes):
     dataset, run = innermost(trainer.loader), trainer.run
     S, side = dataset.imwidth, dataset.imwidth - 2 * dataset.crop
-    lines = [f"{type(dataset).__name__}: images of {S}x{S}, cropped to {side}x{side}"]
-    lines += [f"  {remark}" for remark in run.remarks]
-    lines += [f"  beware: {warning}" for warning in run.warnings]
-    lines += [f"  partial: {note}" for note in run.partial]
-    lines += [f"  {split:6} {counted(sizes[split], 'image')}" for split in ("train", "val")]
-    if test_set is None:
-        lines.append("  test   no landmarks: no figures at the end")
-    else:
-        lines.append(f"  test   {counted(sizes['test'], 'image')} of {type(test_set).__name__}")
+    test = "no landmarks: no figures at the end"
+    if test_set is not None:
+        test = f"{counted(sizes['test'], 'image')} of {type(test_set).__name__}"
     left = sizes["train"] % sizes["batch"]
     rest = f", {left} left over" if left else ""
-    return [*lines, f"  an epoch: {counted(sizes['steps'], 'step')} of {sizes['batch']}{rest}"]
+    lines = [
+        *run.remarks,
+        *(f"beware: {warning}" for warning in run.warnings),
+        *(f"partial: {note}" for note in run.partial),
+        *(f"{split:6} {counted(sizes[split], 'image')}" for split in ("train", "val")),
+        f"test   {test}",
+        f"an epoch: {counted(sizes['steps'], 'step')} of {sizes['batch']}{rest}",
+    ]
+    head = f"{type(dataset).__name__}: images of {S}x{S}, cropped to {side}x{side}"
+    return [head, *(f"  {line}" for line in lines)]
 
 
-def by(shape):
-    return " x ".join(map(str, shape)) or "a number"
-
-
-def network_lines(trainer, shapes):
+def network_lines(config, trainer, shapes, loss):
+    shapes = {name: " x ".join(map(str, shape)) or "a number" for name, shape in shapes.items()}
     sizes = [(p.numel(), p.requires_grad) for p in trainer.model.parameters()]
     total, learning = sum(n for n, _ in sizes), sum(n for n, learns in sizes if learns)
     rows = [("part", "kind", "returns", "parameters")]
     for name, module in network_parts(trainer.model):
-        shape = by(shapes[name]) if name in shapes else "not called"
-        count = sum(p.numel() for p in module.parameters())
-        rows.append((name, type(module).__name__, shape, f"{count:,}"))
+        size = sum(p.numel() for p in module.parameters())
+        shape = shapes.pop(name, "not called")
+        rows.append((name, type(module).__name__, shape, f"{size:,}"))
     widths = [max(map(len, column)) for column in zip(*rows)]
-    table = ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return [f"network: {total:,} parameters, of which {learning:,} learn", *table]
-
-
-def loss_lines(config, trainer, shapes, loss):
-    parts = dict(network_parts(trainer.model))
-    inputs = [f"  {n:9} {by(s)}" for n, s in shapes.items() if n not in parts]
+    optimizer, rate = type(trainer.optimizer).__name__, trainer.optimizer.param_groups[0]["lr"]
     schedule = config.lr_scheduler["type"] if config.lr_scheduler else "none"
-    optimizer, rate = trainer.optimizer, trainer.optimizer.param_groups[0]["lr"]
     return [
-        f"loss: {config.loss} = {loss:.4g} at the first step",
-        *inputs,
-        f"optimizer: {type(optimizer).__name__}, rate {rate:g}; schedule: {schedule}",
+        f"network: {total:,} parameters, of which {learning:,} learn",
+        *("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows),
+        f"\nloss: {config.loss} = {loss:.4g} at the first step",
+        *(f"  {name:9} {shape}" for name, shape in shapes.items()),  # its inputs
+        f"optimizer: {optimizer}, rate {rate:g}; schedule: {schedule}",
     ]
 
 
@@ -226,10 +219,8 @@ def time_lines(config, trainer, sizes, seconds, num_seeds):
 def memory_lines(config, trainer, sizes):
     lines = [f"memory: {peak_memory_gib(trainer.device):.2f} GiB at most in these steps"]
     if config.cache != "off":
-        kept = sum(
-            len(dataset) * (3 * dataset.imwidth**2 + 8 * num_keypts(dataset))
-            for dataset in map(innermost, (trainer.loader, trainer.val_loader))
-        )
+        sets = map(innermost, (trainer.loader, trainer.val_loader))
+        kept = sum(len(data) * (3 * data.imwidth**2 + 8 * num_keypts(data)) for data in sets)
         lines.append(f"  images kept ({config.cache}): {size_text(kept)}")
     if isinstance(trainer.loader, CachedDescriptors):
         size = trainer.loader.descriptors[0].nbytes * (sizes["train"] + sizes["val"])

@@ -73,10 +73,14 @@ class EmbeddingTrainer(BaseTrainer):
         ]
         return self._pair_loss(self.learner, views, pair, self.world)
 
+    def _autocast(self):
+        bfloat16 = self.options.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
+
     def _pair_loss(self, network, views, pair, world):
         """Return the loss of this process's share of a batch of pairs."""
         images = torch.cat(views).contiguous(memory_format=torch.channels_last)
-        with self.autocast():
+        with self._autocast():
             desc1, desc2 = network(images).chunk(2)
         shared = world.size > 1 and self.exchanges
         auxiliary = {"desc_aux": world.next_samples(desc1)} if shared else {}
@@ -103,7 +107,7 @@ class EmbeddingTrainer(BaseTrainer):
         self.model.eval()
         batch = next(iter(self.val_loader))
         pair = self._warp(batch, self._validation_draws(batch["index"]))
-        with self.autocast():
+        with self._autocast():
             descriptors = self.model(normalise(pair.first)).float()
         return embedding_pictures(self.pictures, pair.first, descriptors)
 
