@@ -12,7 +12,7 @@ from base.gradient import accumulating, batch_parts, prepare_learner, step_error
 from base.monitor import Monitor
 from base.nonfinite import NonfiniteGuard
 from base.running_mean import RunningMean
-from utils.checkpoint.names import checkpoint_name
+from utils.checkpoint.find import checkpoint_name
 from utils.checkpoint.save_and_load import load_weights, read_checkpoint
 from utils.device import peak_memory_gib
 from utils.disk import WriteError

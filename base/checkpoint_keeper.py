@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from utils.checkpoint.names import checkpoint_name, parse_name
+from utils.checkpoint.find import checkpoint_name, parse_name
 from utils.checkpoint.save_and_load import checkpoint_bytes, save_checkpoint
 from utils.disk import WriteError, remove_leftovers, write_atomically
 

@@ -27,7 +27,7 @@ def unmoved_error(config, device):
 
     from model.metric import pixel_error
     from trainer.datasets import evaluation_dataset
-    from trainer.evaluation.measures import evaluation_pairs
+    from trainer.evaluation.matching import evaluation_pairs
 
     dataset = evaluation_dataset(config)
     errors = {figure: [] for figure in FIGURES}

@@ -6,7 +6,7 @@ from data_loader.augmentation import normalise
 from model.loss import cell_stride
 from model.matching import match_landmarks
 from trainer.evaluation.cases import MatchingGallery
-from trainer.evaluation.measures import evaluate_matching
+from trainer.evaluation.matching import evaluate_matching
 from utils.drawing.galleries import overview_figure
 from utils.geometry.coordinates import to_pixels
 

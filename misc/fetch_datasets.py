@@ -17,9 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc
 
 from misc.fetching.archive import unpack
 from misc.fetching.download import Network, fetch
+from misc.fetching.files import measure, sha1_of
 from misc.published import BASE_URL, PROJECT, add_fetch_options, locate
 from utils.cli import make_parser, run_program
-from utils.disk import disk_errors, measure, require_space, sha1_of, size_text
+from utils.disk import disk_errors, require_space, size_text
 from utils.errors import UserError
 from utils.text import counted
 

@@ -17,7 +17,7 @@ from trainer.descriptors import CachedDescriptors, LiveDescriptors
 from trainer.evaluation.results import evaluate
 from trainer.resume import StartingPoint
 from trainer.training import build_trainer
-from utils.checkpoint.names import checkpoint_name
+from utils.checkpoint.find import checkpoint_name
 from utils.config.mini_run import MINI, Limits
 from utils.config.read import errors_of
 from utils.device import determinism, peak_memory_gib

@@ -9,7 +9,7 @@ from trainer.evaluation.results import evaluate, save_results
 from trainer.landmark_trainer import LandmarkTrainer
 from trainer.optimisation import unreached_milestones
 from trainer.resume import start_run
-from utils.checkpoint.names import checkpoint_name
+from utils.checkpoint.find import checkpoint_name
 from utils.config.read import errors_of
 from utils.device import computes_bfloat16, determinism
 from utils.distributed import World

@@ -12,9 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from utils.errors import UserError
-from utils.progress import byte_bar
 
-CHUNK = 1 << 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
 TEMPORARY = ".{name}.tmp-{process}"
 LONGEST_NAME = 255  # bytes, on nearly every file system
@@ -31,31 +29,6 @@ def size_text(size):
         if size < 1024 or unit == "GiB":
             return f"{size:.1f} {unit}" if unit != "B" else f"{size} B"
         size /= 1024
-
-
-def measure(folder):
-    """Return how many files lie below ``folder`` and their bytes; links are not followed."""
-    files = size = 0
-    pending = [folder]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                else:
-                    files += 1
-                    size += entry.stat(follow_symlinks=False).st_size
-    return files, size
-
-
-def sha1_of(path, title):
-    """Return the SHA-1 of a file as hexadecimal digits, with a progress bar."""
-    digest = hashlib.sha1(usedforsecurity=False)
-    with open(path, "rb") as file, byte_bar(title, path.stat().st_size) as bar:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            bar.update(len(chunk))
-    return digest.hexdigest()
 
 
 def require_space(folder, needed, what):

@@ -7,7 +7,7 @@ import torch
 from data_loader.base_dataset import KeypointDataset
 from misc.benchmarking.subject import Subject
 from model import HourglassNet, SmallNet
-from trainer.evaluation.measures import evaluate_matching
+from trainer.evaluation.matching import evaluate_matching
 
 NUM_IMAGES, CHANNELS = 64, 64
 FRAMES = {SmallNet: (100, 15), HourglassNet: (136, 20)}  # imwidth, crop

@@ -11,7 +11,8 @@ from data_loader.base_dataset import KeypointDataset
 from model.compute_descriptors import compute_descriptors
 from trainer.datasets import build_dataset, evaluation_dataset
 from trainer.evaluation.cases import MatchingGallery, dense_cases, take_pixels
-from trainer.evaluation.measures import describe_pairs, evaluation_pairs, landmark_figure
+from trainer.evaluation.landmarks import landmark_figure
+from trainer.evaluation.matching import describe_pairs, evaluation_pairs
 from trainer.evaluation.results import evaluate, load_for_evaluation
 from utils.config.mini_run import Limits
 from utils.config.read import errors_of

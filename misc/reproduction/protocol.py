@@ -7,7 +7,7 @@ from pathlib import Path
 from misc.generate_configs import CONFIGS, config_path, starts_from
 from misc.published import load_experiments
 from misc.reproduction.run_records import RunPlace
-from utils.checkpoint.names import parse_name
+from utils.checkpoint.find import parse_name
 from utils.config.read import flatten
 
 NUM_SEEDS = 3  # with few annotations

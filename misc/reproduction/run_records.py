@@ -9,7 +9,7 @@ from pathlib import Path
 
 from misc.reproduction.info_log import InfoLog, read_log
 from trainer.figures import FIGURES
-from utils.checkpoint.names import parse_name
+from utils.checkpoint.find import parse_name
 
 NOTHING = (0, 0), None
 TYPES = {  # what results.json holds beside the figures

@@ -15,8 +15,7 @@ import pytest
 from base.base_trainer import BaseTrainer
 from tests.data_helpers.comparing_runs import assert_same_files, figures_of, names_in
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
-from utils.checkpoint.find import newest_of_config
-from utils.checkpoint.names import checkpoint_name, parse_name
+from utils.checkpoint.find import checkpoint_name, newest_of_config, parse_name
 from utils.stopping import StopRequest
 
 

@@ -15,7 +15,8 @@ from tests.data_helpers.finished_runs import epoch_lines, finished_embedding, fi
 from tests.data_helpers.html_pages import read_html, text_of, with_class, with_id
 from tests.data_helpers.tiny_runs import run_real_program
 from trainer.datasets import evaluation_dataset
-from trainer.evaluation.measures import evaluate_landmarks, evaluate_matching
+from trainer.evaluation.landmarks import evaluate_landmarks
+from trainer.evaluation.matching import evaluate_matching
 from trainer.evaluation.results import load_for_evaluation
 from utils.cli import run_program
 from utils.config.read import read_config

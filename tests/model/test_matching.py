@@ -31,7 +31,7 @@ from tests.data_helpers.literal_matching import (
     literal_matching,
     literal_pairs,
 )
-from trainer.evaluation.measures import evaluate_matching, evaluation_pairs, match_pairs
+from trainer.evaluation.matching import evaluate_matching, evaluation_pairs, match_pairs
 from utils.geometry.coordinates import lattice, to_pixels
 from utils.geometry.warper import Warper
 

@@ -8,7 +8,7 @@ from itertools import count, cycle
 
 from tests.soaking.dying import PLACES
 from tests.soaking.trainings import BEGUN, checkpoints_in, leftovers_in, readable
-from utils.checkpoint.names import parse_name
+from utils.checkpoint.find import parse_name
 
 SHARE_OF_STARTS = 0.2  # of the random kills that hit a program which has not begun to train
 SECONDS_TO_TRAIN = 2.0  # of which a random part passes before a kill

@@ -14,7 +14,7 @@ from tests.data_helpers.tiny_runs import (
     write_landmark_folder,
     write_tiny_config,
 )
-from utils.checkpoint.names import checkpoint_name
+from utils.checkpoint.find import checkpoint_name
 from utils.checkpoint.save_and_load import read_checkpoint
 from utils.errors import UserError
 

@@ -15,7 +15,8 @@ from trainer.evaluation.cases import (
     dense_match_figures,
     take_pixels,
 )
-from trainer.evaluation.measures import LandmarkPredictions, Matches, evaluate_matching
+from trainer.evaluation.landmarks import LandmarkPredictions
+from trainer.evaluation.matching import Matches, evaluate_matching
 
 CPU = torch.device("cpu")
 ERRORS = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0]

@@ -1,17 +1,30 @@
-"""Find checkpoints on the disk: the last one of a run, and that of the newest run of a config."""
+"""Name checkpoints, and find the last one of a run or of the newest run of a config."""
 
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from utils.checkpoint.names import parse_name
 from utils.errors import UserError
+
+PATTERN = re.compile(r"checkpoint-epoch(\d+)(?:-step(\d+))?\.pth")
+
+
+def checkpoint_name(epoch, step=0):
+    """Return the file name of a checkpoint after a whole epoch, and steps of the next one."""
+    return f"checkpoint-epoch{epoch}{f'-step{step}' if step else ''}.pth"
+
+
+def parse_name(name):
+    """Return (epoch, step) of a checkpoint's file name, None for any other name."""
+    match = PATTERN.fullmatch(name)
+    return match and (int(match[1]), int(match[2] or 0))
 
 
 @dataclass(frozen=True)
 class FoundCheckpoint:
-    """A checkpoint on disk, the epoch after which it was written, and how many steps later."""
+    """A checkpoint file, the epoch after which it was written, and the steps since then."""
 
     path: Path
     epoch: int
@@ -19,11 +32,11 @@ class FoundCheckpoint:
 
 
 def last_of_run(path, prefer_best=False):
-    """Return the path of a checkpoint: itself, or, of a run's folder, its last one, from which
-    trainings continue and of which their own figures are.
+    """Return the path of a checkpoint: ``path`` itself, or the last one in the folder of a run.
 
-    prefer_best: of a folder, model_best.pth if it is there. Raises ``UserError`` for a folder
-    without a checkpoint.
+    Raises ``UserError`` for a folder without a checkpoint.
+
+    prefer_best: take model_best.pth of a folder that has it.
     """
     if not os.path.isdir(path):
         return str(path)
@@ -41,22 +54,21 @@ def last_of_run(path, prefer_best=False):
 
 
 def newest_of_config(save_dir, run_name, accepts=lambda found: True):
-    """Return the last ``FoundCheckpoint`` of the run of a name that was saved last, whatever its
-    folder is called; None if no run has one.
+    """Return the last ``FoundCheckpoint`` of the run of a name that was saved last, or None.
 
-    accepts: callable (``FoundCheckpoint``) -> whether a run counts.
+    accepts: callable (``FoundCheckpoint``) -> whether to consider its run.
     """
     folders = sorted(run_folders(save_dir, run_name), key=_saved_at, reverse=True)
     return next(filter(accepts, filter(None, map(_last_in, folders))), None)
 
 
 def run_folders(save_dir, run_name):
-    """Return the folders of the runs of a name, with and without checkpoints."""
+    """Return the folders of all runs of a name, with or without checkpoints."""
     return [path for path in (Path(save_dir) / "models" / run_name).glob("*") if path.is_dir()]
 
 
 def _saved_at(folder):
-    """Return when a run was last saved, in ns, and its name; 0 if it has no checkpoint."""
+    """Return when a run was last saved, in ns, 0 if it has no checkpoint, and its name."""
     times = [0]
     for path in folder.glob("*.pth"):
         with suppress(OSError):  # a training has just removed it
