@@ -39,8 +39,7 @@ def dry_run(config, resume=None, seeds=None, world=World()):
     folders = [folder.for_seed(seed) for seed in seeds] if seeds else [folder]
     hidden = config.trainer.verbosity < 1 or not world.is_main
     images = max(NUM_STEPS * config.batch_size, TRIAL_IMAGES)
-    limits = Limits(images=images, evaluation_images=TRIAL_IMAGES)
-    limits = MINI if config.limits is MINI else limits
+    limits = MINI if config.limits is MINI else Limits(images, TRIAL_IMAGES)
     with errors_of(config), bars_hidden(hidden), determinism(config.deterministic):
         # Without a cache, which would decode every image, or write to the disk.
         few = replace(config, cache="off", limits=limits).with_seed(start.seed(config))
@@ -60,7 +59,7 @@ def dry_run(config, resume=None, seeds=None, world=World()):
             memory_lines(config, trainer, sizes),
             [*file_lines(config, trainer, test_set, folders), "nothing was written"],
         )
-        print("\n\n".join("\n".join(lines) for lines in sections))
+        print("\n\n".join(map("\n".join, sections)))
 
 
 def measure(trainer, test_set):
@@ -70,7 +69,7 @@ def measure(trainer, test_set):
     seconds, {"batch": to load a batch, "step": to learn from it, "fill": to compute cached
     descriptors of an image, "val": to validate an image, "test": to evaluate one}.
     """
-    shapes, hooks, compute_loss = {}, [], trainer.loss
+    shapes, compute_loss = {}, trainer.loss
 
     def note(name, value):
         shapes.setdefault(name, tuple(value.shape))
@@ -85,8 +84,10 @@ def measure(trainer, test_set):
             trainer.loader.batch_sampler.start(epoch)
             yield from ((epoch, batch) for batch in trainer.loader)
 
-    for name, module in network_parts(trainer.model):
-        hooks.append(module.register_forward_hook(lambda *io, name=name: note(name, io[-1])))
+    hooks = [
+        module.register_forward_hook(lambda *io, name=name: note(name, io[-1]))
+        for name, module in network_parts(trainer.model)
+    ]
     trainer.loss = noting_loss
     fill, _ = timed(trainer.prepare)
     cached = isinstance(trainer.loader, CachedDescriptors)
@@ -105,8 +106,8 @@ def measure(trainer, test_set):
         "test": 0.0,
     }
     if test_set is not None:
-        config = trainer.run.config
-        test, results = timed(lambda: evaluate(trainer.model, config, test_set, trainer.device))
+        arguments = trainer.model, trainer.run.config, test_set, trainer.device
+        test, results = timed(lambda: evaluate(*arguments))
         seconds["test"] = test / results.num_images
     return shapes, steps[0][1], seconds
 
@@ -204,16 +205,15 @@ def time_lines(config, trainer, sizes, seconds, num_seeds):
     epochs = first + (sizes["epochs"] - 1) * later if sizes["epochs"] else 0
     total = clock(num_seeds * (epochs + once + evaluation))
     each = f" for each of {num_seeds} seeds" if num_seeds > 1 else ""
-    rows = [
-        ("a batch", f"{batch:.3g} s"),
-        ("a step", f"{step:.3g} s"),
-        ("descriptors", f"{clock(once)}, once") if once else None,
-        ("an epoch", f"{clock(later)}, of which validation {clock(validation)}"),
-        ("evaluation", clock(evaluation)),
-        ("together", f"{total}, {counted(sizes['epochs'], 'epoch')}{each}"),
+    return [
+        f"time, on {trainer.device}, from {NUM_STEPS} steps:",
+        f"  a batch      {batch:.3g} s",
+        f"  a step       {step:.3g} s",
+        *([f"  descriptors  {clock(once)}, once"] if once else []),
+        f"  an epoch     {clock(later)}, of which validation {clock(validation)}",
+        f"  evaluation   {clock(evaluation)}",
+        f"  together     {total}, {counted(sizes['epochs'], 'epoch')}{each}",
     ]
-    lines = [f"  {name:12} {text}" for name, text in filter(None, rows)]
-    return [f"time, on {trainer.device}, from {NUM_STEPS} steps:", *lines]
 
 
 def memory_lines(config, trainer, sizes):

@@ -101,7 +101,7 @@ def add_run_options(parser):
     shown = group.add_mutually_exclusive_group()
     for option, level, meaning in (
         ("--quiet", 0, "show warnings and errors only, no progress (info.log holds everything)"),
-        ("--verbose", 2, "show everything, whatever trainer.verbosity of the config says"),
+        ("--verbose", 2, "show everything, regardless of the config's trainer.verbosity"),
     ):
         shown.add_argument(
             option,

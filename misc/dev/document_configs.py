@@ -22,7 +22,7 @@ from misc.dev.measuring import markdown_table
 from utils.cli import make_parser, parse_path, run_program
 from utils.config.idle_keys import IDLE_KEYS
 from utils.config.keys import Experiment, TrainerOptions
-from utils.config.read import UNREAD_NESTED, UNREAD_TOP_LEVEL
+from utils.config.read import UNREAD_KEYS
 from utils.disk import write_atomically
 from utils.errors import UserError
 
@@ -176,7 +176,7 @@ def _torch_classes(unfit):
 
 
 def _unread():
-    keys = [*UNREAD_TOP_LEVEL, *map(".".join, UNREAD_NESTED), "dataset.args.use_hq_ims"]
+    keys = [*UNREAD_KEYS, "dataset.args.use_hq_ims"]
     text = _markdown(UNREAD.format(", ".join(f"`{key}`" for key in keys)))
     return "\n".join([text, "", IDLE, "", *(f"- `{key.path}`: {key.reason}" for key in IDLE_KEYS)])
 

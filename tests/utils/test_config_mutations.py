@@ -20,7 +20,7 @@ from trainer.evaluation.results import Results
 from utils.checkpoint.save_and_load import save_checkpoint
 from utils.config.mini_run import Limits
 from utils.config.objects import check_arguments
-from utils.config.read import UNREAD_NESTED, UNREAD_TOP_LEVEL, read_config
+from utils.config.read import UNREAD_KEYS, read_config
 from utils.errors import ConfigError, UserError
 
 ONE_STEP = Limits(images=2, evaluation_images=2, batch_size=2)
@@ -45,7 +45,7 @@ ODD_VALUES = {int: [-1, 0, math.nan, 2 ** 70], float: [-1, 1e30, math.inf, 2 ** 
               str: ["", "\0", "nonsense", "x" * 300], list: [[], ["x"], [math.nan]],
               dict: [{}, {"x": 1}]}
 FACES = cache(synthetic_faces.render_face)
-UNREAD = {(key,) for key in UNREAD_TOP_LEVEL} | set(UNREAD_NESTED)
+UNREAD = {tuple(key.split(".")) for key in UNREAD_KEYS}
 
 
 def full_config(kind):

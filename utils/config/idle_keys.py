@@ -4,19 +4,14 @@ They are accepted, with a note in the log.
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Callable
+
+_landmarks = attrgetter("is_landmark")
 
 
 def _embedding(experiment):
     return not experiment.is_landmark
-
-
-def _landmarks(experiment):
-    return experiment.is_landmark
-
-
-def _any(experiment):
-    return True
 
 
 def _is_mafl(experiment):
@@ -59,7 +54,7 @@ IDLE_KEYS = (
         lambda e: not e.is_landmark and e.dataset["type"] != "LandmarkFolder",
         "an embedding is learned without landmarks, and always evaluated with them",
     ),
-    IdleKey("loss_args.fold_corr", None, _any, "the loss is the same with and without"),
+    IdleKey("loss_args.fold_corr", None, lambda e: True, "the loss is the same with and without"),
     # Fitting landmarks.
     IdleKey(
         "warper", None, lambda e: e.is_landmark and _warper_is(e, "Warper"),

@@ -17,14 +17,9 @@ from utils.config.ranges import PATH, as_path
 from utils.errors import ConfigError, shown
 
 # Keys of published configs that are never read: accepted, with a note in the log.
-UNREAD_TOP_LEVEL = ("n_gpu", "fold_corr", "profile", "vis", "disable_workers", "name")
-UNREAD_TOP_LEVEL += ("collate_fn", "eval_config", "warp_dir", "weights")
-UNREAD_NESTED = (
-    ("trainer", "log_dir"),
-    ("trainer", "early_stop"),
-    ("keypoint_regressor", "softmaxarg_mul"),
-    ("keypoint_regressor", "args", "softmaxarg_mul"),
-)
+UNREAD_KEYS = ["n_gpu", "fold_corr", "profile", "vis", "disable_workers", "name", "collate_fn"]
+UNREAD_KEYS += ["eval_config", "warp_dir", "weights", "trainer.log_dir", "trainer.early_stop"]
+UNREAD_KEYS += ["keypoint_regressor.softmaxarg_mul", "keypoint_regressor.args.softmaxarg_mul"]
 CELEBA_FAMILY = ("CelebAPrunedAligned_MAFLVal", "MAFLAligned")
 # Of run folders: this project's, and those of the oldest published runs.
 RUN_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d|\d{4}_\d{6}")
@@ -187,13 +182,12 @@ def _without_unread_keys(raw):
     known, notes = copy.deepcopy(raw), []
     dataset = raw.get("dataset")
     in_celeba = isinstance(dataset, dict) and dataset.get("type") in CELEBA_FAMILY
-    nested = [] if in_celeba else [("dataset", "args", "use_hq_ims")]
-    for keys in [(key,) for key in UNREAD_TOP_LEVEL] + list(UNREAD_NESTED) + nested:
-        *sections, last = keys
+    for key in UNREAD_KEYS if in_celeba else [*UNREAD_KEYS, "dataset.args.use_hq_ims"]:
+        *sections, last = key.split(".")
         holder = known
         for section in sections:
             holder = holder.get(section) if isinstance(holder, dict) else None
         if isinstance(holder, dict) and last in holder:
             del holder[last]
-            notes.append(f"config: '{'.'.join(keys)}' is accepted but changes nothing")
+            notes.append(f"config: '{key}' is accepted but changes nothing")
     return known, notes
