@@ -260,7 +260,7 @@ class MeanSquare(BaseTrainer):
 
     def train_step(self, batch, epoch):
         self.sizes.append(len(batch["index"]))
-        return self.model(batch["image"].float() / 255).square().mean()
+        return self.model(batch["image"].double() / 255).square().mean()
 
 
 @pytest.mark.parametrize("accumulation, sizes", [
@@ -271,7 +271,7 @@ def test_a_batch_in_parts_takes_the_same_step(tmp_path, accumulation, sizes):
     after = []
     for count in (1, accumulation):
         torch.manual_seed(0)
-        model = nn.Conv2d(3, 2, 3)
+        model = nn.Conv2d(3, 2, 3).double()  # parts are summed in another order
         optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
         run = run_in(tmp_path, with_options(CONFIG, accumulation=count))
         trainer = MeanSquare(model, model, optimizer, None, loader, None, run)

@@ -117,16 +117,22 @@ def kinds_of(array, folder):
             path.open("rb"), io.BytesIO(path.read_bytes()), Stream(path.read_bytes())]
 
 
+def assert_same_descriptors(found, expected):
+    """Batches of other sizes sum in another order: 6 layers * sqrt(10^3 products) * 6e-8 = 1e-5."""
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() <= 5e-5 * expected.abs().max()
+
+
 def test_all_kinds_of_a_picture_are_the_same(matcher, tmp_path):
     kinds = kinds_of(ramp(61, 47), tmp_path)
     embeddings = matcher.embed(kinds)
     for embedding in embeddings:
-        torch.testing.assert_close(embedding.descriptors, embeddings[0].descriptors)
+        assert_same_descriptors(embedding.descriptors, embeddings[0].descriptors)
         assert embedding.view == embeddings[0].view
     batch = np.stack([ramp(61, 47)] * 3)
     for several in (batch, torch.from_numpy(batch).permute(0, 3, 1, 2)):
         found = torch.stack([embedding.descriptors for embedding in matcher.embed(several)])
-        torch.testing.assert_close(found, torch.stack([embeddings[0].descriptors] * 3))
+        assert_same_descriptors(found, torch.stack([embeddings[0].descriptors] * 3))
 
 
 def test_grey_arrays_and_alpha(matcher):
@@ -267,7 +273,8 @@ def test_landmarks_are_scaled_back_as_training_scales_them(checkpoints, landmark
         inner = dataset[index]["image"][None, :, crop:-crop, crop:-crop]
         with torch.no_grad():
             predicted = (network(normalise(inner))[0] + 1) / 2 * 23 + crop
-        torch.testing.assert_close(found[index], predicted * size / 32)
+        # Descriptors are off by 1e-5, times 100 before the softmax, which gives shares of 32 px.
+        torch.testing.assert_close(found[index], predicted * size / 32, rtol=0, atol=0.03)
 
 
 def test_the_network_sees_what_training_showed_it(checkpoints, landmark_folder):
@@ -280,7 +287,7 @@ def test_the_network_sees_what_training_showed_it(checkpoints, landmark_folder):
         expected = network(normalise(images))
     for path in checkpoints:
         embeddings = inference.load(path).embed(dataset.paths[:5], batch_size=2)
-        torch.testing.assert_close(torch.stack([e.descriptors for e in embeddings]), expected)
+        assert_same_descriptors(torch.stack([e.descriptors for e in embeddings]), expected)
 
 
 @pytest.mark.parametrize("square", ["auto", "resize", "crop"])
@@ -315,8 +322,8 @@ def test_one_image_gives_one_result_and_several_a_list(matcher, light_finder):
     several = matcher.match(picture, [other, picture, other], points, batch_size=2)
     assert [x.shape for x in several] == [(3, 3, 2), (3, 3)]
     for n in (0, 2):
-        assert torch.equal(several[0][n], one[0])
-        torch.testing.assert_close(several[1][n], one[1])  # batches of other sizes
+        assert (several[0][n] - one[0]).abs().max() <= 1  # of two cells as good, either
+        torch.testing.assert_close(several[1][n], one[1], rtol=1e-4, atol=1e-4)  # other batches
     assert [x.shape for x in matcher.match(picture, [], points)] == [(0, 3, 2), (0, 3)]
     assert [x.shape for x in matcher.match(picture, other, np.empty((0, 2)))] == [(0, 2), (0,)]
     assert light_finder.landmarks([picture, other]).shape == (2, 1, 2)
@@ -341,7 +348,7 @@ def test_more_points_than_are_compared_at_once(matcher, monkeypatch):
     monkeypatch.setattr("inference.matching.POINTS_AT_ONCE", 7)
     places_in_parts, scores_in_parts = matcher.match(ramp(S, S), ramp(S, S), points)
     assert (places_in_parts - places).abs().max() <= 1  # of two cells as good, either
-    torch.testing.assert_close(scores_in_parts, scores)
+    torch.testing.assert_close(scores_in_parts, scores, rtol=1e-5, atol=1e-5)
 
 
 # What is wrong is told

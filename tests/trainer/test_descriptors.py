@@ -27,6 +27,11 @@ def faces(count=7):
     return SyntheticFaces("train", imwidth=24, crop=4, use_keypoints=True, num_images=count)
 
 
+# In a batch of another size, as a part of the largest descriptor: six layers of sums of up to 10^3
+# products, in another order, are off by 6 * sqrt(10^3) * 6e-8 = 1e-5; a few times that is allowed.
+ROUNDED = 5e-5
+
+
 @pytest.fixture
 def frozen():
     torch.manual_seed(0)
@@ -64,8 +69,8 @@ def test_cached_descriptors_are_rounded_as_asked(frozen, dtype, precision):
     assert cached.descriptors.dtype == dtype and found.dtype == torch.float32
     error = (found - expected).abs()
     largest = expected.abs().max()
-    assert (error <= precision * expected.abs() + 1e-5 * largest).all()  # 1e-5: other batches
-    assert (error.max() > 5e-5 * largest) == bool(precision)
+    assert (error <= precision * expected.abs() + ROUNDED * largest).all()
+    assert (error.max() > ROUNDED * largest) == bool(precision)
 
 
 def test_descriptors_too_many_for_a_device_stay_on_the_host(monkeypatch):
@@ -123,7 +128,8 @@ def test_extraction_crops_normalises_and_moves_landmarks(frozen):
         window = item["image"][:, 4:20, 4:20]
         assert torch.equal(part["images"][n], window)
         expected = frozen(normalise(window[None]))[0]
-        torch.testing.assert_close(part["descriptors"][n], expected, rtol=1e-4, atol=1e-5)
+        difference = (part["descriptors"][n] - expected).abs().max()
+        assert difference <= ROUNDED * expected.abs().max()
         assert part["target"][n].numpy() == pytest.approx(
             (item["keypts"].numpy() - 4) / 15 * 2 - 1, abs=1e-5)
     assert not part["descriptors"].requires_grad

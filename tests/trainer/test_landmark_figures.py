@@ -61,6 +61,11 @@ def pixel_points(run, checkpoint):
     return found
 
 
+# Of a mean error, for images in another batch: descriptors in float32 are off by 1e-5, times 100
+# before the softmax, and so virtual keypoints by 1e-3 of a cell. One image more moves it further.
+ROUNDED = 1e-3
+
+
 def mean_distance(predicted, truth):
     return sum(map(math.dist, predicted, truth)) / len(truth)
 
@@ -76,7 +81,7 @@ def test_images_whose_eyes_coincide_are_left_out_of_the_mean_and_named(
     errors = [100 * mean_distance(predicted, truth) / math.dist(truth[0], truth[1])
               for name, predicted, truth in points if name not in COINCIDING]
     results = strict_json(run.folder / "results.json")
-    assert results["inter_ocular_error_pct"] == pytest.approx(sum(errors) / 6, rel=1e-4)
+    assert results["inter_ocular_error_pct"] == pytest.approx(sum(errors) / 6, rel=ROUNDED)
     assert results["num_images"] == 6 and results["left_out"] == list(COINCIDING)
     (told,) = [float(line.split(": ")[1]) for line in run.log.splitlines()
                if "val_inter_ocular_error" in line][-1:]
@@ -87,7 +92,7 @@ def test_images_whose_eyes_coincide_are_left_out_of_the_mean_and_named(
                         run.checkpoint(1), "--vis", "--output", output)
     assert done.code == 0, done.stderr
     again = strict_json(output)
-    assert again["inter_ocular_error_pct"] == pytest.approx(sum(errors) / 6, rel=1e-4)
+    assert again["inter_ocular_error_pct"] == pytest.approx(sum(errors) / 6, rel=ROUNDED)
     assert again["left_out"] == list(COINCIDING)
     done = call_program("misc/report.py", run.folder, "--output", tmp_path / "report.html")
     assert done.code == 0, done.stderr
@@ -124,7 +129,7 @@ def test_without_a_pair_to_normalise_by_errors_are_in_pixels(
               for _, predicted, truth in pixel_points(run, run.checkpoint(1))]
     expected = sum(errors) / len(errors)
     results = strict_json(run.folder / "results.json")
-    assert results["pixel_error_px"] == pytest.approx(expected, rel=1e-4)
+    assert results["pixel_error_px"] == pytest.approx(expected, rel=ROUNDED)
     assert results["unit"] == "pixels of a 70x70 image" and results["num_images"] == 8
     assert "normalised_by" not in results and "inter_ocular_error_pct" not in results
     assert f"Mean Pixel Error (landmarks): {results['pixel_error_px']:.4f}" in run.log
