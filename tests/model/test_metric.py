@@ -30,7 +30,8 @@ def test_known_inter_ocular_error():
 
 
 def test_the_error_does_not_depend_on_the_unit():
-    predicted, target = torch.rand(2, 4, 5, 2, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    predicted, target = torch.rand(2, 4, 5, 2, generator=generator, dtype=torch.float64)
     pixels = [(points + 1) / 2 * 69 for points in (predicted, target)]
     expected = inter_ocular_error(predicted, target, [0, 1])
     torch.testing.assert_close(inter_ocular_error(*pixels, [0, 1]), expected)

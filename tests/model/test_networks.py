@@ -203,7 +203,7 @@ def test_output_layer_weight_mul_scales_only_the_last_weights():
 def test_scaled_norm_output_is_learned_and_starts_at_20():
     network = HourglassNet(**NARROW, scaled_norm_output=True).eval()
     norms = network(torch.randn(1, 3, 40, 40)).norm(dim=1)
-    torch.testing.assert_close(norms, torch.full_like(norms, 20.0))
+    torch.testing.assert_close(norms, torch.full_like(norms, 20.0), rtol=1e-5, atol=0)
     network.load_state_dict({**network.state_dict(), "normscale": torch.tensor([7.0])})
     network(torch.randn(1, 3, 40, 40)).sum().backward()
     assert network.normscale.item() == 7 and network.normscale.grad is not None
