@@ -235,7 +235,7 @@ def test_a_best_model_that_was_refused_is_written_as_it_was(tmp_path, refusing):
     assert best["epoch"] == 2 and best["state_dict"]["weight"].item() == 2
 
 
-def test_a_checkpoint_that_cannot_be_removed_is_told(tmp_path, capsys, monkeypatch):
+def test_a_checkpoint_that_cannot_be_removed_is_reported(tmp_path, capsys, monkeypatch):
     unlink = Path.unlink
 
     def refuse(path, **more):
@@ -298,7 +298,7 @@ def test_events_survive_a_disk_that_fills_up_under_them(tmp_path, caplog, monkey
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, which takes nothing")
-def test_a_log_that_the_disk_refuses_is_told_once_and_is_no_error(tmp_path, capsys):
+def test_a_log_that_the_disk_refuses_is_reported_once_and_is_no_error(tmp_path, capsys):
     folder = RunFolder(tmp_path, Path("tiny") / STAMP)
     folder.create({})
     (folder.log_dir / "info.log").symlink_to("/dev/full")
@@ -338,7 +338,7 @@ def test_only_leftovers_are_removed(tmp_path):
     assert names_in(tmp_path) == [".hidden", "a.pth", "a.tmp-77"]
 
 
-def test_what_a_file_needs_is_told(tmp_path, refusing):
+def test_what_a_file_needs_is_reported(tmp_path, refusing):
     refusing.add("a.bin")
     with pytest.raises(WriteError, match=r"it needs about 3\.0 KiB and .* are free$"):
         write_atomically(tmp_path / "a.bin", lambda file: file.write(b"x" * 3072))
@@ -360,7 +360,7 @@ def test_events_need_no_tensorboard(train, embedding_config, monkeypatch):
     assert trained.log.index("no TensorBoard events: tensorboard cannot be used (") < first_epoch
 
 
-def test_a_tensorboard_that_breaks_later_is_told_once(tmp_path, caplog, monkeypatch):
+def test_a_tensorboard_that_breaks_later_is_reported_once(tmp_path, caplog, monkeypatch):
     def broken(folder):
         raise TypeError("Descriptors cannot be created directly.")
 

@@ -40,7 +40,7 @@ def test_a_compiled_network_learns_the_same(train, embedding_config, quick_compi
     assert largest_activation(*steps[-1])[1] > 0  # its layers can still be looked into
 
 
-def test_what_the_compiler_lacks_is_told(train, embedding_config, monkeypatch):
+def test_what_the_compiler_lacks_is_reported(train, embedding_config, monkeypatch):
     def no_compiler(graph, inputs):
         raise RuntimeError("No working C++ compiler found")
 

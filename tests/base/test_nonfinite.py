@@ -38,7 +38,7 @@ def all_finite(path):
     return all(torch.isfinite(value).all() for value in state.values())
 
 
-def test_a_training_halts_and_tells_where_and_with_what(train, embedding_config, broken_at):
+def test_a_training_halts_and_says_where_and_with_what(train, embedding_config, broken_at):
     broken_at(6)  # the second step of epoch 2, of four
     halted = train(embedding_config(), code=2)
     assert names_in(halted.folder) == [

@@ -57,7 +57,7 @@ def kill_in_epoch_2(*args, output):
     assert process.wait() == -signal.SIGKILL
 
 
-def test_a_config_that_changed_since_is_told(train, embedding_config):
+def test_a_config_that_changed_since_is_reported(train, embedding_config):
     before = train(embedding_config(), "--set", "trainer.epochs=1")
     after = embedding_config(loss_args={"pow": 1, "normalize_vectors": False})
     resumed = train(after, "--set", "trainer.epochs=2", "--resume", before.checkpoint(1))

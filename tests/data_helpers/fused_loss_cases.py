@@ -112,7 +112,7 @@ def test_gradient_where_only_one_image_wants_it(which):
     assert torch.equal(one[which].grad, expected) and one[1 - which].grad is None
 
 
-def test_what_it_cannot_take_is_told():
+def test_what_it_cannot_take_is_reported():
     assert why_not_fused(DEVICE) is None
     case = on_device(random_case(2, 3, 3, 4, 2))
     with pytest.raises(ValueError, match="'fused' cannot be had here: .* float32, .* float64"):

@@ -522,7 +522,7 @@ def test_a_file_object_is_one_image(matcher):
     (io.BytesIO(b"junk"), "'BytesIO': not the content of an image file"),
     (io.StringIO("text"), "'StringIO': a file that was opened as text, expected mode 'rb'"),
 ])
-def test_bytes_that_are_no_image_are_told_in_a_line(matcher, image, message):
+def test_bytes_that_are_no_image_are_reported_in_a_line(matcher, image, message):
     with pytest.raises(UserError) as told:
         matcher.embed(image)
     assert str(told.value) == message
@@ -537,7 +537,7 @@ def test_a_file_that_is_cut_short_is_named(matcher, tmp_path):
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "meta", "nonsense", 99, None])
-def test_a_device_that_is_not_there_is_told_in_a_line(checkpoints, device):
+def test_a_device_that_is_not_there_is_reported_in_a_line(checkpoints, device):
     with pytest.raises(UserError) as told:
         inference.load(checkpoints[0], device=device)
     assert str(told.value).startswith(f"device = {device!r}: torch cannot compute on it here, ")

@@ -145,7 +145,7 @@ def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(server, tmp_path
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/file", "http://", "http://[bad/file"])
-def test_an_address_where_nothing_answers_is_told_in_one_line(tmp_path, url):
+def test_an_address_where_nothing_answers_is_reported_in_one_line(tmp_path, url):
     with pytest.raises(UserError) as caught:
         fetch(url, tmp_path / "file", accept, IMPATIENT)
     assert url in str(caught.value) and "\n" not in str(caught.value)
@@ -172,7 +172,7 @@ class FullDisk(io.FileIO):
         return super().write(memoryview(data)[:room])
 
 
-def test_a_full_disk_is_told_and_what_arrived_is_kept(server, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_what_arrived_is_kept(server, tmp_path, monkeypatch):
     def open_full(path, mode):
         return io.BufferedWriter(FullDisk(path, mode))
 
@@ -194,7 +194,7 @@ def test_two_processes_do_not_write_the_same_file(server, tmp_path):
     assert (tmp_path / "file").read_bytes() == BODY
 
 
-def test_too_little_room_is_told_before_anything_is_written(server, tmp_path, monkeypatch):
+def test_too_little_room_is_reported_before_anything_is_written(server, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10))
     with pytest.raises(UserError, match="needs about 293.0 KiB and 10 B are free"):
         get(server, Page(BODY), tmp_path / "file")

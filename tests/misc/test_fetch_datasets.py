@@ -78,7 +78,7 @@ def command(*args, form=("misc/fetch_datasets.py",)):
     )
 
 
-def test_the_published_facts_are_told_apart():
+def test_the_published_facts_are_distinct():
     for part in ("name", "folder", "sha1"):
         assert len({getattr(dataset, part) for dataset in DATASETS}) == 4
     assert all(re.fullmatch("[0-9a-f]{40}", dataset.sha1) for dataset in DATASETS)
@@ -105,7 +105,7 @@ def test_what_is_complete_is_left_alone(server, tmp_path, capsys):
 @pytest.mark.parametrize("lost, told", [
     ("list.txt", "no list.txt"), ("images/a.jpg", "are left"), ("images/empty", "are left"),
 ])
-def test_what_is_incomplete_is_told_and_replaced_on_request_only(server, tmp_path, lost, told):
+def test_what_is_incomplete_is_reported_and_replaced_on_request_only(server, tmp_path, lost, told):
     get(server.url, tmp_path)
     (tmp_path / "data" / "faces" / lost).unlink()
     with pytest.raises(UserError, match=f"incomplete: .*{told}.*; --refresh"):
@@ -166,7 +166,7 @@ def test_a_broken_download_is_resumed(server, tmp_path):
     Page(b"<html>moved</html>"), Page(ARCHIVE[:-10]), Page(ARCHIVE[:-1] + b"x"),
     Page(ARCHIVE, claim=len(ARCHIVE) - 1),
 ])
-def test_wrong_bytes_are_told_and_leave_nothing(server, tmp_path, page):
+def test_wrong_bytes_are_reported_and_leave_nothing(server, tmp_path, page):
     server.pages[ADDRESS] = page
     with pytest.raises(UserError) as caught:
         get(server.url, tmp_path)
@@ -178,7 +178,7 @@ def test_wrong_bytes_are_told_and_leave_nothing(server, tmp_path, page):
 @pytest.mark.parametrize("make_root", [
     lambda server: server.url + "/nowhere", lambda server: "http://127.0.0.1:1",
 ])
-def test_no_server_or_no_file_is_told_with_the_way_out(server, tmp_path, make_root):
+def test_no_server_or_no_file_is_reported_with_the_way_out(server, tmp_path, make_root):
     root = make_root(server)
     with pytest.raises(UserError) as caught:
         get(root, tmp_path)
@@ -199,7 +199,7 @@ def test_a_local_mirror_is_used_in_place_and_never_purged(tmp_path, place):
     assert archive.read_bytes() == ARCHIVE
 
 
-def test_a_mirror_without_the_archive_or_with_another_is_told(tmp_path):
+def test_a_mirror_without_the_archive_or_with_another_is_reported(tmp_path):
     with pytest.raises(UserError, match="none: expected http"):
         get(tmp_path / "none", tmp_path)
     with pytest.raises(UserError, match="faces.tar.gz: no such file"):
@@ -220,7 +220,7 @@ def test_an_unsafe_archive_with_the_right_checksum_changes_nothing(server, tmp_p
     assert names_in(tmp_path / "dest" / "data") == ["faces.tar.gz"]
 
 
-def test_a_disk_too_small_for_archive_and_contents_is_told_first(server, tmp_path, monkeypatch):
+def test_a_disk_too_small_for_archive_and_contents_is_reported_first(server, tmp_path, monkeypatch):
     large = replace(FACES, size=1000 * 2 ** 20)
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2000 * 2 ** 20))
     with pytest.raises(UserError, match=r"needs about 2\.2 GiB and 2\.0 GiB are free"):
@@ -230,7 +230,7 @@ def test_a_disk_too_small_for_archive_and_contents_is_told_first(server, tmp_pat
 
 
 @pytest.mark.parametrize("form", [("misc/fetch_datasets.py",), ("-m", "misc.fetch_datasets")])
-def test_the_command_tells_a_wrong_checksum_in_one_line(server, tmp_path, form):
+def test_the_command_reports_a_wrong_checksum_in_one_line(server, tmp_path, form):
     server.pages["/datasets/aflw-mtfl.tar.gz"] = Page(ARCHIVE)
     args = ("--dataset", "aflw-mtfl", "--root_url", server.url, "--dest", tmp_path)
     result = command(*args, form=form)
@@ -264,7 +264,7 @@ def test_the_command_stops_on_ctrl_c_and_goes_on_later(server, tmp_path):
     assert server.ranges_asked() == [None, f"bytes={kept}-"]
 
 
-def test_an_unknown_data_set_is_told_with_the_known_ones():
+def test_an_unknown_data_set_is_reported_with_the_known_ones():
     result = command("--dataset", "faces")
     assert result.returncode == 2
     assert all(dataset.name in result.stderr for dataset in DATASETS)

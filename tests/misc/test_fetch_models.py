@@ -101,7 +101,7 @@ def test_only_what_is_missing_damaged_or_asked_for_is_fetched(server, tmp_path):
     lambda content: content[:-5000], lambda content: content[:100], lambda content: b"",
     lambda content: b"<html>not here</html>", lambda content: pickle.dumps({"a": 1}),
 ])
-def test_what_is_no_whole_checkpoint_is_told_and_removed(server, tmp_path, zipped, spoil):
+def test_what_is_no_whole_checkpoint_is_reported_and_removed(server, tmp_path, zipped, spoil):
     server.pages[f"/{CHECKPOINT}"] = Page(spoil(checkpoint_bytes(tmp_path, zipped)))
     with pytest.raises(UserError) as caught:
         get(server.url, tmp_path)
@@ -122,7 +122,7 @@ def test_nothing_is_unpickled_to_look_at_a_file(server, tmp_path, monkeypatch, z
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_a_config_that_is_none_is_told(server, tmp_path):
+def test_a_config_that_is_none_is_reported(server, tmp_path):
     server.pages[f"/{CHECKPOINT}"] = Page(checkpoint_bytes(tmp_path, zipped=True))
     for body in (b"<html>", b"[1]"):
         server.pages[f"/{CONFIG}"] = Page(body)

@@ -209,7 +209,7 @@ def test_an_estimate_worked_out_by_hand(saved):
     assert estimate_seconds(job, State(), "0", speeds) is None  # measured on the CPU
 
 
-def test_another_network_tells_nothing_and_the_newest_run_counts(saved):
+def test_another_network_proves_nothing_and_the_newest_run_counts(saved):
     for stamp, rate in (("2026-01-01_12-00-00", 1), (NEWER, 100)):
         saved.finish(CONFIGS[EMBEDDING], matching(1, 2), stamp, log=own_log(rates=[rate]))
     speeds, planner = measured_speeds(saved.root), Planner(saved.root)
@@ -366,7 +366,7 @@ def test_a_signal_ends_the_trainings_too(saved, fake, sent):
     (["--set", "trainer.epoch=3"], "trainer.epoch"),
     (["--set", "trainer.save_dir=x"], "--save_dir"),
 ])
-def test_a_wrong_value_is_told_before_anything_runs(saved, fake, reproduce, args, message):
+def test_a_wrong_value_is_reported_before_anything_runs(saved, fake, reproduce, args, message):
     code, text = reproduce("--table", "matching", *args)
     assert code == EXIT_USER_ERROR and text.startswith("error: ") and message in text
     assert fake.names() == [] and not saved.root.exists()

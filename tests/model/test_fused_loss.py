@@ -57,7 +57,7 @@ def test_without_triton(monkeypatch):
     assert fused_loss.why_not_fused(GPU) == "the package triton is not installed"
 
 
-def test_what_kernels_run_into_is_told(monkeypatch):
+def test_what_kernels_run_into_is_reported(monkeypatch):
     def fail(*tensors):
         raise RuntimeError("first line\nFailed to find C compiler")
 

@@ -59,7 +59,7 @@ def test_other_errors_stay_what_they_are():
         raise RuntimeError("oh")
 
 
-def test_products_on_a_gpu_are_told_through_the_environment(monkeypatch):
+def test_products_on_a_gpu_are_set_through_the_environment(monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
     with determinism(True):
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"

@@ -156,7 +156,7 @@ def test_devices_are_listed_with_commas(monkeypatch, text, names):
     assert parse_devices(text) == names
 
 
-def test_a_gpu_that_is_not_there_is_told_before_any_process_starts(monkeypatch):
+def test_a_gpu_that_is_not_there_is_reported_before_any_process_starts(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UserError, match="--device 1: no such GPU, 1 found"):
         parse_devices("0,1")

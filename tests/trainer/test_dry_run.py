@@ -131,14 +131,14 @@ def test_a_cache_is_sized_but_not_made(plan_of, embedding_config, cache):
     assert f"images kept ({cache}): {24 * 3 * 32 * 32 / 1024:.1f} KiB" in text
 
 
-def test_a_mini_training_is_told_as_one(plan_of, embedding_config):
+def test_a_mini_training_is_reported_as_one(plan_of, embedding_config):
     text = plan_of(embedding_config(batch_size=8), "--mini_train")
     assert told(text, "train") == "8 images" and told(text, "test").startswith("4 images")
     assert "an epoch: 2 steps of 4" in text
     assert told(text, "together").endswith(", 1 epoch")
 
 
-def test_what_is_wrong_is_told_as_in_a_training(call_program, embedding_config):
+def test_what_is_wrong_is_reported_as_in_a_training(call_program, embedding_config):
     done = call_program("train.py", "--config", embedding_config(), "--dry_run", "--set",
                         "batch_size=64")
     assert done.code == 2

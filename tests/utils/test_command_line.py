@@ -65,7 +65,7 @@ def test_every_example_is_one(program, parser, capsys):
         parse(name, words)
 
 
-def test_every_option_has_a_meaning_and_tells_its_default(program, parser):
+def test_every_option_has_a_meaning_and_names_its_default(program, parser):
     for action in parser._actions:
         assert action.help, action.option_strings
         if action.option_strings and action.default not in (None, False, [], argparse.SUPPRESS):
@@ -116,7 +116,7 @@ def test_short_options_are_those_of_the_original(program, parser):
             assert short[option] in action.option_strings
 
 
-def test_a_mistake_is_told_in_one_line(capsys):
+def test_a_mistake_is_reported_in_one_line(capsys):
     with pytest.raises(SystemExit) as end:
         parse("misc/predict.py", ["a.pth", "", "--output", "found"])
     assert end.value.code == 2

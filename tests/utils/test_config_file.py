@@ -111,7 +111,7 @@ def test_a_merge_adds_what_is_not_given(tmp_path):
     ("a.yaml", " ", "expected YAML, the file is empty"),
     ("a.yaml", "- a", "expected a YAML object, found list"),
 ])
-def test_what_is_no_config_is_told_with_its_line(tmp_path, name, text, expected):
+def test_what_is_no_config_is_reported_with_its_line(tmp_path, name, text, expected):
     assert expected in complaint(write(tmp_path, text, name))
 
 

@@ -29,7 +29,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def test_whether_a_cpu_computes_bfloat16_is_told():
+def test_whether_a_cpu_computes_bfloat16_is_reported():
     assert computes_bfloat16(torch.device("cpu")) in (False, True)
 
 

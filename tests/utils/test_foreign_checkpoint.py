@@ -227,7 +227,7 @@ def save_exported(network, path):
     (lambda network, path: torch.save({"model": network.state_dict()}, path),
      "it holds no 'state_dict', expected the checkpoint of a training, or what torch.save"),
 ])
-def test_what_holds_more_or_less_than_weights_is_told(tmp_path, save, message):
+def test_what_holds_more_or_less_than_weights_is_reported(tmp_path, save, message):
     path = tmp_path / "model.pt2"
     save(torch.nn.Linear(2, 2), path)
     with pytest.raises(UserError) as told:
