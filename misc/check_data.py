@@ -42,7 +42,7 @@ def main(argv=None):
     config = read_config(args.config, args.overrides)
     # Here, since torch takes seconds, which --help and mistakes need not wait for.
     from data_loader import DATASETS
-    from misc.checking import Report, check_split, list_splits
+    from misc.parts.check_data import Report, check_split, list_splits
     from utils.config.objects import look_up
 
     look_up(config.dataset["type"], DATASETS, "dataset.type")

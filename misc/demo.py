@@ -57,7 +57,7 @@ def main():
     args = parser.parse_args()
     embedding, landmarks = (read_config(path, args.overrides) for path in (EMBEDDING, LANDMARKS))
     # Here, since torch takes seconds, which --help and mistakes need not wait for.
-    from misc.demo_pictures import draw_matches, draw_overview
+    from misc.parts.demo import draw_matches, draw_overview
     from trainer.datasets import evaluation_dataset
     from trainer.evaluation.results import load_for_evaluation
     from utils.device import select_device

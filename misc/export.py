@@ -45,7 +45,7 @@ def main(argv=None):
         parser.error(f"argument --opset: {args.opset}, expected none with --format {args.format}")
     # Here, since torch takes seconds, which --help and mistakes need not wait for.
     from inference.loading import build_viewer, read_network
-    from misc.exporting import FORMATS, exportable, import_onnx, trace
+    from misc.parts.export import FORMATS, exportable, import_onnx, trace
 
     if args.format == "onnx":
         import_onnx(args.opset)

@@ -17,11 +17,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/…`
 
-from misc.published import PROJECT, SAVED, checkpoint_path, load_experiments
+from misc.published import (
+    CONFIGS,
+    SAVED,
+    checkpoint_path,
+    config_path,
+    load_experiments,
+    starts_from,
+)
 from utils.cli import make_parser, parse_path, run_program
 from utils.errors import UserError
 
-CONFIGS = PROJECT / "configs"
 TEMPLATES = CONFIGS / "templates"
 SLOT = re.compile(r"\{(\w+)\}")
 INDENT, LINE_LENGTH = 4, 100
@@ -34,24 +40,6 @@ def family(facts):
     return {"embedding": "embedding", "finetune": "finetune", "keypoints": "landmarks"}[
         facts["task"]
     ]
-
-
-def config_path(name, facts):
-    """Return where an experiment's config lies, below configs/; folder-stem is its name."""
-    folder = facts["dataset"]
-    folder += "-limit-annos" if "annotations" in facts else ""
-    folder += "-ft" if facts["finetuned"] else ""
-    folder += "-keypoints" if facts["task"] == "keypoints" else ""
-    return Path(folder, f"{name.removeprefix(f'{folder}-')}.json")
-
-
-def starts_from(facts):
-    """Return the experiment whose network this one starts from, None for an embedding."""
-    model = f"{facts['backbone']}-{facts['dim']}d{'-dve' if facts['dve'] else ''}"
-    if facts["task"] == "embedding":
-        return None
-    on_finetuned = facts["task"] == "keypoints" and facts["finetuned"]
-    return f"{facts['dataset']}-ft-celeba-{model}" if on_finetuned else f"celeba-{model}"
 
 
 def fill_slots(template, values):

@@ -7,6 +7,7 @@ from utils.cli import parse_path, path_text
 from utils.errors import UserError
 
 PROJECT = Path(__file__).resolve().parents[1]
+CONFIGS = PROJECT / "configs"
 BASE_URL = "http://www.robots.ox.ac.uk/~vgg/research/DVE/data"
 SAVED = "data/saved"  # where configs look for published models, from the project root
 EXPERIMENTS = Path(__file__).with_name("published_experiments.json")
@@ -15,6 +16,24 @@ EXPERIMENTS = Path(__file__).with_name("published_experiments.json")
 def load_experiments():
     """Return facts by experiment: task, model, timestamp, last epoch and the published figures."""
     return json.loads(EXPERIMENTS.read_text())
+
+
+def config_path(name, facts):
+    """Return where an experiment's config lies, below configs/; folder-stem is its name."""
+    folder = facts["dataset"]
+    folder += "-limit-annos" if "annotations" in facts else ""
+    folder += "-ft" if facts["finetuned"] else ""
+    folder += "-keypoints" if facts["task"] == "keypoints" else ""
+    return Path(folder, f"{name.removeprefix(f'{folder}-')}.json")
+
+
+def starts_from(facts):
+    """Return the experiment whose network this one starts from, None for an embedding."""
+    model = f"{facts['backbone']}-{facts['dim']}d{'-dve' if facts['dve'] else ''}"
+    if facts["task"] == "embedding":
+        return None
+    on_finetuned = facts["task"] == "keypoints" and facts["finetuned"]
+    return f"{facts['dataset']}-ft-celeba-{model}" if on_finetuned else f"celeba-{model}"
 
 
 def run_folder(name, facts):

@@ -24,6 +24,7 @@ from misc.reproduction.estimate import (
     estimate_seconds,
     measured_speeds,
 )
+from misc.reproduction.markdown import document
 from misc.reproduction.plan import Planner, find_state, table_experiments
 from misc.reproduction.run_records import RunStore
 from misc.reproduction.runner import (
@@ -35,7 +36,6 @@ from misc.reproduction.runner import (
     summary,
 )
 from misc.reproduction.tables import TABLES
-from misc.results_table import print_tables
 from utils.cli import make_parser, parse_path, run_program
 from utils.disk import disk_errors, lock
 from utils.errors import UserError
@@ -125,7 +125,8 @@ def main(argv=None, train=TRAIN):
         runner = Runner(save_dir, args.devices, args.overrides, args.mini_train, train)
         outcomes = runner.run(jobs)
     print(f"\n{summary(outcomes)}\n")
-    print_tables(list(TABLES) if args.table == "all" else [args.table], RunStore(save_dir))
+    names = list(TABLES) if args.table == "all" else [args.table]
+    print(document(names, RunStore(save_dir)))
     if any(outcome.kind not in (DONE, SKIPPED) for outcome in outcomes.values()):
         sys.exit(INCOMPLETE)
 

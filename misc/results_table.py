@@ -14,19 +14,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/results_table.py`
 
-from misc.reproduction.markdown import fill_markers, render
+from misc.reproduction.markdown import document, fill_markers, render
 from misc.reproduction.run_records import RunStore
 from misc.reproduction.tables import TABLES
 from utils.cli import make_parser, parse_path, run_program
 from utils.disk import write_atomically
 from utils.errors import UserError
 from utils.text import counted
-
-
-def print_tables(names, store):
-    """Print tables with their titles."""
-    for name in names:
-        print(f"### {TABLES[name].title}\n\n{render(TABLES[name], store)}\n")
 
 
 def fill_readme(path, names, store, all_required):
@@ -71,7 +65,7 @@ def main(argv=None):
     if args.readme:
         fill_readme(args.readme, names, store, all_required=args.tables is not None)
     else:
-        print_tables(names, store)
+        print(document(names, store))
 
 
 if __name__ == "__main__":

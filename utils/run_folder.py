@@ -58,13 +58,20 @@ class RunFolder:
     def of_checkpoint(cls, path):
         """Return the run folder that a checkpoint lies in, None if it lies elsewhere."""
         folder = Path(path).resolve().parent
-        stamped = next(
-            (f for f in (folder, folder.parent) if RUN_TIMESTAMP.fullmatch(f.name)), None
-        )
-        if stamped is None or stamped.parent.parent.name != "models":
-            return None
-        models = stamped.parent.parent
-        return cls(models.parent, folder.relative_to(models))
+        run = cls.of_folder(folder)
+        return run if run is not None and run.model_dir == folder else None
+
+    @classmethod
+    def of_folder(cls, path, time=RUN_TIMESTAMP):
+        """Return the run of a folder ``models/<name>/<time>`` or ``log/<name>/<time>``, or of a
+        seed's folder in it; None if it is no run's.
+        """
+        folder = Path(path).resolve()
+        for run in (folder, folder.parent):
+            base = run.parent.parent
+            if time.fullmatch(run.name) and base.name in ("models", "log"):
+                return cls(base.parent, folder.relative_to(base))
+        return None
 
     def for_seed(self, seed):
         """Return the folder of one of several seeds."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from misc.reporting.charts import NUM_COLOURS
 from misc.reporting.findings import Findings, examine
-from misc.reproduction.run_records import RunPlace
-from utils.config.read import RUN_TIMESTAMP, Config, read_config
+from misc.reproduction.run_records import RecordedRun
+from utils.config.read import Config, read_config
 from utils.errors import ConfigError, UserError, one_line
 from utils.text import counted
 
@@ -24,7 +24,7 @@ class ReportedRun:
     until it is examined, and after that if it could not be; missing: what the report lacks of it.
     """
 
-    place: RunPlace
+    place: RecordedRun
     number: int
     config: Config | None = None
     checkpoint: Path | None = None
@@ -62,24 +62,25 @@ class ReportedRun:
 
 
 def find_runs(paths):
-    """Return the ``ReportedRun``s of folders; raises ``UserError`` for one that is no run."""
+    """Return the ``ReportedRun``s of folders below models/ or log/; raises ``UserError`` for a
+    folder that is no run's.
+    """
     if len(paths) > len(LETTERS):
         raise UserError(f"{len(paths)} runs, expected at most {len(LETTERS)} on a page")
-    return [_read_run(_place(path), number) for number, path in enumerate(paths)]
+    found = []
+    for path in paths:
+        run = RecordedRun.of_folder(path)
+        if run is None or not _holds_anything(run):
+            raise UserError(
+                f"{path}: no run folder, expected {LAYOUT} with what a training left there"
+            )
+        found.append(_read_run(run, len(found)))
+    return found
 
 
-def _place(path):
-    """Return the place of a run, given its folder below models/ or log/."""
-    folder = Path(path).resolve()
-    stamped = next((f for f in (folder, folder.parent) if RUN_TIMESTAMP.fullmatch(f.name)), None)
-    if stamped is not None and len(stamped.parents) > 2:
-        base = stamped.parents[1]
-        place = RunPlace(base.parent, folder.relative_to(base))
-        left = any((place.models / name).is_file() for name in ("config.json", "results.json"))
-        left = left or place.log.messages or place.last_checkpoint() is not None
-        if base.name in ("models", "log") and left:
-            return place
-    raise UserError(f"{path}: no run folder, expected {LAYOUT} with what a training left there")
+def _holds_anything(run):
+    files = any((run.model_dir / name).is_file() for name in ("config.json", "results.json"))
+    return files or run.log.messages or run.last_checkpoint() is not None
 
 
 def _read_run(place, number):
@@ -87,7 +88,7 @@ def _read_run(place, number):
     what it lacks, in words.
     """
     run, lacks = ReportedRun(place, number), []
-    path = place.models / "config.json"
+    path = place.model_dir / "config.json"
     if not path.is_file():
         lacks.append("config.json: without it nothing was evaluated")
     else:
@@ -95,11 +96,11 @@ def _read_run(place, number):
             run.config = read_config(path)
         except ConfigError as error:
             lacks.append(f"a config that can be read: {one_line(error)}")
-    _, last = place.last_checkpoint() or (None, place.models / "model_best.pth")
+    _, last = place.last_checkpoint() or (None, place.model_dir / "model_best.pth")
     named = last, Path(place.results.get("checkpoint", ""))
     run.checkpoint = next((path for path in named if path.is_file()), None)
     if run.checkpoint is None:
-        seeds = sorted(folder.name for folder in place.models.glob("seed-*"))
+        seeds = sorted(folder.name for folder in place.model_dir.glob("seed-*"))
         why = "each seed has a run folder of its own here, " + ", ".join(seeds)
         lacks.append(f"a checkpoint: {why if seeds else 'without one nothing was evaluated'}")
     done, planned = len(run.epochs), run.config.trainer.epochs if run.config else 0
@@ -125,4 +126,4 @@ def examine_run(run, overrides, device, max_images):
         run.findings = examine(config, run.checkpoint, device, max_images)
     except UserError as error:
         run.missing.append(f"an evaluation: {one_line(error)}")
-        print(f"warning: {run.place.models}: not evaluated ({one_line(error)})", file=sys.stderr)
+        print(f"warning: {run.place.model_dir}: not evaluated ({one_line(error)})", file=sys.stderr)

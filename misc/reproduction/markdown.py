@@ -34,6 +34,11 @@ def render(table, store):
     return "\n".join([*_aligned(rows), "", table.note, *_legend(footnotes)])
 
 
+def document(names, store):
+    """Return tables as Markdown, each below its title."""
+    return "\n".join(f"### {TABLES[n].title}\n\n{render(TABLES[n], store)}\n" for n in names)
+
+
 def _text(figure):
     if figure is None:
         return ""

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from misc.generate_configs import CONFIGS, config_path, starts_from
+from misc.published import CONFIGS, config_path, starts_from
 from misc.reproduction.protocol import EXPERIMENTS, NUM_SEEDS, config_differences
 from misc.reproduction.run_records import run_folders
 from misc.reproduction.tables import TABLES

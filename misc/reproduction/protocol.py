@@ -4,9 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from misc.generate_configs import CONFIGS, config_path, starts_from
-from misc.published import load_experiments
-from misc.reproduction.run_records import RunPlace
+from misc.published import CONFIGS, config_path, load_experiments, starts_from
+from misc.reproduction.run_records import RecordedRun
 from utils.checkpoint.find import parse_name
 from utils.config.read import flatten
 
@@ -25,7 +24,7 @@ FREE_KEYS = re.compile(
     r"|trainer\.(epochs|save_dir|log_dir|save_period|verbosity|monitor|patience|early_stop"
     r"|tensorboardX)"
 )
-PLACE = re.compile(r"(?:.*/)?models/([^/]+/[^/]+(?:/seed-\d+)?)/[^/]+")
+ANY_NAME = re.compile(".+")  # folders of runs may have been renamed
 EXPERIMENTS = load_experiments()
 
 
@@ -66,7 +65,7 @@ def deviations(record):
         return _epoch_deviation(int(epochs[-1]["epoch"]), folder.name) if epochs else []
     found = [*_evaluation_deviations(folder.name, results), *_own_deviations(folder, folder.name)]
     checkpoint = results.get("checkpoint", "")
-    trained = _place(checkpoint, folder.save_dir)
+    trained = _run_of(checkpoint, folder.save_dir)
     found += _training_deviations(trained or folder, folder.name, epoch_of(checkpoint))
     return list(dict.fromkeys(found))
 
@@ -109,7 +108,7 @@ def _training_deviations(place, name, epoch):
     origin, parent = place.log.origin, starts_from(EXPERIMENTS[name])
     if origin is None:
         return found
-    start = _place(origin.path, place.save_dir)
+    start = _run_of(origin.path, place.save_dir)
     if start is None or parent is None:
         return [*found, f"{EXPERIMENTS[name]['task']}: started from {origin.path}"]
     return found + _training_deviations(start, parent, origin.epoch)
@@ -126,15 +125,11 @@ def _own_deviations(place, name):
     return found
 
 
-def _place(checkpoint, save_dir):
+def _run_of(checkpoint, save_dir):
     """Return the run that a checkpoint belongs to by its path, None if it lies elsewhere.
 
-    A run that is below ``save_dir`` is found there, wherever that was when the path was written.
+    A run below ``save_dir`` is found there, even if the path was written on another machine.
     """
-    match = PLACE.fullmatch(checkpoint)
-    if match is None:
-        return None
-    relative = Path(match[1])
-    if (save_dir / "models" / relative).is_dir():
-        return RunPlace(save_dir, relative)
-    return RunPlace(Path(checkpoint[: match.start(1)]).parent, relative)
+    run = RecordedRun.of_folder(Path(checkpoint).parent, time=ANY_NAME)
+    here = run and RecordedRun(save_dir, run.relative)
+    return here if run and here.model_dir.is_dir() else run

@@ -10,6 +10,7 @@ from pathlib import Path
 from misc.reproduction.info_log import InfoLog, read_log
 from trainer.figures import FIGURES
 from utils.checkpoint.find import parse_name
+from utils.run_folder import RunFolder
 
 NOTHING = (0, 0), None
 TYPES = {  # what results.json holds beside the figures
@@ -22,20 +23,8 @@ TYPES = {  # what results.json holds beside the figures
 }
 
 
-@dataclass(frozen=True)
-class RunPlace:
-    """A run's place: ``<save_dir>/models/<relative>`` and ``<save_dir>/log/<relative>``.
-
-    relative: run name / time, or run name / time / seed-<s>.
-    """
-
-    save_dir: Path
-    relative: Path
-
-    @property
-    def models(self):
-        """The folder of checkpoints, config.json and results.json."""
-        return self.save_dir / "models" / self.relative
+class RecordedRun(RunFolder):
+    """A run folder with what a training left in it; its name is the first part of ``relative``."""
 
     @property
     def name(self):
@@ -45,13 +34,13 @@ class RunPlace:
     @cached_property
     def log(self):
         """The run's ``InfoLog``."""
-        return read_log(self.save_dir / "log" / self.relative / "info.log")
+        return read_log(self.log_dir / "info.log")
 
     @cached_property
     def config(self):
         """The content of config.json, None if it is absent or damaged."""
         try:
-            config = json.loads((self.models / "config.json").read_text(encoding="utf-8"))
+            config = json.loads((self.model_dir / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         return config if isinstance(config, dict) else None
@@ -60,13 +49,13 @@ class RunPlace:
     def results(self):
         """The content of results.json, {} if it is absent or damaged."""
         try:
-            return read_results(self.models / "results.json")
+            return read_results(self.model_dir / "results.json")
         except (OSError, ValueError):
             return {}
 
     def last_checkpoint(self):
         """Return (epoch, path) of the last checkpoint, None if there is none."""
-        named = [(parse_name(path.name), path) for path in self.models.glob("*.pth")]
+        named = [(parse_name(path.name), path) for path in self.model_dir.glob("*.pth")]
         (epoch, _), path = max(((place, path) for place, path in named if place), default=NOTHING)
         return None if path is None else (epoch, path)
 
@@ -79,20 +68,20 @@ class RunRecord:
     deviation)}, only of a log of several seeds.
     """
 
-    folder: RunPlace
+    folder: RecordedRun
     figures: dict
     results: dict = field(default_factory=dict)
     spread: dict = field(default_factory=dict)
 
 
 def run_folders(save_dir, run_name):
-    """Return the ``RunPlace``s of a run name, those of single seeds too, the newest first."""
+    """Return the ``RecordedRun``s of a run name, those of single seeds too, the newest first."""
     found = set()
     for base in (Path(save_dir) / "models", Path(save_dir) / "log"):
         for pattern in ("*", "*/seed-*"):
             places = (base / run_name).glob(pattern)
             found |= {place.relative_to(base) for place in places if place.is_dir()}
-    return [RunPlace(Path(save_dir), relative) for relative in sorted(found, reverse=True)]
+    return [RecordedRun(Path(save_dir), relative) for relative in sorted(found, reverse=True)]
 
 
 def read_results(path):
@@ -127,7 +116,7 @@ class RunStore:
         return self._records[run_name]
 
     def _read(self, folder):
-        path = folder.models / "results.json"
+        path = folder.model_dir / "results.json"
         if not path.is_file():
             return _from_log(folder, folder.log)
         try:

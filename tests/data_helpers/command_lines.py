@@ -8,7 +8,7 @@ from unittest import mock
 from tests.data_helpers.tiny_runs import ROOT, program_main
 
 PROGRAMS = ["train.py", "test.py", "test_matching.py"] + sorted(
-    f"misc/{path.name}" for path in (ROOT / "misc").glob("*.py")
+    str(path.relative_to(ROOT)) for path in (ROOT / "misc").rglob("*.py")
     if "\ndef main(" in path.read_text()
 )
 

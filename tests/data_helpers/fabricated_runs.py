@@ -2,7 +2,7 @@
 
 import json
 
-from misc.generate_configs import CONFIGS
+from misc.published import CONFIGS
 
 STAMP = "2026-01-01_12-00-00"
 EVALUATED = {  # folder of configs -> data set and number of images of the published evaluation

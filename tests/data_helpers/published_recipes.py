@@ -11,7 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from data_loader import DATASETS
-from misc.generate_configs import CONFIGS
+from misc.published import CONFIGS
 from utils.config.keys import Experiment
 from utils.config.read import check_config
 

@@ -13,7 +13,8 @@ import torch
 import inference
 from data_loader.augmentation import normalise
 from inference.loading import read_network
-from misc import export, exporting
+from misc import export
+from misc.parts import export as exporting
 from model import HourglassNet, SmallNet
 from tests.data_helpers.stand_ins import save_both, save_tiny_checkpoint
 from tests.data_helpers.tiny_runs import EMBEDDING

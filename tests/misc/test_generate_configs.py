@@ -7,9 +7,9 @@ from functools import cache
 import pytest
 import torch
 
-from misc.generate_configs import CONFIGS, TEMPLATES, generate, layout
+from misc.generate_configs import TEMPLATES, generate, layout
 from misc.generate_configs import main as generate_configs
-from misc.published import load_experiments
+from misc.published import CONFIGS, load_experiments
 from model import BACKBONES, METRICS, REGRESSORS
 from tests.data_helpers import published_recipes as recipes
 from tests.data_helpers.published_recipes import Named, in_effect, published

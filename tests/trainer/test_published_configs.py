@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from misc.generate_configs import CONFIGS, config_path
-from misc.published import load_experiments
+from misc.published import CONFIGS, config_path, load_experiments
 from model import BACKBONES
 from tests.data_helpers.published_trees import write_published_data, write_stand_in
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT, Finished
