@@ -1,20 +1,19 @@
-"""Time and memory of what takes time and memory, against a stated baseline in the same run.
+"""Measure time and memory of the expensive parts, against a stated baseline in the same run.
 
     python misc/benchmark.py                   # everything
     python misc/benchmark.py step loss         # only these
     python misc/benchmark.py step --device 0
 
-Every variant runs in a process of its own, so that the peak memory is its own; those of bfloat16
-are left out on a device that would emulate it. Prints Markdown, and writes it to
-docs/benchmarks.md, with what was measured before of the other subjects; the figures behind it are
-in docs/benchmarks.json.
+Every variant runs in a process of its own, so that the peak memory is its own; variants in bfloat16
+are skipped on a device that would emulate it. Prints Markdown, and writes it to docs/benchmarks.md,
+which keeps earlier results of other subjects; docs/benchmarks.json holds the figures behind it.
 """
 
 import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/benchmark.py`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from utils.cli import add_device_option, make_parser, parse_path, positive, run_program
 from utils.config.objects import look_up
@@ -27,9 +26,7 @@ def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
     parser.add_argument(
-        "--seconds",
-        type=positive,
-        default=10,
+        "--seconds", type=positive, default=10,
         help="how long to time each variant (default: %(default)s)",
     )
     parser.add_argument(
@@ -42,7 +39,7 @@ def main(argv=None):
     names = args.subjects or SUBJECTS
     for name in names:
         look_up(name, dict.fromkeys(SUBJECTS), "SUBJECT")
-    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     import torch
 
     from misc.benchmarking import report

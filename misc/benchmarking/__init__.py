@@ -1,4 +1,1 @@
-"""What ``misc/benchmark.py`` measures, one module for each subject.
-
-A module offers ``SUBJECT``, or several.
-"""
+"""The parts of ``misc/benchmark.py``; a module offers a subject, or several."""

@@ -1,4 +1,4 @@
-"""The matching evaluation, both protocols, of images that are decoded already."""
+"""The matching evaluation in both protocols, on images in memory."""
 
 from functools import partial
 

@@ -41,7 +41,7 @@ def write_lists(root):
 
 
 def make_reader(dataset, device):
-    """Return a function that reads the lists for the training split; returns its size."""
+    """Return a function that reads the lists of the training split and returns its size."""
     folder = tempfile.TemporaryDirectory()
     # Written by another process, whose memory does not count.
     writer = multiprocessing.get_context("spawn").Process(
@@ -58,8 +58,5 @@ def make_reader(dataset, device):
 
 SUBJECT = Subject(
     "Reading CelebA's lists at full size: two of 202,599 rows, and MAFL's names",
-    {
-        dataset.__name__: partial(make_reader, dataset)
-        for dataset in (CelebAPrunedAligned_MAFLVal, MAFLAligned)
-    },
+    {d.__name__: partial(make_reader, d) for d in (CelebAPrunedAligned_MAFLVal, MAFLAligned)},
 )

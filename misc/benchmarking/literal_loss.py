@@ -1,7 +1,4 @@
-"""The dense losses written out one pair at a time: the baseline of the benchmark.
-
-They hold (C, cells, cells) per pair in memory, as a first implementation would.
-"""
+"""The baseline of the benchmark: dense losses pair by pair, with (C, cells, cells) in memory."""
 
 import torch
 import torch.nn.functional as F

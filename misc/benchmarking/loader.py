@@ -1,4 +1,4 @@
-"""From files, or from a cache, to batches in memory; the main process alone does it."""
+"""The loader: from image files, or a cache, to batches in memory, in the main process."""
 
 import tempfile
 from functools import partial
@@ -26,12 +26,12 @@ def write_photographs(folder):
 
 
 def make_epoch(cache, device):
-    """Return a function that takes an epoch of batches."""
+    """Return a function that takes an epoch of batches; cache: of (dataset, root, device)."""
     folder = tempfile.TemporaryDirectory()
     root = Path(folder.name)
     write_photographs(root)
     dataset = LandmarkFolder(str(root), "train", WIDTH)
-    dataset.paths = sorted(root.glob("*.jpg"))  # all of them, whatever their split
+    dataset.paths = sorted(root.glob("*.jpg"))  # the images of all splits
     dataset = cache(dataset, root, device)
     on_device = isinstance(dataset, DeviceCache)
     loader = make_loader(dataset, BATCH, device, num_workers=0, training=True, on_device=on_device)
@@ -39,26 +39,20 @@ def make_epoch(cache, device):
     def epoch():
         return sum(len(batch["index"]) for batch in loader)
 
-    epoch.files = folder  # which go when it goes
+    epoch.files = folder  # removed together with the function
     return epoch
 
 
+CACHES = {
+    f"decode and resize JPEG files of {SIZE[0]}x{SIZE[1]}": lambda dataset, root, device: dataset,
+    "from the cache in memory": lambda dataset, root, device: ItemCache(dataset, in_memory),
+    "from the cache on disk": lambda dataset, root, device: ItemCache(
+        dataset, CacheFolder(root / "cache", dataset)
+    ),
+    "from the cache on the device": lambda dataset, root, device: DeviceCache(dataset, device),
+}
 SUBJECT = Subject(
     f"The loader: {NUM_IMAGES} images to batches of {BATCH}, {WIDTH}x{WIDTH}, one core",
-    {
-        f"decode and resize JPEG files of {SIZE[0]}x{SIZE[1]}": partial(
-            make_epoch, lambda dataset, root, device: dataset
-        ),
-        "from the cache in memory": partial(
-            make_epoch, lambda dataset, root, device: ItemCache(dataset, in_memory)
-        ),
-        "from the cache on disk": partial(
-            make_epoch,
-            lambda dataset, root, device: ItemCache(dataset, CacheFolder(root / "cache", dataset)),
-        ),
-        "from the cache on the device": partial(
-            make_epoch, lambda dataset, root, device: DeviceCache(dataset, device)
-        ),
-    },
+    {name: partial(make_epoch, cache) for name, cache in CACHES.items()},
     count=NUM_IMAGES,
 )

@@ -1,4 +1,4 @@
-"""The loss with DVE alone, value and gradient, against a literal one."""
+"""The loss with DVE alone, value and gradient: against a literal one, and as its sizes grow."""
 
 from functools import partial
 
@@ -11,6 +11,10 @@ from model import DENSE_LOSSES
 
 SIZES = {"SmallNet": (32, 100, 15), "Hourglass": (2, 136, 20)}  # pairs, imwidth, crop
 CHANNELS, STRIDE = 64, 2
+LOSSES = {
+    "literal": partial(literal_loss, dve=True),
+    "ours": DENSE_LOSSES["dense_correlation_loss_dve"],
+}
 
 
 def make_loss(loss, size, device, channels=CHANNELS):
@@ -30,10 +34,6 @@ def make_loss(loss, size, device, channels=CHANNELS):
     return run
 
 
-LOSSES = {
-    "literal": partial(literal_loss, dve=True),
-    "ours": DENSE_LOSSES["dense_correlation_loss_dve"],
-}
 SUBJECT = Subject(
     "The loss alone, with DVE: 32 pairs of SmallNet's maps (64x35x35), 2 of Hourglass's (64x48x48)",
     {
@@ -45,4 +45,20 @@ SUBJECT = Subject(
     plain=tuple(f"{size}, literal" for size in SIZES),
     note="The literal loss has memory as torch gets it. Kept, as the programs of the project keep "
     "it, it is faster, and takes several times as much: see the steps.",
+)
+SIDE, CROP = 70, 15
+GROWING = [  # pairs, side, dimension: one changed at a time
+    *((pairs, SIDE, CHANNELS) for pairs in (8, 16, 32, 64)),
+    *((16, side, CHANNELS) for side in (48, SIDE, 96, 140)),
+    *((16, SIDE, channels) for channels in (3, 16, 32, CHANNELS)),
+]
+SCALING = Subject(
+    "The loss alone, with DVE: batch, image size and dimension",
+    {
+        f"{pairs} pairs, {side}x{side}, {channels}-d": partial(
+            make_loss, LOSSES["ours"], (pairs, side + 2 * CROP, CROP), channels=channels
+        )
+        for pairs, side, channels in GROWING
+    },
+    note="Operations grow with the fourth power of the side, memory with its square.",
 )

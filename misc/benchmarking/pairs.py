@@ -1,6 +1,9 @@
-"""Training from images that are on the device already to steps, beside the steps alone."""
+"""Training from images that are on the device already: warps, augmentation and steps, beside the
+steps alone.
+"""
 
 from functools import partial
+from itertools import product
 
 import torch
 
@@ -16,7 +19,9 @@ NUM_PAIRS, BATCHES = 128, (32, 128)
 
 
 def make_views(batch, device):
-    """Return a function of nothing: the two augmented views of a batch of images, and the grid."""
+    """Return a function without arguments that returns both augmented views of a batch of images,
+    and the grid between them.
+    """
     generator = torch.Generator().manual_seed(0)
     shape = (NUM_PAIRS, 3, WIDTH, WIDTH)
     cache = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(device)
@@ -27,9 +32,7 @@ def make_views(batch, device):
         index = torch.randperm(NUM_PAIRS, generator=generator)[:batch]
         keys = sample_keys(0, 1, index)
         pair = warper(cache[index.to(device)], no_points, warper.draw_keyed(keys))
-        both = [
-            augment(view, keys, number) for number, view in enumerate((pair.first, pair.second))
-        ]
+        both = [augment(view, keys, n) for n, view in enumerate((pair.first, pair.second))]
         return torch.cat(both).contiguous(memory_format=torch.channels_last), pair.grid_1to2
 
     return views
@@ -57,23 +60,18 @@ def make_training(batch, precision, end_to_end, device):
     return train
 
 
-NAMES = {True: "from the cache on the device", False: "steps alone"}
+KINDS = list(product(BATCHES, ("float32", "bfloat16")))
+NAME = "batches of {}, {}, {}".format
+WHOLE, STEPS = "from the cache on the device", "steps alone"
 SUBJECT = Subject(
     f"Training on {NUM_PAIRS} pairs, SmallNet 64-d with DVE: cache on the device, warps, "
     "augmentation, steps",
     {
-        f"batches of {batch}, {precision}, {NAMES[whole]}": partial(
-            make_training, batch, precision, whole
-        )
-        for batch in BATCHES
-        for precision in ("float32", "bfloat16")
-        for whole in (True, False)
+        NAME(*kind, what): partial(make_training, *kind, what == WHOLE)
+        for kind in KINDS
+        for what in (WHOLE, STEPS)
     },
-    ratios=tuple(
-        tuple(f"batches of {batch}, {precision}, {NAMES[whole]}" for whole in (False, True))
-        for batch in BATCHES
-        for precision in ("float32", "bfloat16")
-    ),
+    ratios=tuple((NAME(*kind, STEPS), NAME(*kind, WHOLE)) for kind in KINDS),
     count=NUM_PAIRS,
     note="A ratio is the share of the steps alone in the whole.",
 )

@@ -1,4 +1,4 @@
-"""All subjects of ``misc/benchmark.py``, measured one by one, and the report of them."""
+"""Measure the subjects of ``misc/benchmark.py`` one by one, and write the report."""
 
 import json
 from datetime import date
@@ -6,17 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from misc.benchmarking import (
-    evaluation,
-    lists,
-    loader,
-    loss,
-    pairs,
-    regressor,
-    roofline,
-    scaling,
-    step,
-)
+from misc.benchmarking import evaluation, lists, loader, loss, pairs, roofline, step
 from misc.dev.measuring import machine, measure_in_process
 from utils.device import select_device
 from utils.disk import write_atomically, write_json
@@ -27,11 +17,11 @@ SUBJECTS = {
     "pairs": pairs.SUBJECT,
     "roofline": roofline.SUBJECT,
     "loss": loss.SUBJECT,
-    "scaling": scaling.SUBJECT,
+    "scaling": loss.SCALING,
     "loader": loader.SUBJECT,
     "lists": lists.SUBJECT,
     "evaluation": evaluation.SUBJECT,
-    "regressor": regressor.SUBJECT,
+    "regressor": step.REGRESSOR,
 }
 PROGRAM = Path(__file__).parents[1] / "benchmark.py"
 NO_GPU = "Nothing here was measured on a GPU, which `--device 0` does; no GPU was at hand."
@@ -46,12 +36,8 @@ def measure_subject(name, seconds, device_name):
         variant: measure_in_process(PROGRAM, name, "--variant", variant, *options)
         for variant in tqdm(variants, desc=name, leave=False, disable=None)
     }
-    return {
-        "device": device.type,
-        "machine": machine(device),
-        "date": str(date.today()),
-        "results": results,
-    }
+    where = {"device": device.type, "machine": machine(device), "date": str(date.today())}
+    return {**where, "results": results}
 
 
 def describe(name, measured):
@@ -67,7 +53,7 @@ def describe(name, measured):
 
 
 def write_documents(folder, news):
-    """Put new figures beside those that are there already; returns the path of the Markdown."""
+    """Merge new figures into the files of a folder; return the path of the Markdown."""
     path = folder / "benchmarks.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     known.update(news)

@@ -1,5 +1,5 @@
-"""How near the networks come to what the device can do: their operations per second, forward and
-backward, as a share of those of a large matrix product.
+"""The networks' operations per second, forward and backward, as a share of those of a large matrix
+product on the same device.
 """
 
 from functools import partial
@@ -37,21 +37,12 @@ def make_passes(backbone, precision, device):
     return passes
 
 
+MAKERS = {"matrix product": make_product}
+MAKERS.update({backbone.__name__: partial(make_passes, backbone) for backbone in INPUTS})
 SUBJECT = Subject(
     "Operations per second of the networks, forward and backward, and of a matrix product",
-    {
-        f"{name}, {precision}": partial(make, precision)
-        for precision in PRECISIONS
-        for name, make in (
-            ("matrix product", make_product),
-            *((backbone.__name__, partial(make_passes, backbone)) for backbone in INPUTS),
-        )
-    },
-    peaks={
-        f"{name}, {precision}": f"matrix product, {precision}"
-        for precision in PRECISIONS
-        for name in ("matrix product", *(backbone.__name__ for backbone in INPUTS))
-    },
+    {f"{name}, {p}": partial(make, p) for p in PRECISIONS for name, make in MAKERS.items()},
+    peaks={f"{name}, {p}": f"matrix product, {p}" for p in PRECISIONS for name in MAKERS},
     note=f"The product is of two matrices of {SIDE_OF_MATRICES}x{SIDE_OF_MATRICES}. Float32 is "
     "exact, without TF32. Operations of convolutions and matrix products alone are counted.",
 )

@@ -1,4 +1,4 @@
-"""Training steps of the published 64-d runs with DVE, SmallNet against a literal loss."""
+"""Training steps of the published 64-d runs with DVE: both networks, and the regressor."""
 
 from functools import partial
 
@@ -6,7 +6,13 @@ import torch
 
 from misc.benchmarking.literal_loss import literal_loss
 from misc.benchmarking.subject import Subject
-from model import DENSE_LOSSES, HourglassNet, SmallNet
+from model import (
+    DENSE_LOSSES,
+    HourglassNet,
+    IntermediateKeypointPredictor,
+    SmallNet,
+    regression_loss,
+)
 from utils.geometry.warper import Warper
 from utils.keyed_random import sample_keys
 
@@ -23,7 +29,7 @@ def warp_grids(width, crop, pairs, device):
 
 
 def no_loss(first, second, grid):
-    """Stand in for a loss, to see what the network alone takes."""
+    """Replace the loss, to time the network alone."""
     return first.square().mean() + second.square().mean()
 
 
@@ -71,10 +77,36 @@ HOURGLASS = Subject(
     "A training step: Hourglass 64-d with DVE, 16 pairs of 96x96, float32",
     {
         name: partial(make_step, loss, torch.channels_last, backbone=HourglassNet)
-        for name, loss in {
-            "ours": DENSE_LOSSES["dense_correlation_loss_dve"],
-            "ours, no loss": no_loss,
-        }.items()
+        for name, loss in (("ours", DENSE_LOSSES["dense_correlation_loss_dve"]),
+                           ("ours, no loss", no_loss))
     },
     count=FRAMES[HourglassNet][0],
+)
+NUM_STEPS, BATCH, CELLS, LANDMARKS = 10, 32, 35, 5
+
+
+def make_regressor_epoch(device):
+    """Return a function that takes steps of a regressor over cached descriptors of SmallNet."""
+    torch.manual_seed(0)
+    regressor = IntermediateKeypointPredictor(CHANNELS, LANDMARKS, 50, softargmax_mul=100)
+    regressor = regressor.to(device)
+    optimizer = torch.optim.Adam(regressor.parameters(), lr=1e-3, amsgrad=True)
+    descriptors = torch.randn(NUM_STEPS, BATCH, CHANNELS, CELLS, CELLS)
+    targets = 2 * torch.rand(NUM_STEPS, BATCH, LANDMARKS, 2) - 1
+
+    def epoch():
+        for batch, target in zip(descriptors, targets):
+            loss = regression_loss(regressor(batch.to(device)), target.to(device), alpha=10)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return loss.item()
+
+    return epoch
+
+
+REGRESSOR = Subject(
+    f"The regressor: {NUM_STEPS} steps of {BATCH}, cached descriptors of SmallNet 64-d",
+    {"regressor": make_regressor_epoch},
+    count=NUM_STEPS * BATCH,
 )

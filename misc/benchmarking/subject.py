@@ -1,4 +1,4 @@
-"""What is measured, how, and the table it makes."""
+"""Measure the time and memory of variants of a function, and make a table of them."""
 
 import statistics
 from collections.abc import Callable
@@ -16,10 +16,13 @@ HEADER = ["", "best, s", "median, s", "peak memory, GiB", "added, GiB"]
 
 @dataclass(frozen=True)
 class Subject:
-    """variants: {name: make(device) -> a function to be timed, which may return a number};
-    ratios: pairs of variants to compare, the baseline first; count: images, or pairs, of a run;
-    peaks: {variant: another, of whose operations per second it is to reach a share}; plain: the
-    variants for which memory is as torch gets it, not kept as by the programs of the project.
+    """A section of the benchmark.
+
+    variants: {name: make(device) -> a function to be timed, which may return a number}
+    ratios: pairs of variants to compare, the baseline first
+    count: images, or pairs, that a run processes
+    peaks: {variant: the variant whose operations per second are its upper bound}
+    plain: variants that run without the project's settings of the allocator
     """
 
     title: str
@@ -36,10 +39,10 @@ class Subject:
         return [name for name in self.variants if bfloat16 or "bfloat16" not in name]
 
     def measure(self, variant, min_seconds, device):
-        """Return the seconds of single runs, what the first and the last one returned, their
-        operations, and the peak memory in GiB: of all, and what the runs added to it.
+        """Return the seconds of single runs, the values of the first and the last run, operations
+        per run, and the peak memory in GiB, in all and added by the runs.
 
-        min_seconds: how long to time, see ``seconds_of``.
+        min_seconds: see ``seconds_of``.
         """
         run = self.variants[variant](device)
         before = peak_memory_gib(device)
@@ -56,16 +59,15 @@ class Subject:
         }
 
     def table(self, results):
-        """Return {variant: what ``measure`` returned} as Markdown, with a row for each ratio of two
-        that are there.
-        """
+        """Return {variant: result of ``measure``} as Markdown, with rows for the ratios."""
         figures = {variant: _figures(result) for variant, result in results.items()}
         rows = [[name, *(f"{value:.2f}" for value in row)] for name, row in figures.items()]
         if self.count is not None:
             for row, (best, *_) in zip(rows, figures.values()):
                 row.append(f"{self.count / best:.0f}")
         for row in rows if self.peaks else ():
-            rates = [_flop_per_s(results[name]) for name in (row[0], self.peaks[row[0]])]
+            pair = (results[name] for name in (row[0], self.peaks[row[0]]))
+            rates = [result["flop"] / min(result["seconds"]) for result in pair]
             row += [f"{rates[0] / 1e12:.3g}", f"{100 * rates[0] / rates[1]:.0f} %"]
         for baseline, other in self.ratios:
             if baseline not in figures or other not in figures:
@@ -75,10 +77,6 @@ class Subject:
         header = HEADER + ["per s"] * (self.count is not None)
         header += ["TFLOP/s", "of the peak"] * bool(self.peaks)
         return markdown_table(header, [row + [""] * (len(header) - len(row)) for row in rows])
-
-
-def _flop_per_s(result):
-    return result["flop"] / min(result["seconds"])
 
 
 def _figures(result):

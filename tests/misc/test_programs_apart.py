@@ -50,6 +50,6 @@ def test_no_file_of_the_project_imports_a_program():
     "def late():\n    from misc.demo import main",
 ])
 def test_an_import_of_a_program_is_noticed(text):
-    trees = {"misc.demo": ast.parse("def main():\n    pass\nif __name__ == '__main__':\n    main()"),
-             "utils.other": ast.parse(text)}
+    program = ast.parse("if __name__ == '__main__':\n    main()")
+    trees = {"misc.demo": program, "utils.other": ast.parse(text)}
     assert ("utils.other", "misc.demo") in programs_imported(trees)
