@@ -8,7 +8,7 @@ compares the matching errors.
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from trainer.figures import DIFFERENT, SAME
 from utils.cli import add_run_options, make_parser, parse_seeds, path_text, run_program
@@ -76,7 +76,7 @@ def main():
     )
     args = parser.parse_args()
     configs = {name: read_config(path, args.overrides) for name, path in CONFIGS.items()}
-    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from trainer.training import train_seeds
     from utils.device import select_device
     from utils.disk import write_json

@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/check_data.py`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from utils.cli import add_overrides, make_parser, path_text, run_program
 from utils.config.read import read_config
@@ -40,7 +40,7 @@ def main(argv=None):
     if args.num_workers < 0:
         parser.error(f"argument --num_workers: {args.num_workers}, expected at least 0")
     config = read_config(args.config, args.overrides)
-    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from data_loader import DATASETS
     from misc.parts.check_data import Report, check_split, list_splits
     from utils.config.objects import look_up

@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from trainer.figures import FIGURES
 from utils.cli import add_run_options, make_parser, run_program
@@ -56,7 +56,7 @@ def main():
     add_run_options(parser)
     args = parser.parse_args()
     embedding, landmarks = (read_config(path, args.overrides) for path in (EMBEDDING, LANDMARKS))
-    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from misc.parts.demo import draw_matches, draw_overview
     from trainer.datasets import evaluation_dataset
     from trainer.evaluation.results import load_for_evaluation

@@ -17,7 +17,7 @@ both numbers go with the file, as metadata of ONNX and as dve.json in a torch.ex
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/export.py`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from utils.cli import make_parser, parse_path, path_text, positive, run_program
 from utils.disk import disk_errors
@@ -43,7 +43,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     if args.opset and args.format != "onnx":
         parser.error(f"argument --opset: {args.opset}, expected none with --format {args.format}")
-    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from inference.loading import build_viewer, read_network
     from misc.parts.export import FORMATS, exportable, import_onnx, trace
 

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/fetch_datasets.py`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from misc.fetching.archive import unpack
 from misc.fetching.download import Network, fetch

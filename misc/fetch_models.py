@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/fetch_models.py`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from misc.fetching.download import Network, fetch
 from misc.published import (

@@ -15,7 +15,7 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/…`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from misc.published import (
     CONFIGS,

@@ -1,4 +1,4 @@
-"""Apply a trained model to images: files, and folders with all that is in them.
+"""Apply a trained model to image files, and to all images in folders.
 
     python misc/predict.py saved/models/<run>/<time> photos/ --output found
     python misc/predict.py <embedding>.pth photos/ --output found --reference a.jpg --points 9,8
@@ -14,7 +14,7 @@ pixels of the image as a viewer shows it, the centre of its top-left pixel at 0,
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/predict.py`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from utils.cli import (
     add_device_option,
@@ -53,9 +53,7 @@ def parse_args(argv=None):
         help="points to find, or a csv file of such lines",
     )
     parser.add_argument(
-        "--protocol",
-        choices=PROTOCOLS,
-        default="cosine",
+        "--protocol", choices=PROTOCOLS, default="cosine",
         help="how points are matched (docs/method.md, 'Two protocols of matching'; default: "
         "%(default)s)",
     )
@@ -64,12 +62,10 @@ def parse_args(argv=None):
     )
     parser.add_argument("--no_pictures", action="store_true", help="write the csv only")
     parser.add_argument(
-        "--skip_broken", action="store_true", help="tell images that cannot be read, and go on"
+        "--skip_broken", action="store_true", help="report images that cannot be read, and go on"
     )
     parser.add_argument(
-        "--batch_size",
-        type=positive,
-        default=BATCH_SIZE,
+        "--batch_size", type=positive, default=BATCH_SIZE,
         help="images at a time (default: %(default)s)",
     )
     add_device_option(parser)
@@ -81,7 +77,7 @@ def parse_args(argv=None):
 
 def main(argv=None):
     args = parse_args(argv)
-    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     import inference
     from misc.predicting.photos import PhotoReader, find_images
     from misc.predicting.results import make_task, predict
@@ -91,8 +87,8 @@ def main(argv=None):
     model = inference.load(args.model, select_device(args.device), args.config, args.whole)
     reader = PhotoReader(model, drawn=not args.no_pictures, skip=args.skip_broken)
     predict(make_task(args, model, paths, reader), reader, paths, args)
-    told = f", {len(reader.skipped)} skipped" if reader.skipped else ""
-    print(f"{counted(len(paths) - len(reader.skipped), 'image')}{told}: {args.output}")
+    skipped = f", {len(reader.skipped)} skipped" if reader.skipped else ""
+    print(f"{counted(len(paths) - len(reader.skipped), 'image')}{skipped}: {args.output}")
 
 
 if __name__ == "__main__":

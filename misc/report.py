@@ -13,7 +13,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/report.py`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from misc.dev.measuring import machine
 from utils.cli import (
@@ -63,7 +63,7 @@ def output_path(wanted, runs):
 
 def main(argv=None):
     args = parse(argv)
-    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from misc.reporting.page import render
     from misc.reporting.runs import examine_run, find_runs
     from utils.device import select_device

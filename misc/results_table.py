@@ -12,7 +12,7 @@ runs are read too (--save_dir data/saved).
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for `python misc/results_table.py`
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from misc.reproduction.markdown import document, fill_markers, render
 from misc.reproduction.run_records import RunStore

@@ -16,7 +16,7 @@ import typing
 from dataclasses import MISSING, fields
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the project's packages
 
 from misc.dev.measuring import markdown_table
 from utils.cli import make_parser, parse_path, run_program
@@ -70,7 +70,7 @@ ENTRY = re.compile(r"(\w+(?:, \w+)*): (.*)")
 
 def reference():
     """Return the page."""
-    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from data_loader import DATASETS
     from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
     from trainer.optimisation import UNFIT

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the project's packages
 
 from utils.cli import add_run_options, make_parser, parse_path, path_text, run_program
 from utils.config.read import read_config
@@ -32,7 +32,7 @@ def main(argv=None):
     add_run_options(parser)
     args = parser.parse_args(argv)
     config = read_config(CONFIG, args.overrides)
-    # Here, since torch takes seconds, which --help and mistakes need not wait for.
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from misc.dev.method_figures import draw_figures
     from utils.checkpoint.find import newest_of_config
     from utils.device import select_device

@@ -1,1 +1,1 @@
-"""The parts of misc/predict.py."""
+"""The parts of ``misc/predict.py``."""

@@ -1,9 +1,8 @@
-"""Images on disk: which, under which names, and read many at a time."""
+"""Find the images to predict, and read many at a time, in threads."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,8 @@ PICTURE_SIDE = 1000  # pixels: larger images are drawn smaller
 class Photo:
     """An image as the network sees it, and as it is drawn.
 
-    picture: uint8 (3, h, w), None where nothing is drawn; scale: (2,), its size in that of the
-    image.
+    picture: uint8 (3, h, w), None if nothing is drawn
+    scale: (2,), the picture's width and height divided by the image's
     """
 
     name: str
@@ -33,19 +32,27 @@ class Photo:
     scale: torch.Tensor | None = None
 
     def in_picture(self, points):
-        """Take points (..., 2) in pixels of the image to pixels of the picture."""
+        """Return points (..., 2) in pixels of the picture, given in pixels of the image."""
         return (points + 0.5) * self.scale - 0.5
 
 
 def find_images(arguments, output):
-    """Return {name: path} of image files, and of those in folders, nested ones too.
+    """Return {name: path} of image files, and of those in folders and their subfolders.
 
-    Names are relative to the folder that all of them share. What lies below ``output`` is left out:
-    an earlier run wrote it.
+    Names are relative to the folder that all of them share. Files below ``output`` are left out: an
+    earlier run wrote them.
     """
     places = [Path(os.path.abspath(argument)) for argument in arguments]
     output = Path(os.path.abspath(output))
-    paths = dict.fromkeys(path for place in places for path in _files(place, output))
+    paths = {}
+    for place in places:
+        if not place.is_file() and not place.is_dir():
+            raise UserError(f"{place}: no such file or folder")
+        if place.is_file():
+            paths[place] = None
+        else:
+            found = (place / name for name in images_among(files_below(place)))
+            paths.update(dict.fromkeys(path for path in found if output not in path.parents))
     if not paths:
         raise UserError(
             f"{', '.join(map(str, arguments))}: no images (suffixes {' '.join(IMAGE_SUFFIXES)})"
@@ -54,38 +61,29 @@ def find_images(arguments, output):
     return {path.relative_to(root).as_posix(): path for path in paths}
 
 
-def _files(place, output):
-    if place.is_file():
-        return [place]
-    if not place.is_dir():
-        raise UserError(f"{place}: no such file or folder")
-    found = [place / name for name in images_among(files_below(place))]
-    return [path for path in found if output not in path.parents]
-
-
 class PhotoReader:
-    """Reads images for a model, in threads.
+    """Reads images for a model.
 
-    skip: whether a broken image is left out, and told once; else it is an error, which names the
-    program's option.
+    drawn: whether pictures are needed
+    skip: whether a broken image is left out, with one message; else it raises ``UserError``
     """
 
     def __init__(self, model, drawn, skip):
-        self.read = partial(read_photo, model=model, drawn=drawn)
-        self.skip, self.skipped = skip, set()
+        self.model, self.drawn, self.skip = model, drawn, skip
+        self.skipped = set()
 
     def batches(self, paths, batch_size):
         """Yield lists of photos of {name: path}, at most ``batch_size`` at a time."""
-        names = list(paths)
+        items = list(paths.items())
         with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count())) as pool:
-            for first in range(0, len(names), batch_size):
-                part = names[first : first + batch_size]
-                found = pool.map(self._try, [paths[name] for name in part], part)
+            for first in range(0, len(items), batch_size):
+                found = pool.map(self._try, items[first : first + batch_size])
                 yield [photo for photo in found if photo is not None]
 
-    def _try(self, path, name):
+    def _try(self, item):
+        name, path = item
         try:
-            return self.read(path, name)
+            return read_photo(path, name, self.model, self.drawn)
         except UserError as error:
             if not self.skip:
                 raise UserError(

@@ -1,15 +1,16 @@
-"""What ``misc/predict.py`` writes: pictures of what is predicted, and a table."""
+"""Predict for many images, and write pictures and a table."""
 
 import csv
 import io
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from tqdm import tqdm
 
-from inference.model import require_inside
+from data_loader.annotation_files import read_csv
+from inference.model import as_points, require_inside
 from misc.predicting.photos import read_photo
-from misc.predicting.points import read_points
 from misc.predicting.tasks import ColourTask, LandmarkTask, MatchTask
 from utils.disk import disk_errors, fitting, write_atomically
 from utils.errors import UserError, config_errors
@@ -19,13 +20,13 @@ PICTURE_DPI = 300
 
 
 def make_task(args, model, paths, reader):
-    """Return what is to be predicted."""
+    """Return the task that the arguments and the kind of model ask for."""
     if args.points:
         reference = read_photo(args.reference, args.reference, model, not args.no_pictures)
         points = read_points(args.points)
         with config_errors(f"--points, of {args.reference}"):
             require_inside(points, reference.seen.view)
-        tell_unseen(points, reference.seen.view)
+        warn_of_border(points, reference.seen.view)
         return MatchTask(model, reference, points, args.protocol)
     if model.has_landmarks:
         return LandmarkTask(model)
@@ -37,8 +38,32 @@ def make_task(args, model, paths, reader):
     return ColourTask(model, require_some(photos))
 
 
-def tell_unseen(points, view):
-    """Say which points of the reference lie in the border that the network is not shown."""
+def read_points(arguments):
+    """Return points (K, 2) from texts "x,y", or from the one file that is named instead: a csv with
+    a point per line, and an optional header "x,y".
+    """
+    path = Path(arguments[0])
+    if len(arguments) > 1 or "," in arguments[0] and not path.is_file():
+        rows = [(text.split(","), f"--points {text}") for text in arguments]
+    else:
+        rows = [(row, path) for row in read_csv(path)]
+        if rows and [name.strip() for name in rows[0][0]] == ["x", "y"]:
+            del rows[0]
+        if not rows:
+            raise UserError(f"{path}: holds no points, expected x,y in each line")
+    return as_points([_parse(row, where) for row, where in rows])
+
+
+def _parse(texts, where):
+    try:
+        x, y = map(float, texts)
+    except ValueError as error:
+        raise UserError(f"{where}: found {','.join(texts)!r}, expected x,y: two numbers") from error
+    return x, y
+
+
+def warn_of_border(points, view):
+    """Print which points of the reference lie in the border that the network does not see."""
     unseen = points[~view.shows(points)]
     if len(unseen):
         avoided = replace(view, crop=0).shows(unseen).all()
@@ -57,7 +82,7 @@ def require_some(photos):
 
 
 def predict(task, reader, paths, args):
-    """Write the pictures of all images as they come, then the table; returns their number."""
+    """Write the picture of each image as it is predicted, and the table at the end."""
     rows = []
     with tqdm(total=len(paths), desc="predicting", unit="image", disable=None) as bar:
         for photos in reader.batches(paths, args.batch_size):
@@ -75,18 +100,18 @@ def predict(task, reader, paths, args):
 
 def save_picture(path, photo, result, task):
     """Draw a result as PNG."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
     figure = task.figure(photo, result)
-    write_atomically(path, partial(figure.savefig, format="png", dpi=PICTURE_DPI))
+    _save(path, partial(figure.savefig, format="png", dpi=PICTURE_DPI))
 
 
 def save_table(path, rows):
-    """Write rows as a csv."""
+    """Write rows as a csv; names that are not UTF-8 keep their bytes."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
+    _save(path, lambda file: file.write(text.getvalue().encode(errors="surrogateescape")))
+
+
+def _save(path, write):
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        path, lambda file: file.write(text.getvalue().encode(errors="surrogateescape"))
-    )
+    write_atomically(path, write)

@@ -1,7 +1,7 @@
-"""What can be predicted: landmarks, matches of a reference's points, colours of descriptors.
+"""The tasks of prediction: landmarks, matches of a reference's points, descriptors as colours.
 
-A task takes photos and returns a result for each (``predict``); it draws one (``figure``), and says
-what of it goes into a table (``table``, ``header``, ``rows``).
+``predict`` takes photos and returns a result for each, ``figure`` draws one; ``table``, ``header``
+and ``rows`` give the name and the content of its csv.
 """
 
 from itertools import chain, count
@@ -18,7 +18,7 @@ from utils.drawing.galleries import (
 
 
 class LandmarkTask:
-    """The landmarks of a landmark model, in the format that ``LandmarkFolder`` reads."""
+    """Predict landmarks; the table is in the format that ``LandmarkFolder`` reads."""
 
     table = "landmarks.csv"
 
@@ -38,27 +38,26 @@ class LandmarkTask:
         yield [name, *(f"{value:.2f}" for value in landmarks.flatten().tolist())]
 
     def figure(self, photo, landmarks):
-        return landmarks_figure(
-            [photo.picture], [photo.in_picture(landmarks)], [None], [photo.name]
-        )
+        points = photo.in_picture(landmarks)
+        return landmarks_figure([photo.picture], [points], [None], [photo.name])
 
 
 def columns(name, number):
-    """Return the names of the columns of a landmark's x and y: after its own name, where that can
-    be told again when the table is read, else after its number.
+    """Return the names of the columns of a landmark's x and y: from its own name if that can be
+    recognised when the table is read, else from its number.
     """
-    told = axis_in(name)
-    if not name or not name.isprintable() or told and told["axis"] in "yY" or BOX.match(name):
+    found = axis_in(name)
+    if not name or not name.isprintable() or found and found["axis"] in "yY" or BOX.match(name):
         return f"x{number}", f"y{number}"
-    if told is None:
+    if found is None:
         return f"{name}_x", f"{name}_y"
-    first, last = told.span("axis")
+    first, last = found.span("axis")
     y = {"x": "y", "X": "Y"}[name[first:last]]
     return name, f"{name[:first]}{y}{name[last:]}"
 
 
 class MatchTask:
-    """Points (K, 2) of a reference, found in every image: a row for each point."""
+    """Find points (K, 2) of a reference in every image; the table has a row for each point."""
 
     table = "matches.csv"
 
@@ -79,26 +78,20 @@ class MatchTask:
             yield [name, number, f"{x:.2f}", f"{y:.2f}", f"{score:.4f}"]
 
     def figure(self, photo, matches):
-        return match_figure(
-            [self.reference.picture],
-            [photo.picture],
-            [self.reference.in_picture(self.points)],
-            [photo.in_picture(matches[0])],
-            [None],
-            [photo.name],
-        )
+        pictures = [self.reference.picture], [photo.picture]
+        points = [self.reference.in_picture(self.points)], [photo.in_picture(matches[0])]
+        return match_figure(*pictures, *points, [None], [photo.name])
 
 
 class ColourTask:
-    """Descriptors as colours: the principal components of some images' descriptors, the same for
-    all.
-    """
+    """Draw descriptors as colours, by the principal components of those of some images."""
 
     table = None
 
     def __init__(self, model, some_photos):
         self.model = model
-        self.colours = PrincipalColours(self._maps(some_photos))
+        maps = [embedding.descriptors.cpu() for embedding in self.predict(some_photos)]
+        self.colours = PrincipalColours(torch.stack(maps))
 
     def predict(self, photos):
         return self.model.embed([photo.seen for photo in photos], len(photos))
@@ -107,6 +100,3 @@ class ColourTask:
         places = photo.in_picture(embedding.places())
         colours = self.colours(embedding.descriptors[None].cpu())[0]
         return embedding_figure(photo.picture, colours, places, photo.name)
-
-    def _maps(self, photos):
-        return torch.stack([embedding.descriptors.cpu() for embedding in self.predict(photos)])

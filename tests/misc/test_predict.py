@@ -15,7 +15,7 @@ from inference.model import BATCH_SIZE
 from inference.view import Viewer
 from misc import predict
 from misc.predicting.photos import find_images, read_photo
-from misc.predicting.points import read_points
+from misc.predicting.results import read_points
 from misc.predicting.tasks import ColourTask
 from tests.data_helpers.stand_ins import (
     RampReader,
