@@ -1,12 +1,11 @@
-"""Write a page to look at: curves, figures with their spread and pictures of one run, or several
-side by side.
+"""Write a page about one run, or several side by side: curves, figures, pictures.
 
     python misc/report.py saved/models/<name>/<time>                 # -> saved/report.html
     python misc/report.py saved/models/<name>/<time> saved/models/<other>/<time> --images 100
     python misc/report.py saved/models/<name>/<time> --set dataset.args.root=data/celeba --device 0
 
-The page is one file and needs no network. A run's last checkpoint is evaluated anew, on the test
-images of its config; what a run lacks is said on the page.
+The page is one file and needs no network. A run's last checkpoint is evaluated again, on the test
+images of its config; the page says what a run lacks.
 """
 
 import sys
@@ -40,10 +39,8 @@ def parse(argv):
         help="default: report.html in the first run's save_dir",
     )
     parser.add_argument(
-        "--images",
-        type=positive,
-        metavar="N",
-        help="evaluate on so many test images (default: all)",
+        "--images", type=positive, metavar="N",
+        help="evaluate on this number of test images (default: all)",
     )
     add_device_option(parser)
     add_overrides(parser)
@@ -54,7 +51,7 @@ def parse(argv):
 
 
 def output_path(wanted, runs):
-    """Return where the page goes; raises ``UserError`` if there is no such folder."""
+    """Return the path of the page; raises ``UserError`` if its folder does not exist."""
     path = Path(wanted) if wanted else runs[0].place.save_dir / "report.html"
     if not path.parent.is_dir() or path.is_dir():
         raise UserError(f"{path}: expected a file in a folder that exists (--output)")

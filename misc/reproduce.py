@@ -1,14 +1,14 @@
-"""Train and evaluate all that a published table needs, then print the table.
+"""Train and evaluate the experiments of a published table, then print the table.
 
-    python misc/reproduce.py --table matching --dry_run          # what there is to do
+    python misc/reproduce.py --table matching --dry_run          # only show the plan
     python misc/reproduce.py --table matching --devices 0,1      # two trainings at a time
     python misc/reproduce.py --table few-annotations --models smallnet-64d-dve --mini_train
 
 Embeddings come first, then their fine-tunings, then the regressors, each starting from our own
-checkpoint of the one before. What is finished in --save_dir is skipped and what was interrupted
-goes on, so the same command may be given again; where a training fails, those that would start
-from it are left out, and the exit code is 1. --mini_train runs the plan on a handful of images,
-below <save_dir>/mini.
+checkpoint of the one before. Runs that are finished in --save_dir are skipped and interrupted ones
+continue, so the same command may be given again; if a training fails, those that would start from
+it are left out, and the exit code is 1. --mini_train runs the plan on a handful of images, below
+<save_dir>/mini.
 """
 
 import argparse
@@ -52,16 +52,15 @@ def parse_devices(text):
 
 
 def describe(jobs, save_dir, devices, mini):
-    """Return a plan as lines: what follows what, how far it is, about how long it takes."""
+    """Return a plan as lines: order, state and estimated time of each training."""
     speeds = {} if mini else measured_speeds(save_dir)
     numbers = {job: number for number, job in enumerate(jobs, 1)}
     rows, times = [("", "training", "after", "state", "time")], []
     for job, number in numbers.items():
-        state = find_state(job, save_dir)
+        state, after = find_state(job, save_dir), str(numbers.get(job.after, "-"))
         seconds = estimate_seconds(job, state, devices[0], speeds)
         times.append(seconds)
         text = "unknown" if seconds is None else duration(seconds) if seconds else "-"
-        after = str(numbers.get(job.after, "-"))
         rows.append((str(number), job.name, after, state.describe(), text))
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
@@ -73,7 +72,7 @@ def describe(jobs, save_dir, devices, mini):
 
 @contextmanager
 def only_process(save_dir):
-    """Hold a folder of runs, so that two of these programs do not train the same."""
+    """Lock a folder of runs, so that two of these programs do not train the same jobs."""
     path = save_dir / "reproduce" / ".lock"
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,10 @@
     python misc/results_table.py                                # all tables, of the runs in saved/
     python misc/results_table.py --table matching --readme README.md
 
-The second fills the README: what lies between the lines <!-- table: matching --> and
-<!-- /table -->. Of several runs of an experiment the newest in the published protocol counts, else
-the newest, and gets a *; a run that is missing leaves its cell empty. The original's folders of
-runs are read too (--save_dir data/saved).
+The second fills the README between the lines <!-- table: matching --> and <!-- /table -->. Of
+several runs of an experiment the newest that follows the published protocol counts, else the
+newest, with a *; a missing run leaves its cell empty. Folders of runs of the original code are read
+too (--save_dir data/saved).
 """
 
 import sys
@@ -24,7 +24,7 @@ from utils.text import counted
 
 
 def fill_readme(path, names, store, all_required):
-    """Fill the tables' places in a README; says how many. Raises ``UserError``."""
+    """Fill the tables' places in a README and print their number; raises ``UserError``."""
     try:
         text = path.read_bytes().decode()  # as it is, line ends included
     except (OSError, UnicodeDecodeError) as error:
@@ -41,17 +41,10 @@ def fill_readme(path, names, store, all_required):
 def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument(
-        "--table",
-        dest="tables",
-        action="append",
-        choices=TABLES,
-        help="repeatable (default: all)",
+        "--table", dest="tables", action="append", choices=TABLES, help="repeatable (default: all)"
     )
     parser.add_argument(
-        "--save_dir",
-        type=parse_path,
-        default=Path("saved"),
-        metavar="FOLDER",
+        "--save_dir", type=parse_path, default=Path("saved"), metavar="FOLDER",
         help="where models/ and log/ lie (default: %(default)s)",
     )
     parser.add_argument(

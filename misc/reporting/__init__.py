@@ -1,1 +1,1 @@
-"""The parts of ``misc/report.py``: what it asks of a run, and the page it makes of it."""
+"""The parts of ``misc/report.py``: the evaluation of runs, and the page about them."""

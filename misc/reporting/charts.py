@@ -1,4 +1,4 @@
-"""The charts of a report: matplotlib figures as SVG that takes its colours from the page."""
+"""The charts of a report: matplotlib figures as SVG, coloured by the page's style sheet."""
 
 import io
 import re
@@ -13,28 +13,14 @@ from trainer.figures import FIGURES
 
 NUM_COLOURS = 8  # of runs
 INK, QUIET, RULE = "#00000a", "#00000b", "#00000c"
-VARIABLES = {  # colours to draw with -> variables of report.css
-    **{f"#00000{n + 1}": f"var(--c{n})" for n in range(NUM_COLOURS)},
-    INK: "var(--ink)",
-    QUIET: "var(--quiet)",
-    RULE: "var(--rule)",
-}
+VARIABLES = {INK: "var(--ink)", QUIET: "var(--quiet)", RULE: "var(--rule)"}  # of report.css
+VARIABLES.update({f"#00000{n + 1}": f"var(--c{n})" for n in range(NUM_COLOURS)})
 STYLE = {
-    "svg.fonttype": "none",
-    "font.size": 11,
-    "font.sans-serif": ["DejaVu Sans"],
-    "axes.edgecolor": RULE,
-    "axes.labelcolor": QUIET,
-    "axes.spines.left": False,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": RULE,
-    "xtick.color": RULE,
-    "xtick.labelcolor": QUIET,
-    "ytick.color": RULE,
-    "ytick.labelcolor": QUIET,
+    "svg.fonttype": "none", "font.size": 11, "font.sans-serif": ["DejaVu Sans"],
+    "axes.axisbelow": True, "axes.grid": True, "axes.labelcolor": QUIET,
+    **{f"axes.spines.{side}": False for side in ("left", "right", "top")},
+    **dict.fromkeys(("axes.edgecolor", "grid.color", "xtick.color", "ytick.color"), RULE),
+    **dict.fromkeys(("xtick.labelcolor", "ytick.labelcolor"), QUIET),
 }
 SIZE = 4.7, 2.9  # inches, at 11 points for text
 METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # none
@@ -46,8 +32,9 @@ PERCENTS = (5, 25, 50, 75, 95)
 
 
 def draw(title, says, x_title, plot):
-    """Return (title, SVG) of a chart that ``plot(axes)`` fills; says: what a screen reader reads,
-    another text for each chart of a page.
+    """Return (title, SVG) of a chart that ``plot(axes)`` fills.
+
+    says: the text for screen readers, different for each chart of a page
     """
     with rc_context({**STYLE, "svg.hashsalt": says}):
         figure = Figure(figsize=SIZE, layout="constrained")
@@ -62,8 +49,8 @@ def draw(title, says, x_title, plot):
 
 
 def inline(svg, says):
-    """Return an SVG file of matplotlib as an element of a page: without a style or namespaces of
-    its own, with no ids but those that it refers to, which "svg.hashsalt" makes unique.
+    """Return an SVG file of matplotlib as an element of a page: without style, namespaces and ids
+    that nothing refers to; "svg.hashsalt" makes the other ids unique.
     """
     opening, body = re.search(r"<svg([^>]*)>(.*)", svg, re.DOTALL).groups()
     body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
@@ -79,13 +66,13 @@ def colour_of(run):
 
 
 def names_of(runs):
-    """Return the runs of a chart, for its description."""
+    """Return the letters and names of the runs of a chart, for its description."""
     return ", ".join(f"{run.letter} {run.place.name}" for run in runs)
 
 
 def curve(runs, name, second=None):
-    """Draw a value of the epochs of runs, dashed that of another name; each run's letter stands to
-    the right of its line's end.
+    """Return the chart of a value by epoch, and of a second one, dashed; each run's letter stands
+    to the right of its line's end.
     """
     title = "Learning rate" if name == "lr" else name.removeprefix("val_").replace("_", " ")
     title = title[:1].upper() + title[1:]
@@ -114,9 +101,7 @@ def curve(runs, name, second=None):
 
 
 def distributions(runs, name):
-    """Draw how a figure's errors are distributed: their quantiles, a histogram, and the share of
-    cases up to each error.
-    """
+    """Yield the charts of a figure's errors: quantiles, a histogram, the cumulative share."""
     text = FIGURES[name]
     errors = [run.findings.errors[name].double().numpy() for run in runs]
     percent = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")

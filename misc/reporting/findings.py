@@ -1,4 +1,4 @@
-"""What a report shows of a trained network: its errors on single images, and pictures."""
+"""Evaluate a checkpoint for a report: errors of single images or pairs, and cases to draw."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -23,16 +23,17 @@ from utils.geometry.coordinates import to_pixels
 NUM_PAIRS = 6
 NUM_PAINTED = 12
 NUM_RANKED = 12
-# Of the top-left, top-right, bottom-left and bottom-right corner: they tell places apart.
+# RGB of the top-left, top-right, bottom-left and bottom-right corner of ``place_chart``.
 CORNERS = ((0.15, 0.35, 0.85), (0.98, 0.85, 0.30), (0.10, 0.62, 0.50), (0.85, 0.20, 0.30))
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What an evaluation found.
+    """The results of an evaluation.
 
-    errors: {figure: (N,)}, one for each image or pair; cases: {kind of picture: whatever its
-    drawing takes}, tensors on the CPU; data: what it was evaluated on, in words; dataset: the same.
+    errors: {figure: (N,)}, one for each image or pair
+    data: the name of the data set, its split and its gaps, for the page
+    cases: {kind of picture: arguments of its drawing}, tensors on the CPU
     """
 
     errors: dict
@@ -43,7 +44,7 @@ class Findings:
 
 
 class MatchingWatch(MatchingGallery):
-    """Keeps the errors of all pairs too, {figure: [(m,), ...]}."""
+    """A gallery that also keeps the errors of all pairs, {figure: [(m,), ...]}."""
 
     def __init__(self, dataset):
         super().__init__(dataset)
@@ -56,7 +57,7 @@ class MatchingWatch(MatchingGallery):
 
 
 def examine(config, checkpoint, device, max_images=None):
-    """Evaluate a checkpoint of a config; raises ``UserError`` where that cannot be done."""
+    """Return the ``Findings`` of a checkpoint of a config; raises ``UserError``."""
     config = replace(config, limits=Limits(evaluation_images=max_images))
     with errors_of(config):
         dataset, annotated = _test_images(config)
@@ -68,12 +69,12 @@ def examine(config, checkpoint, device, max_images=None):
         else:
             found = _examine_embedding(model, config, dataset, device, annotated)
         if not all(errors.isfinite().all() for errors in found.errors.values()):
-            raise UserError(f"{checkpoint}: its errors are no numbers")
+            raise UserError(f"{checkpoint}: its errors are not finite")
         return found
 
 
 def _test_images(config):
-    """Return the test split, and whether it has landmarks; a regressor's must."""
+    """Return the test split, and whether it has landmarks, which a regressor needs."""
     try:
         return evaluation_dataset(config), True
     except EmptySplit:
@@ -117,7 +118,7 @@ def _dense(model, dataset, device):
 
 
 def place_chart(size):
-    """Return a picture (1, 3, H, W) uint8 that has another colour at each place."""
+    """Return a picture (1, 3, H, W) uint8 with a different colour at each place."""
     corners = torch.tensor(CORNERS).T.reshape(1, 3, 2, 2)
     chart = F.interpolate(corners, size, mode="bilinear", align_corners=True)
     return (255 * chart).round().byte()
@@ -138,15 +139,17 @@ def _examine_landmarks(model, config, dataset, device):
     defined = (~errors.isnan()).nonzero().flatten()
     ranks = torch.linspace(0, len(defined) - 1, min(NUM_RANKED, len(defined))).round().long()
     shown = defined[errors[defined].argsort(stable=True)[ranks]]
-    images = torch.cat([part.images.cpu() for part in seen])[shown]
-    places = {
-        name: torch.cat([getattr(part, name) for part in seen])[shown]
-        for name in ("predicted", "truth")
-    }
-    places["virtual"] = _virtual_keypoints(model, images.to(device))
+    images, predicted, truth = (
+        torch.cat([getattr(part, name) for part in seen])[shown]
+        for name in ("images", "predicted", "truth")
+    )
+    with torch.no_grad():
+        descriptors = compute_descriptors(model[:-1], normalise(images.to(device)))
+        virtual = model[-1].virtual_keypoints(descriptors)  # (n, K, V, 2), normalised
+    places = {"predicted": predicted, "truth": truth, "virtual": virtual}
     size = images.shape[-2:]
     case = {
-        "images": images,
+        "images": images.cpu(),
         "errors": errors[shown],
         "numbers": shown,
         "ranks": ranks + 1,
@@ -154,12 +157,6 @@ def _examine_landmarks(model, config, dataset, device):
     }
     figures = {landmark_figure(dataset)[0]: errors[defined]}
     return Findings(figures, len(defined), _words(dataset), dataset, {"landmarks": case})
-
-
-@torch.no_grad()
-def _virtual_keypoints(model, images):
-    """Return the virtual keypoints (n, K, V, 2) of images, normalised."""
-    return model[-1].virtual_keypoints(compute_descriptors(model[:-1], normalise(images)))
 
 
 def _words(dataset):

@@ -1,4 +1,4 @@
-"""The report page: what its template, report.html.j2, is filled with."""
+"""Render the report page: prepare the values that its template, report.html.j2, needs."""
 
 import json
 from itertools import chain
@@ -15,7 +15,7 @@ from utils.text import counted
 
 KINDS = {False: "Embeddings", True: "Landmark regressors", None: "Runs without a config"}
 KIND = {False: "embedding", True: "landmark regressor", None: None}
-UNCHARTED = ("epoch", "val_loss", "images_per_s")  # any other value of an epoch has a chart
+UNCHARTED = ("epoch", "val_loss", "images_per_s")  # values of an epoch without a chart of their own
 UNSET = "not set"
 ENVIRONMENT = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -27,7 +27,7 @@ ENVIRONMENT = jinja2.Environment(
 
 
 def render(runs, made):
-    """Return the page of examined runs; made: when and where, in words."""
+    """Return the page of evaluated runs; made: date and machine, for its head."""
     configured = [run for run in runs if run.place.config is not None]
     return ENVIRONMENT.get_template("report.html.j2").render(
         title=runs[0].place.name if len(runs) == 1 else f"{len(runs)} runs compared",
@@ -47,8 +47,9 @@ def render(runs, made):
 
 
 def facts(run):
-    """Return what a run's card says, {name: text}."""
+    """Return the lines of a run's card, {name: text}."""
     log, found, config = run.place.log, run.findings, run.config
+    training = counted(len(run.epochs), "epoch"), run.trained, log.device
     lines = {
         "Kind": KIND[run.is_landmark],
         "Run": "/".join(run.place.relative.parts[1:]),
@@ -56,11 +57,7 @@ def facts(run):
         "Loss": config and config.loss,
         "Trained on": config and config.dataset["type"],
         "Began with": log.origin and f"the backbone of {log.origin.path}",
-        "Training": ", ".join(
-            filter(None, (counted(len(run.epochs), "epoch"), run.trained, log.device))
-        )
-        if run.epochs
-        else None,
+        "Training": ", ".join(filter(None, training)) if run.epochs else None,
         "Evaluated": found and f"{counted(found.num_images, 'image')} of {found.data}",
         "Checkpoint": run.checkpoint and run.checkpoint.name,
     }
@@ -86,21 +83,18 @@ def differences(configs):
 
 
 def training(runs, kind):
-    """Return heading, runs and charts of the training of all runs of a kind, None without any."""
+    """Return heading, runs, names and charts of the training of a kind, None without any."""
     runs = [run for run in runs if run.is_landmark is kind and run.epochs]
     if not runs:
         return None
     names = dict.fromkeys(name for run in runs for values in run.epochs for name in values)
-    charts = [
-        curve(runs, name, "val_loss" if name == "loss" else None)
-        for name in names
-        if name not in UNCHARTED
-    ]
+    second = {"loss": "val_loss"}
+    charts = [curve(runs, name, second.get(name)) for name in names if name not in UNCHARTED]
     return {"heading": KINDS[kind], "runs": runs, "names": list(names), "charts": charts}
 
 
 def shown(runs, case, figures=()):
-    """Return the runs that have pictures of a case, and what they measured, None without any."""
+    """Return the runs that have pictures of a case, and their errors, None without any."""
     runs = [run for run in runs if run.findings is not None and case in run.findings.cases]
     having = {name: [r for r in runs if name in r.findings.errors] for name in figures}
     measured = [

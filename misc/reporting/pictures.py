@@ -1,4 +1,4 @@
-"""The pictures of a report: images and matplotlib figures as ``<img>`` elements without files."""
+"""The pictures of a report, as data URIs."""
 
 import base64
 import io
@@ -12,17 +12,12 @@ from utils.drawing.galleries import bare_landmarks_figure, bare_match_figure, ba
 
 JPEG = {"quality": 88, "subsampling": 0}
 DPI = 160
-DENSE = {
-    "source": "source",
-    "target": "target",
-    "warped": "source, warped",
-    "field": "where from",
-}
+DENSE = {"source": "source", "target": "target", "warped": "source, warped", "field": "where from"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image's data URI, and the text that stands for it."""
+    """The data URI of an image, and its alternative text."""
 
     src: str
     alt: str
@@ -76,8 +71,8 @@ def dense(run, identity):
 
 
 def places():
-    """Return the picture that explains the colours of places."""
-    return photo(place_chart((32, 32))[0], "A square with another colour at each place")
+    """Return the picture that shows which colour stands for which place."""
+    return photo(place_chart((32, 32))[0], "A square with a different colour at each place")
 
 
 def colours(run):
@@ -94,8 +89,7 @@ def predictions(run):
     unit = "%" if run.findings.dataset.eye_indices else "px"
     for n, (error, rank) in enumerate(zip(case["errors"].tolist(), case["ranks"].tolist())):
         label = run.findings.dataset.label(int(case["numbers"][n]))
-        points = case["predicted"][n], case["truth"][n]
-        figure = bare_landmarks_figure(case["images"][n], *points)
+        figure = bare_landmarks_figure(*(case[k][n] for k in ("images", "predicted", "truth")))
         alt = f"{label}: predicted and true landmarks"
         yield drawing(figure, alt, f"{rank} of {of}, {label}: {error:.1f}\u00a0{unit}")
 

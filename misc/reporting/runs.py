@@ -1,4 +1,4 @@
-"""The runs of a report: where they lie, what they left, and what of it is missing."""
+"""Read the runs of a report, note what they lack, and evaluate their checkpoints."""
 
 import sys
 from dataclasses import dataclass, field
@@ -18,10 +18,12 @@ TRAINED, EARLY = "trained in ", "stopped: no better"  # how lines of a log begin
 
 @dataclass
 class ReportedRun:
-    """A run and its letter in the report.
+    """A run of the report.
 
-    config: None if it is missing or damaged; checkpoint: None if there is none; findings: None
-    until it is examined, and after that if it could not be; missing: what the report lacks of it.
+    config: None if it is missing or damaged
+    checkpoint: None if there is none
+    findings: None before the evaluation, and if that failed
+    missing: what the run lacks, as texts for the page
     """
 
     place: RecordedRun
@@ -43,22 +45,19 @@ class ReportedRun:
 
     @property
     def is_landmark(self):
-        """Whether it fits landmarks; None if that is not known."""
-        if self.config is not None:
-            return self.config.is_landmark
-        return None
+        """Whether it trains a landmark regressor; None if its config is unknown."""
+        return self.config and self.config.is_landmark
 
     @property
     def epochs(self):
-        """The values of its epochs, each the last time it ran, in order: [{"epoch": 1, ...}]."""
+        """The values of its epochs, of each the last time it ran: [{"epoch": 1, ...}, ...]."""
         found = {values["epoch"]: values for values in self.place.log.epochs}
         return [found[epoch] for epoch in sorted(found)]
 
     @property
     def trained(self):
-        """What its last training took, in the log's words, None if it does not say."""
-        lines = [m for m in self.place.log.messages if m.startswith(TRAINED)]
-        return lines[-1].removeprefix(TRAINED) if lines else None
+        """The duration of its last training as the log has it, None if it does not."""
+        return self.place.log.last_after(TRAINED)
 
 
 def find_runs(paths):
@@ -67,55 +66,54 @@ def find_runs(paths):
     """
     if len(paths) > len(LETTERS):
         raise UserError(f"{len(paths)} runs, expected at most {len(LETTERS)} on a page")
-    found = []
-    for path in paths:
-        run = RecordedRun.of_folder(path)
-        if run is None or not _holds_anything(run):
+    runs = []
+    for number, path in enumerate(paths):
+        place = RecordedRun.of_folder(path)
+        if place is None or not _holds_anything(place):
             raise UserError(
                 f"{path}: no run folder, expected {LAYOUT} with what a training left there"
             )
-        found.append(_read_run(run, len(found)))
-    return found
+        runs.append(_read_run(place, number))
+    return runs
 
 
-def _holds_anything(run):
-    files = any((run.model_dir / name).is_file() for name in ("config.json", "results.json"))
-    return files or run.log.messages or run.last_checkpoint() is not None
+def _holds_anything(place):
+    files = any((place.model_dir / name).is_file() for name in ("config.json", "results.json"))
+    return files or place.log.messages or place.last_checkpoint() is not None
 
 
 def _read_run(place, number):
-    """Return a run with its config and last checkpoint (else the best, else the one evaluated), and
-    what it lacks, in words.
+    """Return a run with its config, its checkpoint (the last, else the best, else the one that was
+    evaluated) and what it lacks.
     """
-    run, lacks = ReportedRun(place, number), []
+    run = ReportedRun(place, number)
     path = place.model_dir / "config.json"
     if not path.is_file():
-        lacks.append("config.json: without it nothing was evaluated")
+        run.missing.append("config.json: without it nothing was evaluated")
     else:
         try:
             run.config = read_config(path)
         except ConfigError as error:
-            lacks.append(f"a config that can be read: {one_line(error)}")
+            run.missing.append(f"a config that can be read: {one_line(error)}")
     _, last = place.last_checkpoint() or (None, place.model_dir / "model_best.pth")
     named = last, Path(place.results.get("checkpoint", ""))
     run.checkpoint = next((path for path in named if path.is_file()), None)
     if run.checkpoint is None:
         seeds = sorted(folder.name for folder in place.model_dir.glob("seed-*"))
         why = "each seed has a run folder of its own here, " + ", ".join(seeds)
-        lacks.append(f"a checkpoint: {why if seeds else 'without one nothing was evaluated'}")
+        run.missing.append(f"a checkpoint: {why if seeds else 'without one nothing was evaluated'}")
     done, planned = len(run.epochs), run.config.trainer.epochs if run.config else 0
     if not done:
-        lacks.append("training curves: there is no info.log with epochs")
-    elif done < planned and not any(m.startswith(EARLY) for m in place.log.messages):
-        lacks.append(f"the end of the training: {done} of {counted(planned, 'epoch')} done")
+        run.missing.append("training curves: there is no info.log with epochs")
+    elif done < planned and place.log.last_after(EARLY) is None:
+        run.missing.append(f"the end of the training: {done} of {counted(planned, 'epoch')} done")
     if not place.results:
-        lacks.append("results.json: the training was not evaluated at its end")
-    run.missing = lacks
+        run.missing.append("results.json: the training was not evaluated at its end")
     return run
 
 
 def examine_run(run, overrides, device, max_images):
-    """Evaluate a run's checkpoint; what stands in the way is noted, and told on stderr.
+    """Evaluate a run's checkpoint; a failure is noted in ``run.missing`` and printed to stderr.
 
     Raises ``ConfigError`` for overrides that do not fit.
     """

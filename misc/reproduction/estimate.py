@@ -1,10 +1,9 @@
-"""How long a job may take, from the speed that logs of like trainings tell."""
+"""Estimate how long a job takes, from the speed in the logs of similar trainings."""
 
 import statistics
-from dataclasses import dataclass
 from pathlib import Path
 
-from misc.reproduction.run_records import run_folders
+from misc.reproduction.run_records import recorded_runs
 
 TRAIN_IMAGES = {  # per epoch
     # partition 0, 162,770 images, without its share of MAFL, which is a tenth of CelebA: about
@@ -20,16 +19,8 @@ BASIS = (
 )
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Images per second; cached descriptors make the first epoch slower than the others."""
-
-    first: float
-    later: float
-
-
 def likeness(config, device):
-    """Return what makes the speeds of two trainings comparable; config: as JSON holds it."""
+    """Return a key that trainings of comparable speed share; config: as JSON holds it."""
     dataset = config.get("dataset", {}).get("args", {})
     sections = [config.get(key) for key in ("arch", "loss", "keypoint_regressor")]
     size = dataset.get("imwidth"), dataset.get("crop", 0)
@@ -38,38 +29,34 @@ def likeness(config, device):
 
 
 def measured_speeds(save_dir):
-    """Return {likeness: ``Speed``} of the runs below a save_dir, of like ones the newest's."""
+    """Return {likeness: (images per second of the first epoch, of the later ones)} of the newest
+    run of each likeness below a save_dir. Cached descriptors make the first epoch slower.
+    """
     names = {path.name for path in (Path(save_dir) / "log").glob("*")}
-    places = [place for name in names for place in run_folders(save_dir, name)]
+    runs = [run for name in names for run in recorded_runs(save_dir, name)]
     speeds = {}
-    for place in sorted(places, key=lambda place: place.relative.parts[1:], reverse=True):
-        device, speed = place.log.device, _speed(place.log)
-        if place.config is not None and device and speed:
-            speeds.setdefault(likeness(place.config, device), speed)
+    for run in sorted(runs, key=lambda run: run.relative.parts[1:], reverse=True):
+        rates = [epoch.get("images_per_s", 0) for epoch in run.log.epochs]
+        if run.config is not None and run.log.device and rates and min(rates) > 0:
+            speed = rates[0], statistics.harmonic_mean(rates[1:] or rates)
+            speeds.setdefault(likeness(run.config, run.log.device), speed)
     return speeds
 
 
-def _speed(log):
-    rates = [epoch.get("images_per_s", 0) for epoch in log.epochs]
-    if not rates or min(rates) <= 0:
-        return None
-    return Speed(rates[0], statistics.harmonic_mean(rates[1:] or rates))
-
-
 def estimate_seconds(job, state, device, speeds):
-    """Return about how long the rest of a job trains, None if no log tells."""
+    """Return about how long the rest of a job trains, None if no log has the speed."""
     speed = speeds.get(likeness(job.config.raw, device))
     images = TRAIN_IMAGES.get(job.config.raw["dataset"]["type"])
     if state.finished or job.epochs == state.epoch:
         return 0
     if speed is None or images is None:
         return None
-    later = job.epochs - state.epoch - 1
-    return images / speed.first + later * images / speed.later
+    first, later = speed
+    return images / first + (job.epochs - state.epoch - 1) * images / later
 
 
 def duration(seconds):
-    """Return seconds as people say them."""
+    """Return seconds as text, in the unit that suits: 42 s, 17 min, 3 h 05 min."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

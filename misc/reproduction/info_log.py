@@ -1,4 +1,4 @@
-"""What an info.log tells: figures, epochs, speed. Reads this project's logs and the original's."""
+"""Parse info.log for figures, epochs and speed; also logs of the original code."""
 
 import re
 from dataclasses import dataclass
@@ -27,9 +27,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class InfoLog:
-    """What a log holds; an absent log is one without messages."""
+    """The messages of a log, () if there is no log, and what can be parsed from them."""
 
     messages: tuple = ()
+
+    def last_after(self, beginning):
+        """Return the rest of the last message with this beginning, None if there is none."""
+        found = [m.removeprefix(beginning) for m in self.messages if m.startswith(beginning)]
+        return found[-1] if found else None
 
     @property
     def is_own(self):
@@ -38,15 +43,15 @@ class InfoLog:
 
     @property
     def origin(self):
-        """Where the backbone's first weights came from, None if they were fresh or it says not."""
+        """The ``Origin`` of the backbone's first weights, None if they were fresh or unknown."""
         found = next(filter(None, map(ORIGIN.match, self.messages)), None)
         return found and Origin(found[1], None if found[2] == "None" else int(found[2]))
 
     @property
     def device(self):
-        """The device of the last training, None if the log does not say."""
-        lines = [m for m in self.messages if m.startswith("device: ")]
-        return lines[-1].removeprefix("device: ").partition(",")[0] if lines else None
+        """The device of the last training, None if the log does not have it."""
+        text = self.last_after("device: ")
+        return text and text.partition(",")[0]
 
     @property
     def epochs(self):
@@ -69,23 +74,22 @@ class InfoLog:
 
     @property
     def figures(self):
-        """{figure: value}: what an evaluation said last. The original evaluated landmarks in every
-        epoch only, so there the last epoch counts; of our own logs it does not: that run is not
-        finished.
+        """{figure: value} of the last evaluation.
+
+        The original evaluated landmarks in every epoch only, so of its logs the last epoch counts.
         """
         found = {}
         for name, pattern in PATTERNS.items():
             for match in filter(None, map(pattern.search, self.messages)):
                 found[name] = float(match[1])
         if not self.is_own:
-            for epoch in self.epochs:
-                if LANDMARK_METRIC in epoch:
-                    found[LANDMARKS] = epoch[LANDMARK_METRIC]
+            measured = [e[LANDMARK_METRIC] for e in self.epochs if LANDMARK_METRIC in e]
+            found.update({LANDMARKS: measured[-1]} if measured else {})
         return found
 
 
 def read_log(path):
-    """Return an ``InfoLog``; of a file that is not there, an empty one."""
+    """Return the ``InfoLog`` of a file, an empty one if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:

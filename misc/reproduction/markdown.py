@@ -1,4 +1,4 @@
-"""Tables as Markdown, and the places in a README that they fill."""
+"""Write tables as Markdown, and fill their places in a README."""
 
 import re
 from collections import defaultdict
@@ -19,7 +19,7 @@ CLOSING = re.compile(r"<!-- /table -->\s*")
 
 
 def render(table, store):
-    """Return a table, our figures beside the published ones, and what it says below."""
+    """Return a table with our figures beside the published ones, and the notes below it."""
     rows = [[*table.labels, *(title for c in table.columns for title in (c.title, "ours"))]]
     footnotes = defaultdict(set)  # deviation -> runs
     for model in table.models:
@@ -48,10 +48,7 @@ def _text(figure):
 
 def _aligned(rows):
     widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
-        for row in rows
-    ]
+    lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
     return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
 
 
@@ -66,10 +63,10 @@ def _legend(footnotes):
 
 
 def fill_markers(text, path, rendered):
-    """Return a README's text with the tables in their places, and the names that have no place.
+    """Return a README's text with tables filled in, and the names of tables that have no place.
 
-    A place is what lies between the lines ``<!-- table: NAME -->`` and ``<!-- /table -->``; those
-    of tables that are not in ``rendered``, {name: table}, stay as they are. Raises ``UserError``.
+    rendered: {name: table}; a place lies between the lines ``<!-- table: NAME -->`` and
+    ``<!-- /table -->``, and other tables' places stay as they are. Raises ``UserError``.
     """
     filled, absent, place = [], set(rendered), None
     for number, line in enumerate(text.splitlines(keepends=True), 1):
@@ -77,7 +74,10 @@ def fill_markers(text, path, rendered):
         if opening and place or closing and not place:
             raise UserError(f"{path}:{number}: '{line.strip()}' does not fit the marker before it")
         if opening:
-            place = _known(opening[1], path, number)
+            place = opening[1]
+            if place not in TABLES:
+                expected = ", ".join(TABLES)
+                raise UserError(f"{path}:{number}: no table '{place}', expected one of {expected}")
         elif closing:
             if place in rendered:
                 filled.append(f"\n{rendered[place]}\n\n")
@@ -87,11 +87,3 @@ def fill_markers(text, path, rendered):
     if place:
         raise UserError(f"{path}: no '<!-- /table -->' after '<!-- table: {place} -->'")
     return "".join(filled), sorted(absent)
-
-
-def _known(name, path, number):
-    if name not in TABLES:
-        raise UserError(
-            f"{path}:{number}: no table '{name}', expected one of {', '.join(TABLES)}"
-        )
-    return name

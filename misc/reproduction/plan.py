@@ -1,4 +1,4 @@
-"""What a table needs: its trainings in order, and how far each of them is."""
+"""Plan the trainings that a table needs, in order, and find how far each of them is."""
 
 import os
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from misc.published import CONFIGS, config_path, starts_from
 from misc.reproduction.protocol import EXPERIMENTS, NUM_SEEDS, config_differences
-from misc.reproduction.run_records import run_folders
+from misc.reproduction.run_records import recorded_runs
 from misc.reproduction.tables import TABLES
 from utils.config.read import Config, read_config
 from utils.errors import UserError
@@ -14,13 +14,13 @@ from utils.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A training and its evaluation; one for each seed, where there are several."""
+    """A training and its evaluation, with one seed."""
 
     experiment: str
     config: Config
     epochs: int
     seed: int | None = None
-    after: "Job | None" = None  # its last checkpoint is where this one starts
+    after: "Job | None" = None  # whose last checkpoint this one starts from
 
     @property
     def name(self):
@@ -30,22 +30,24 @@ class Job:
 
 @dataclass(frozen=True)
 class State:
-    """How far a job is: its last checkpoint, if any, and whether its figures are there."""
+    """The progress of a job: its last checkpoint, if any, and whether it has figures."""
 
     checkpoint: Path | None = None
     epoch: int = 0
     finished: bool = False
 
     def describe(self):
-        """Say it in a few words."""
+        """Return the state as text for the plan."""
         if self.finished:
             return "finished"
         return f"resume after epoch {self.epoch}" if self.checkpoint else "to do"
 
 
 class Planner:
-    """Makes jobs from experiments. overrides: of each config, as ``--set`` has them; mini: one
-    epoch each.
+    """Makes jobs from experiments.
+
+    overrides: changes of each config, as ``--set`` has them
+    mini: whether each job trains one epoch only
     """
 
     def __init__(self, save_dir, overrides=(), mini=False):
@@ -55,7 +57,7 @@ class Planner:
     def plan(self, experiments):
         """Return the jobs that experiments need, each after the one it starts from.
 
-        What a finished or an interrupted job once started from is not needed again.
+        A job that has a checkpoint of its own needs no other job.
         """
         needed = {}
         for experiment in experiments:
@@ -68,7 +70,7 @@ class Planner:
         return list(needed)
 
     def jobs(self, experiment):
-        """Return an experiment's jobs: one, or with few annotations one for each seed."""
+        """Return an experiment's jobs: one, or one for each seed if annotations are few."""
         if experiment not in self._jobs:
             facts = EXPERIMENTS[experiment]
             path = os.path.relpath(CONFIGS / config_path(experiment, facts))
@@ -82,9 +84,9 @@ class Planner:
 
 
 def table_experiments(table_name, models=None):
-    """Return the experiments of a table, or of all; models: only these, as experiments name them.
+    """Return the experiments of a table, or of "all"; raises ``UserError`` for unknown models.
 
-    Raises ``UserError`` where nothing is left.
+    models: names of models, as in experiments, to which the tables are restricted
     """
     tables = TABLES.values() if table_name == "all" else [TABLES[table_name]]
     known = {model.name for table in tables for model in table.models}
@@ -93,30 +95,25 @@ def table_experiments(table_name, models=None):
         raise UserError(
             f"--models {sorted(unknown)[0]}: expected one of {', '.join(sorted(known))}"
         )
-    return list(dict.fromkeys(
-        column.experiment.format(model=model.name)
-        for table in tables for model in table.models for column in table.columns
-        if not models or model.name in models
-    ))
+    return list(dict.fromkeys(name for table in tables for name in table.experiments(models)))
 
 
 def find_state(job, save_dir):
     """Return the ``State`` of a job: of a finished run of its config, else of the newest that has
-    a checkpoint. Runs whose config differs in what changes the figures are not of this job.
+    a checkpoint. A run does not count if its config differs in a key that changes the figures.
     """
-    found = [_state_of(place, job) for place in run_folders(save_dir, job.experiment)]
+    found = [_state_of(run, job) for run in recorded_runs(save_dir, job.experiment)]
     found = [state for state in found if state.checkpoint and state.epoch <= job.epochs]
     return next((state for state in found if state.finished), found[0] if found else State())
 
 
-def _state_of(place, job):
-    config, last = place.config, place.last_checkpoint()
+def _state_of(run, job):
+    config, last = run.config, run.last_checkpoint()
     if config is None or last is None or "seed" not in config:  # the original wrote no seed
         return State()
-    if job.seed is not None and config["seed"] != job.seed:
-        return State()
-    if config_differences(config, job.config.raw):
+    other_seed = job.seed is not None and config["seed"] != job.seed
+    if other_seed or config_differences(config, job.config.raw):
         return State()
     epoch, checkpoint = last
     whole = epoch == job.epochs or bool(job.config.trainer.patience)
-    return State(checkpoint, epoch, whole and bool(place.results))
+    return State(checkpoint, epoch, whole and bool(run.results))

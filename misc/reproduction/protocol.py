@@ -1,4 +1,4 @@
-"""How a run differs from the published experiment of its name, in words for a footnote."""
+"""Compare a run with the published experiment of its name: its deviations, as footnotes."""
 
 import json
 import re
@@ -10,15 +10,15 @@ from utils.checkpoint.find import parse_name
 from utils.config.read import flatten
 
 NUM_SEEDS = 3  # with few annotations
-TEST_SETS = {  # what a data set's experiments are evaluated on, and its number of images
+TEST_SETS = {  # of each data set: the class whose test split is used, and its number of images
     "celeba": ("MAFLAligned", 1000),
     "mafl": ("MAFLAligned", 1000),
     "aflw": ("AFLW", 2991),
     "aflw-mtfl": ("AFLW_MTFL", 2995),
     "300w": ("ThreeHundredW", 689),
 }
-# Values that may differ from a published config: they change where and how a run works, not what
-# it computes. How many epochs were trained is told by the checkpoint.
+# Keys that may differ from a published config: they change where and how a run works, not its
+# numbers. (The number of epochs is checked by the checkpoint.)
 FREE_KEYS = re.compile(
     r"n_gpu|seed|num_workers|cache|visualizations|finetune_from|dataset\.args\.(root|allow_partial)"
     r"|trainer\.(epochs|save_dir|log_dir|save_period|verbosity|monitor|patience|early_stop"
@@ -34,7 +34,7 @@ def published_config(name):
 
 
 def config_differences(config, reference):
-    """Return [(key path, value, reference value)] of what changes the protocol; None: not set."""
+    """Return [(key, value, reference value)] of keys that change the figures; None: not set."""
     ours, theirs = map(_what_counts, (config, reference))
     return [
         (key, ours.get(key), theirs.get(key))
@@ -44,9 +44,8 @@ def config_differences(config, reference):
 
 
 def _what_counts(config):
-    """Return {key path: value} of a config, such that those of earlier versions compare: with the
-    default of ``do_augmentations``, without a warper of pairs beside a regressor, and without a
-    schedule that has no milestones, neither of which has an effect.
+    """Return {key path: value} of a config, with the default of ``do_augmentations`` and without
+    sections that have no effect: a warper of pairs for a regressor, a schedule without milestones.
     """
     flat, idle = flatten(config), []
     flat.setdefault("dataset.args.do_augmentations", flat.get("dataset.type") != "AFLW")
@@ -58,7 +57,7 @@ def _what_counts(config):
 
 
 def deviations(record):
-    """Return what is not as published in a ``RunRecord``, a list of short texts; [] if all is."""
+    """Return the deviations of a ``RunRecord`` from the published protocol, as short texts."""
     folder, results = record.folder, record.results
     if not results:
         epochs = folder.log.epochs
@@ -71,9 +70,9 @@ def deviations(record):
 
 
 def epoch_of(checkpoint):
-    """Return the epoch that a checkpoint's name tells, or None."""
-    place = parse_name(Path(checkpoint).name)
-    return place and place[0]
+    """Return the epoch in a checkpoint's name, None if it has none."""
+    parsed = parse_name(Path(checkpoint).name)
+    return parsed and parsed[0]
 
 
 def _evaluation_deviations(name, results):
@@ -95,32 +94,32 @@ def _epoch_deviation(epoch, name):
     return [] if epoch == expected else [f"{task}: {found} instead of epoch {expected}"]
 
 
-def _training_deviations(place, name, epoch):
-    """Tell what differs in a training that should be the experiment ``name``, and in those that it
-    started from, back to the embedding.
+def _training_deviations(run, name, epoch):
+    """Return the deviations of a training from the experiment ``name``, and of the trainings that
+    it started from, back to the embedding.
     """
-    if place.name != name:
-        return [f"{EXPERIMENTS[name]['task']}: {place.name} instead of {name}"]
+    if run.name != name:
+        return [f"{EXPERIMENTS[name]['task']}: {run.name} instead of {name}"]
     found = _epoch_deviation(epoch, name)
-    if not place.log.is_own:  # the original's run, or nothing is known
+    if not run.log.is_own:  # the original's run, or nothing is known
         return found
-    found += _own_deviations(place, name)
-    origin, parent = place.log.origin, starts_from(EXPERIMENTS[name])
+    found += _own_deviations(run, name)
+    origin, parent = run.log.origin, starts_from(EXPERIMENTS[name])
     if origin is None:
         return found
-    start = _run_of(origin.path, place.save_dir)
+    start = _run_of(origin.path, run.save_dir)
     if start is None or parent is None:
         return [*found, f"{EXPERIMENTS[name]['task']}: started from {origin.path}"]
     return found + _training_deviations(start, parent, origin.epoch)
 
 
-def _own_deviations(place, name):
-    """Tell what the data and the config of a single run differ in."""
+def _own_deviations(run, name):
+    """Return the deviations in the data and the config of a single run."""
     task, found = EXPERIMENTS[name]["task"], []
-    for note in place.results.get("partial", []):
+    for note in run.results.get("partial", []):
         found.append(f"{task}: partial copy of the data: {note}")
-    if place.config is not None:
-        for key, value, published in config_differences(place.config, published_config(name)):
+    if run.config is not None:
+        for key, value, published in config_differences(run.config, published_config(name)):
             found.append(f"{task}: {key} = {json.dumps(value)} instead of {json.dumps(published)}")
     return found
 

@@ -1,4 +1,4 @@
-"""The finished runs below a ``save_dir``, by run name, from results.json or else from info.log."""
+"""Read the runs below a ``save_dir``: config, log, checkpoints, and figures."""
 
 import json
 import math
@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from misc.reproduction.info_log import InfoLog, read_log
+from misc.reproduction.info_log import read_log
 from trainer.figures import FIGURES
 from utils.checkpoint.find import parse_name
 from utils.run_folder import RunFolder
 
-NOTHING = (0, 0), None
-TYPES = {  # what results.json holds beside the figures
+TYPES = {  # of the other values in results.json
     "dataset": str,
     "split": str,
     "num_images": int,
@@ -24,11 +23,11 @@ TYPES = {  # what results.json holds beside the figures
 
 
 class RecordedRun(RunFolder):
-    """A run folder with what a training left in it; its name is the first part of ``relative``."""
+    """A run folder with what a training left in it."""
 
     @property
     def name(self):
-        """The run name."""
+        """The run name, that of the experiment."""
         return self.relative.parts[0]
 
     @cached_property
@@ -55,17 +54,17 @@ class RecordedRun(RunFolder):
 
     def last_checkpoint(self):
         """Return (epoch, path) of the last checkpoint, None if there is none."""
-        named = [(parse_name(path.name), path) for path in self.model_dir.glob("*.pth")]
-        (epoch, _), path = max(((place, path) for place, path in named if place), default=NOTHING)
-        return None if path is None else (epoch, path)
+        named = ((parse_name(path.name), path) for path in self.model_dir.glob("*.pth"))
+        last = max(((place, path) for place, path in named if place), default=None)
+        return last and (last[0][0], last[1])
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """A run that has figures.
 
-    results: what results.json holds, {} where the figures are the log's; spread: {figure: (mean,
-    deviation)}, only of a log of several seeds.
+    results: the content of results.json, {} if the figures are from the log
+    spread: {figure: (mean, deviation)}, only from a log of several seeds
     """
 
     folder: RecordedRun
@@ -74,8 +73,8 @@ class RunRecord:
     spread: dict = field(default_factory=dict)
 
 
-def run_folders(save_dir, run_name):
-    """Return the ``RecordedRun``s of a run name, those of single seeds too, the newest first."""
+def recorded_runs(save_dir, run_name):
+    """Return the ``RecordedRun``s of a run name, and those of single seeds, the newest first."""
     found = set()
     for base in (Path(save_dir) / "models", Path(save_dir) / "log"):
         for pattern in ("*", "*/seed-*"):
@@ -85,7 +84,7 @@ def run_folders(save_dir, run_name):
 
 
 def read_results(path):
-    """Return the content of a results.json, checked; raises ``ValueError`` saying what is wrong."""
+    """Return the content of a results.json after checks; raises ``ValueError``."""
     content = json.loads(path.read_bytes())
     if not isinstance(content, dict):
         raise ValueError(f"expected a JSON object, found {type(content).__name__}")
@@ -102,7 +101,7 @@ def read_results(path):
 
 
 class RunStore:
-    """The finished runs below a save_dir; a damaged results.json is warned of once, on stderr."""
+    """The runs with figures below a save_dir; warns once, on stderr, of a damaged results.json."""
 
     def __init__(self, save_dir):
         self.save_dir = Path(save_dir)
@@ -111,22 +110,19 @@ class RunStore:
     def records(self, run_name):
         """Return the ``RunRecord``s of a run name, the newest first."""
         if run_name not in self._records:
-            read = map(self._read, run_folders(self.save_dir, run_name))
+            read = map(_read, recorded_runs(self.save_dir, run_name))
             self._records[run_name] = [record for record in read if record is not None]
         return self._records[run_name]
 
-    def _read(self, folder):
-        path = folder.model_dir / "results.json"
-        if not path.is_file():
-            return _from_log(folder, folder.log)
-        try:
-            results = read_results(path)
-        except (OSError, ValueError) as error:
-            print(f"warning: {path}: damaged, left out ({error})", file=sys.stderr)
-            return None
-        return RunRecord(folder, {n: results[n] for n in FIGURES if n in results}, results)
 
-
-def _from_log(folder, log: InfoLog):
-    figures, spread = log.figures, log.spread
-    return RunRecord(folder, figures, spread=spread) if figures or spread else None
+def _read(folder):
+    path = folder.model_dir / "results.json"
+    if not path.is_file():
+        figures, spread = folder.log.figures, folder.log.spread
+        return RunRecord(folder, figures, spread=spread) if figures or spread else None
+    try:
+        results = read_results(path)
+    except (OSError, ValueError) as error:
+        print(f"warning: {path}: damaged, left out ({error})", file=sys.stderr)
+        return None
+    return RunRecord(folder, {n: results[n] for n in FIGURES if n in results}, results)

@@ -1,4 +1,4 @@
-"""Runs jobs as processes, one for each device at a time, each after the job it starts from."""
+"""Run jobs as processes, one at a time on each device, each after the job it starts from."""
 
 import os
 import queue
@@ -24,20 +24,20 @@ DONE, FAILED, SKIPPED, NOT_RUN = "done", "failed", "finished before", "not run"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended; reason: of a failure, or of not being run."""
+    """The end of a job; reason: why it failed or was not run."""
 
     kind: str
     reason: str = ""
 
 
 def say(line):
-    """Print a line in one piece, whatever other threads print."""
+    """Print a line in one piece, also if other threads print."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 class Runner:
-    """Runs a plan. train: the command of train.py; overrides, mini: as ``Planner`` had them."""
+    """Runs a plan; train: the command of train.py; overrides, mini: as for ``Planner``."""
 
     def __init__(self, save_dir, devices=(None,), overrides=(), mini=False, train=TRAIN):
         self.save_dir, self.devices = save_dir, list(devices)
@@ -49,7 +49,7 @@ class Runner:
         """Return {job: ``Outcome``}; jobs are in an order in which each can start."""
         states = {job: find_state(job, self.save_dir) for job in jobs}
         outcomes = {job: Outcome(SKIPPED) for job in jobs if states[job].finished}
-        # What goes on from its own checkpoint waits for none.
+        # A job that continues from its own checkpoint waits for no other.
         waits_for = {
             job: job.after for job in jobs if job.after in states and not states[job].checkpoint
         }
@@ -70,7 +70,7 @@ class Runner:
                 outcomes.setdefault(job, Outcome(NOT_RUN, f"it starts from {before.name}"))
 
     def _start_ready(self, jobs, waits_for, outcomes):
-        """Start what can be started, in the order of the plan, on the devices that are free."""
+        """Start jobs that can start, in the order of the plan, on the free devices."""
         active = {job for job, *_ in self._running.values()}
         ready = [
             job for job in jobs
@@ -98,7 +98,7 @@ class Runner:
         threading.Thread(target=self._pass_on, args=(process, prefix, log), daemon=True).start()
 
     def command(self, job, device):
-        """Return the command of a job: it goes on where it was, or starts from the one before."""
+        """Return the command of a job: it continues, or starts from the job before it."""
         start = find_state(job, self.save_dir).checkpoint
         fresh = start is None
         if fresh and job.after is not None:
@@ -112,11 +112,11 @@ class Runner:
         return command + (["--mini_train"] if self.mini else [])
 
     def log_path(self, job):
-        """Return where a job's output is kept."""
+        """Return the path of a job's output."""
         return self.save_dir / "reproduce" / f"{job.name.replace(' ', '-')}.log"
 
     def _pass_on(self, process, prefix, log):
-        """Print what a process says, line by line, and keep it; in a thread of its own."""
+        """Print a process's output line by line, and write it to a file; runs in a thread."""
         for line in process.stdout:
             say(prefix + line.rstrip("\n"))
             with suppress(OSError):  # a full disk: the training will say so itself
@@ -140,7 +140,7 @@ class Runner:
         say(f"--- {job.name}: {outcome.kind} after {took} {outcome.reason}".rstrip())
 
     def _stop(self):
-        """End what still runs: after Ctrl-C, a signal or an error."""
+        """End the processes that still run: after Ctrl-C, a signal or an error."""
         for process in self._running:
             process.terminate()
         for process in self._running:
@@ -151,15 +151,13 @@ class Runner:
 
 
 def stop_on_signals():
-    """Make what schedulers send, and a closed terminal, end this process as Ctrl-C does, with its
-    children.
-    """
+    """Let SIGTERM and SIGHUP end this process, and its children, as Ctrl-C does."""
     for number in handled_signals():
         signal.signal(number, signal.default_int_handler)
 
 
 def summary(outcomes):
-    """Return what became of the jobs: how many of each kind, and which failed."""
+    """Return the number of jobs of each outcome, and the reasons of failures."""
     kinds = [outcome.kind for outcome in outcomes.values()]
     counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
     return "\n".join([

@@ -1,4 +1,4 @@
-"""The published tables: which experiments they show, and what our runs put beside the figures."""
+"""The published tables: their experiments, the published figures, and ours."""
 
 import statistics
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Column:
-    """A published figure, and ours beside it; experiment: a name with {model} in it."""
+    """A published figure, and ours beside it; experiment: its name, with {model} to fill in."""
 
     title: str
     experiment: str
@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A published table; note: what is measured on what."""
+    """A published table; note: the measure and the images."""
 
     title: str
     note: str
@@ -43,15 +43,16 @@ class Table:
     columns: tuple
     labels: tuple = ("Embedding dim", "Model", "DVE")
 
-    def experiments(self):
-        """Return the names of the experiments that it shows."""
-        shown = (c.experiment.format(model=m.name) for m in self.models for c in self.columns)
+    def experiments(self, models=None):
+        """Return the names of its experiments, only those of some models if they are given."""
+        rows = [model.name for model in self.models if not models or model.name in models]
+        shown = (column.experiment.format(model=row) for row in rows for column in self.columns)
         return list(dict.fromkeys(shown))
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A value of ours; std: over seeds, None of a single run; deviations: from the protocol."""
+    """A value; std: over seeds, None for a single run; deviations: from the published protocol."""
 
     mean: float
     std: float | None = None
@@ -64,16 +65,14 @@ def _models(*kinds):
 
 DVE_MODELS = (*_models(True), Model("hourglass", 64, True))
 ALL_MODELS = (*_models(False, True), Model("hourglass", 64, True))
-MATCHING = (
-    Column(FIGURES[SAME].title, "celeba-{model}", SAME),
-    Column(FIGURES[DIFFERENT].title, "celeba-{model}", DIFFERENT),
+MATCHING = tuple(Column(FIGURES[f].title, "celeba-{model}", f) for f in (SAME, DIFFERENT))
+REGRESSION = tuple(
+    Column(title, f"{family}-keypoints-celeba-{{model}}", LANDMARKS)
+    for title, family in {
+        "MAFL": "mafl", "AFLW_M": "aflw-mtfl-ft", "AFLW_R": "aflw-ft", "300-W": "300w"
+    }.items()
 )
-REGRESSION = (
-    Column("MAFL", "mafl-keypoints-celeba-{model}", LANDMARKS),
-    Column("AFLW_M", "aflw-mtfl-ft-keypoints-celeba-{model}", LANDMARKS),
-    Column("AFLW_R", "aflw-ft-keypoints-celeba-{model}", LANDMARKS),
-    Column("300-W", "300w-keypoints-celeba-{model}", LANDMARKS),
-)
+FEW = "aflw-mtfl-limit-annos-ft-keypoints"
 PIXELS = "Mean matching error in pixels of a 70x70 image"
 PERCENT = "Landmark error in percent of the distance between the eyes"
 WHERE_TUNED = "AFLW_M and AFLW_R after fine-tuning there without annotations"
@@ -124,17 +123,14 @@ TABLES = {
         f"{PERCENT}, for a number of annotated images; mean and deviation over three seeds.",
         (Model("smallnet", 3, False), Model("smallnet", 64, True), Model("hourglass", 64, True)),
         tuple(
-            Column(
-                str(n), f"aflw-mtfl-limit-annos-ft-keypoints-{n}-annos-celeba-{{model}}", LANDMARKS
-            )
-            for n in (1, 5, 10, 20)
+            Column(f"{n}", f"{FEW}-{n}-annos-celeba-{{model}}", LANDMARKS) for n in (1, 5, 10, 20)
         ),
     ),
 }
 
 
 def published_figure(experiment, figure):
-    """Return the published ``Figure``, with a deviation where it is over seeds."""
+    """Return the published ``Figure``."""
     published = EXPERIMENTS[experiment]["published"]
     if figure in published:
         return Figure(published[figure])
@@ -146,7 +142,11 @@ def our_figure(store, experiment, figure):
     else of the newest; with few annotations, over the seeds' newest runs.
     """
     records = store.records(experiment)
-    with_figure = [_judged(record, figure) for record in records if figure in record.figures]
+    with_figure = [
+        (record, Figure(record.figures[figure], deviations=tuple(deviations(record))))
+        for record in records
+        if figure in record.figures
+    ]
     with_figure.sort(key=lambda found: bool(found[1].deviations))  # stable: the newest stay first
     if "annotations" not in EXPERIMENTS[experiment]:
         return with_figure[0][1] if with_figure else None
@@ -154,24 +154,15 @@ def our_figure(store, experiment, figure):
     for record, value in with_figure:
         if figure not in record.spread:
             of_seed.setdefault(record.results.get("seed"), value)
-    return _over_seeds(list(of_seed.values())) or _logged_spread(records, figure)
-
-
-def _judged(record, figure):
-    return record, Figure(record.figures[figure], deviations=tuple(deviations(record)))
+    if of_seed:
+        return _over_seeds(list(of_seed.values()))
+    logged = next((record for record in records if figure in record.spread), None)
+    return logged and Figure(*logged.spread[figure], tuple(deviations(logged)))
 
 
 def _over_seeds(values):
-    if not values:
-        return None
     means = [value.mean for value in values]
     texts = dict.fromkeys(text for value in values for text in value.deviations)
     if len(values) != NUM_SEEDS:
         texts[f"{len(values)} instead of {NUM_SEEDS} seeds"] = None
     return Figure(statistics.fmean(means), statistics.pstdev(means), tuple(texts))
-
-
-def _logged_spread(records, figure):
-    """Return what a log of several seeds, the original's for one, says at its end."""
-    found = [record for record in records if figure in record.spread]
-    return Figure(*found[0].spread[figure], tuple(deviations(found[0]))) if found else None
