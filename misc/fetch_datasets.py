@@ -1,11 +1,11 @@
-"""Fetch a published data set and unpack it to where the configs look for it.
+"""Download a published data set and unpack it to the folder that configs name.
 
     python misc/fetch_datasets.py --dataset celeba
     python misc/fetch_datasets.py --dataset 300w --root_url ../mirror --purge_tar_file
 
-The archive comes to ``data/<dataset>.tar.gz`` and is unpacked only if its SHA-1 is the published
-one. A download that was interrupted goes on where it stopped, an archive put there by hand is used,
-and a data set that is complete is left alone.
+The archive is saved as ``data/<dataset>.tar.gz`` and unpacked only if its SHA-1 is the published
+one. An interrupted download resumes, an archive that was put there by hand is used, and a complete
+data set is not downloaded again.
 """
 
 import json
@@ -26,7 +26,7 @@ from utils.text import counted
 
 MIB, GIB = 2 ** 20, 2 ** 30
 UNPACKED_RATIO = 1.25  # photographs hardly compress; each file wastes a part of its last disk block
-RECORD = ".fetched.json"  # in the data set's folder: what was unpacked
+RECORD = ".fetched.json"  # in the data set's folder: number and bytes of the files unpacked
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Dataset:
     folder: str  # in the archive and below --dest
     sha1: str
     size: int  # bytes of the archive, to the digit that was published
-    contents: tuple  # what a complete copy has at least, below the folder
+    contents: tuple  # files and folders that a complete copy has at least
 
     @property
     def archive(self):
@@ -70,11 +70,12 @@ DATASETS = (
 def fetch_dataset(
     dataset, root_url=BASE_URL, dest=PROJECT, refresh=False, purge=False, network=Network(),
 ):
-    """Fetch, check and unpack a data set below ``dest`` unless it is there; say what is there.
+    """Download, check and unpack a data set below ``dest`` if it is missing; print its size.
 
-    refresh: replace the folder (an archive whose checksum is right is not fetched again). purge:
-    remove the archive afterwards, unless it belongs to a mirror. Raises a UserError and leaves the
-    folder as it was.
+    refresh: replace the folder (an archive with the right checksum is not downloaded again)
+    purge: remove the archive afterwards, unless it belongs to a mirror
+
+    Raises ``UserError`` and leaves the folder as it was.
     """
     target, archive = dest / dataset.folder, dest / "data" / dataset.archive
     with disk_errors(target):
@@ -88,9 +89,9 @@ def fetch_dataset(
 
 
 def _fetch_and_unpack(dataset, root_url, archive, target, network):
-    """Return the number of files and bytes that are then there."""
+    """Return the number of files that were unpacked, and their bytes."""
     found = _obtain_archive(dataset, root_url, archive, network)
-    require_space(target, _unpacked_size(found.stat().st_size), "unpacking it")
+    require_space(target, int(found.stat().st_size * UNPACKED_RATIO), "unpacking it")
     unpack(found, dataset.folder, target)
     files, size = measure(target)
     record = {"sha1": dataset.sha1, "files": files, "bytes": size}
@@ -98,15 +99,11 @@ def _fetch_and_unpack(dataset, root_url, archive, target, network):
     return files, size
 
 
-def _unpacked_size(archive_size):
-    return int(archive_size * UNPACKED_RATIO)
-
-
 def _existing(dataset, target):
-    """Return the number of files and bytes of a complete copy, None if there is none at all.
+    """Return the number of files and bytes of a complete copy, None if there is none.
 
-    Raises a UserError if only a part is there, or something else. What complete means is known from
-    what was unpacked there; of a copy that came another way, only the main parts are looked for.
+    Raises ``UserError`` for an incomplete copy, by the record of its unpacking; in a copy without a
+    record, only the main parts are checked.
     """
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return None
@@ -130,11 +127,11 @@ def _read_record(target):
     try:
         return json.loads((target / RECORD).read_text())
     except (OSError, ValueError):
-        return None  # a copy that came another way
+        return None  # it was not unpacked by this program
 
 
 def _obtain_archive(dataset, root_url, archive, network):
-    """Return the path of an archive with the right checksum, after fetching it if need be."""
+    """Return the path of an archive with the right checksum; download it if necessary."""
     source = locate(root_url, f"datasets/{dataset.archive}")
     if archive.exists() and _has_sha1(dataset, archive):
         return archive
@@ -142,7 +139,7 @@ def _obtain_archive(dataset, root_url, archive, network):
         return _mirrored_archive(dataset, source)
     part = archive.with_name(archive.name + ".part")
     arrived = part.stat().st_size if part.exists() else 0
-    needed = max(dataset.size - arrived, 0) + _unpacked_size(dataset.size)
+    needed = max(dataset.size - arrived, 0) + int(dataset.size * UNPACKED_RATIO)
     require_space(archive.parent, needed, f"{dataset.name} (archive and unpacked)")
     print(f"{dataset.name}: fetching {source} ({size_text(dataset.size)})")
     try:
@@ -156,7 +153,7 @@ def _obtain_archive(dataset, root_url, archive, network):
 
 
 def _mirrored_archive(dataset, source):
-    """Return the archive in a local mirror, in its ``datasets/`` or at its top, to use in place."""
+    """Return the path of the archive in a local mirror, in its ``datasets/`` or at its top."""
     for place in (source, source.parents[1] / source.name):
         if place.exists():
             _require_sha1(dataset, place)

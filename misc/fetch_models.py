@@ -1,12 +1,12 @@
-"""Fetch published models to where the configs look for them (``finetune_from``).
+"""Download published models to the paths that configs name in ``finetune_from``.
 
     python misc/fetch_models.py --list
     python misc/fetch_models.py celeba-smallnet-32d-dve
 
-The second brings ``data/saved/models/<experiment>/<timestamp>/checkpoint-epoch<N>.pth`` and its
-``config.json``. No checksum was published for them. So a file must have the length that the server
-announces, and be a torch checkpoint, of the zip format or the older one, that is as long as it says
-itself; nothing in it is unpickled to find out.
+The second downloads ``data/saved/models/<experiment>/<timestamp>/checkpoint-epoch<N>.pth`` and its
+``config.json``. No checksums were published, so a file must have the length that the server
+announces, and be a complete torch checkpoint, in the zip format or the older one; nothing in it is
+unpickled for this check.
 """
 
 import difflib
@@ -33,14 +33,17 @@ from utils.errors import UserError
 
 
 def fetch_model(name, facts, root_url=BASE_URL, dest=PROJECT, refresh=False, network=Network()):
-    """Bring a published checkpoint and its config to ``dest``, where missing; say what is there."""
+    """Download a published checkpoint and its config to ``dest`` if missing; print their paths."""
     checkpoint, config = checkpoint_path(name, facts), f"{run_folder(name, facts)}/config.json"
     for relative, check in ((checkpoint, require_checkpoint), (config, require_json)):
         path = dest / SAVED / relative
         with disk_errors(path):
             if refresh or not _is_complete(path, check):
-                source = locate(root_url, relative)
-                _fetch_file(source, path, check, f"{BASE_URL}/{relative}", network)
+                try:
+                    fetch(locate(root_url, relative), path, check, network)
+                except UserError as error:
+                    by_hand = f"by hand: save {BASE_URL}/{relative} as {path}"
+                    raise UserError(f"{error}; {by_hand}") from error
             print(f"{name}: {size_text(path.stat().st_size)} in {path}")
 
 
@@ -54,16 +57,10 @@ def _is_complete(path, check):
     return True
 
 
-def _fetch_file(source, path, check, published_at, network):
-    try:
-        fetch(source, path, check, network)
-    except UserError as error:
-        raise UserError(f"{error}; by hand: save {published_at} as {path}") from error
-
-
 def require_checkpoint(path):
-    """Raise a UserError unless a file is a whole torch checkpoint; nothing in it is unpickled."""
-    from utils.checkpoint.foreign import read_foreign_checkpoint  # torch: seconds, only spent here
+    """Raise a UserError unless a file is a complete torch checkpoint; nothing is unpickled."""
+    from utils.checkpoint.foreign import read_foreign_checkpoint  # imports torch: seconds
+
     read_foreign_checkpoint(path)
 
 

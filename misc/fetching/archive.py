@@ -1,8 +1,8 @@
-"""Unpack a tar archive whole or not at all, and never outside its folder.
+"""Unpack a tar archive completely or not at all, and never outside its folder.
 
-Members are unpacked aside, in a hidden folder beside the target, which takes the target's place
-only when everything is there. While folders and regular files are written no link exists yet, so no
-name can lead elsewhere; links are made last, and each must then lead to something inside the tree.
+Members are unpacked in a hidden folder beside the target, which replaces the target at the end. No
+link exists while folders and regular files are written, so no name can lead elsewhere; links are
+made last, and each must then lead to something inside the tree.
 """
 
 import gzip
@@ -13,6 +13,8 @@ import zlib
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 
+from tqdm.utils import CallbackIOWrapper
+
 from utils.disk import disk_errors, lock, parent_folder
 from utils.errors import UserError
 from utils.progress import byte_bar
@@ -21,12 +23,12 @@ DAMAGED = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
 
 
 def unpack(archive, prefix, target):
-    """Unpack ``archive`` so that its folder ``prefix`` becomes ``target``, replacing what is there.
+    """Unpack ``archive`` so that its folder ``prefix`` replaces ``target``; raises ``UserError``.
 
-    archive: a .tar.gz whose checksum is known to be right (not every damage is found here).
-    prefix: the folder, such as ``data/celeba``, below which every member must lie. On any failure,
-    Ctrl-C included, ``target`` stays as it was and nothing else is left; what a user can meet is a
-    UserError of one line.
+    archive: a .tar.gz whose checksum is right (not every damage is found here)
+    prefix: the folder, such as ``data/celeba``, below which every member must lie
+
+    On any failure, Ctrl-C included, ``target`` stays as it was and nothing else is left.
     """
     if not hasattr(tarfile, "data_filter"):
         raise UserError("unpacking needs Python 3.10.12, 3.11.4 or later, for a safe tarfile")
@@ -48,14 +50,15 @@ def unpack(archive, prefix, target):
 
 @contextmanager
 def _folder_aside(target):
-    """Yield an empty folder beside ``target``, this process's own; it is removed afterwards."""
+    """Yield an empty folder beside ``target``, locked by this process; remove it at the end."""
     aside = target.with_name(f".{target.name}.unpacking")
     aside.mkdir(exist_ok=True)
     descriptor = os.open(aside, os.O_RDONLY)
     try:
         lock(descriptor, target)
         try:
-            _clear(aside)
+            for entry in list(aside.iterdir()):  # left by a process that was killed
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             yield aside
         finally:
             shutil.rmtree(aside)
@@ -63,38 +66,20 @@ def _folder_aside(target):
         os.close(descriptor)
 
 
-def _clear(folder):
-    """Remove what a killed run left behind."""
-    for entry in list(folder.iterdir()):
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-
 def _write_files(archive, prefix, aside):
     """Write folders and regular files; return the members that are links, hard ones first."""
     links = []
     size = archive.stat().st_size
     with open(archive, "rb") as raw, byte_bar(f"unpacking {archive.name}", size) as bar:
-        with tarfile.open(fileobj=_Counted(raw, bar), mode="r|*") as tar:
+        with tarfile.open(fileobj=CallbackIOWrapper(bar.update, raw), mode="r|*") as tar:
             while (member := tar.next()) is not None:
-                tar.members.clear()  # it keeps them all: half a gigabyte for CelebA
+                tar.members.clear()  # or all are kept: half a gigabyte for CelebA
                 _require_expected(archive, member, prefix)
                 if member.issym() or member.islnk():
                     links.append(member)
                 else:
                     tar.extract(member, aside, set_attrs=False, filter="data")
     return sorted(links, key=tarfile.TarInfo.issym)
-
-
-class _Counted:
-    """A file whose reading moves a progress bar."""
-
-    def __init__(self, file, bar):
-        self._file, self._bar = file, bar
-
-    def read(self, size):
-        data = self._file.read(size)
-        self._bar.update(len(data))
-        return data
 
 
 def _require_expected(archive, member, prefix):
@@ -105,9 +90,8 @@ def _require_expected(archive, member, prefix):
         raise UserError(f"{archive}: unsafe archive, '{member.name}' is outside {prefix}/")
     if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
         raise UserError(f"{archive}: unsafe archive, '{member.name}' is no file, folder or link")
-    if member.islnk() and not _is_below(PurePosixPath(member.linkname), prefix):
-        raise _link_leaves(archive, member)
-    if member.issym() and PurePosixPath(member.linkname).is_absolute():
+    link = PurePosixPath(member.linkname)
+    if member.islnk() and not _is_below(link, prefix) or member.issym() and link.is_absolute():
         raise _link_leaves(archive, member)
 
 
@@ -134,22 +118,22 @@ def _make_link(archive, member, aside):
 
 
 def _require_inside(archive, member, aside, tree):
-    """Raise unless the link leads, through any others, to something that exists inside ``tree``."""
+    """Raise unless the link leads, maybe through others, to something that exists in ``tree``."""
     try:
         end = (aside / member.name).resolve(strict=True)
-    except (OSError, RuntimeError) as error:  # nothing there; a circle
+    except (OSError, RuntimeError) as error:  # it leads nowhere, or in a circle
         raise _link_leaves(archive, member) from error
     if not end.is_relative_to(tree):
         raise _link_leaves(archive, member)
 
 
 def _swap(tree, target, replaced):
-    """Put ``tree`` in the place of ``target``; what was there moves to ``replaced``."""
+    """Move ``tree`` to ``target``, and an old ``target`` to ``replaced``."""
     try:
         if target.exists():
             os.rename(target, replaced)
         os.rename(tree, target)
-    except BaseException:  # Ctrl-C too: what is aside is removed next
+    except BaseException:  # Ctrl-C too
         if replaced.exists() and not target.exists():
             os.rename(replaced, target)
         raise

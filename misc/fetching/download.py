@@ -1,8 +1,8 @@
-"""Fetch one file over http(s), or copy it from a folder: resumable, checked, whole or not there.
+"""Download a file over http(s), or copy it from a folder: resumable, checked, complete or absent.
 
-``<path>.part`` holds what has arrived and ``<path>.part.json`` what the server said of the file, so
-that a later call goes on where this one stopped, unless the file has changed on the server since.
-``path`` itself appears only when everything has arrived and has passed the check.
+``<path>.part`` holds the bytes that have arrived and ``<path>.part.json`` the size and version that
+the server announced, so that a later call resumes unless the file has changed on the server.
+``path`` itself appears only when all bytes have arrived and passed the check.
 """
 
 import http.client
@@ -27,14 +27,14 @@ CHUNK = 1 << 20
 LONGEST_PAUSE = 30.0  # seconds
 PARTIAL_CONTENT = 206
 RANGE_NOT_SATISFIABLE = 416
-MAY_PASS = (408, 425, 429, 500, 502, 503, 504)  # answers after which asking again makes sense
+MAY_PASS = (408, 425, 429, 500, 502, 503, 504)  # HTTP status codes after which a retry makes sense
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Network:
-    """How patient a download is; ``retries`` counts attempts in a row that brought nothing new."""
+    """The patience of a download; ``retries`` counts attempts in a row without a new byte."""
 
     retries: int = 4
     pause: float = 1.0  # seconds before the second attempt, doubled from one to the next
@@ -42,34 +42,38 @@ class Network:
 
 
 def fetch(source, path, check, network=Network()):
-    """Bring ``source``, an http(s) address or the Path of a local file, to ``path``.
+    """Fetch ``source``, an http(s) address or the Path of a local file, to ``path``.
 
-    ``check(file)`` gets the Path of the complete file and raises a UserError that says what is
-    wrong with it; the file is then removed. Every failure is a UserError of one line.
+    check: callable (Path of the complete file), raises ``UserError`` if the file is wrong; it is
+        then removed
+
+    Raises ``UserError``, of one line, for every failure.
     """
     part = path.with_name(path.name + ".part")
     with disk_errors(path), parent_folder(path), open(part, "ab") as file:
         lock(file.fileno(), part)
         try:
             if isinstance(source, Path):
-                _copy(source, file)
+                _empty(file)
+                with open(source, "rb") as original:
+                    shutil.copyfileobj(original, file, CHUNK)
             else:
                 with byte_bar(path.name) as bar:
                     _Download(source, file, bar, network).run()
             file.flush()
             os.fsync(file.fileno())
-            _check_or_remove(part, check, source)
+            try:
+                check(part)
+            except UserError as error:
+                part.unlink()
+                raise UserError(f"{source}: {error}; what arrived was removed") from error
             os.replace(part, path)
         finally:
-            with suppress(OSError):  # a disk that is full has been told of already
+            with suppress(OSError):  # a full disk has been reported already
                 file.flush()
-            _tidy(part)
-
-
-def _copy(source, file):
-    _empty(file)
-    with open(source, "rb") as original:
-        shutil.copyfileobj(original, file, CHUNK)
+            if not part.exists() or part.stat().st_size == 0:
+                part.unlink(missing_ok=True)
+                _note_path(part).unlink(missing_ok=True)
 
 
 def _empty(file):
@@ -77,32 +81,17 @@ def _empty(file):
     file.seek(0)
 
 
-def _check_or_remove(part, check, source):
-    try:
-        check(part)
-    except UserError as error:
-        part.unlink()
-        raise UserError(f"{source}: {error}; what arrived was removed") from error
-
-
-def _tidy(part):
-    """Remove what is of no use to a later call."""
-    if not part.exists() or part.stat().st_size == 0:
-        part.unlink(missing_ok=True)
-        _note_path(part).unlink(missing_ok=True)
-
-
 def _note_path(part):
     return part.with_name(part.name + ".json")
 
 
 class _PassingFailure(Exception):
-    """A failure of the network or the server that another attempt may not meet."""
+    """A failure of the network or the server after which a retry makes sense."""
 
 
 @dataclass(frozen=True)
 class _Remote:
-    """What a server says of a file: its bytes in all, and the mark of its version for If-Range."""
+    """A file on a server: its size in bytes, and the mark of its version for If-Range."""
 
     total: int | None = None
     validator: str | None = None
@@ -116,7 +105,7 @@ class _Remote:
 
     @classmethod
     def noted(cls, part):
-        """Return what was kept beside a partial file, or nothing."""
+        """Return the note beside a partial file, an empty one if it is absent or damaged."""
         try:
             return cls(**json.loads(_note_path(part).read_text()))
         except (FileNotFoundError, ValueError, TypeError):
@@ -124,20 +113,20 @@ class _Remote:
 
 
 class _Download:
-    """Appends to ``file``, open for appending, what it lacks of ``url``."""
+    """Completes ``file``, open for appending, with the bytes of ``url`` that it lacks."""
 
     def __init__(self, url, file, bar, network):
         self.url, self.file, self.bar, self.network = url, file, bar, network
         self.part = Path(file.name)
         self.remote = _Remote.noted(self.part)
         if self.remote == _Remote():
-            _empty(file)  # nothing to tell by whether the rest would fit
+            _empty(file)  # of an unknown version, which the rest may not fit
 
     def run(self):
         try:
             self._complete()
         except KeyboardInterrupt:
-            self._tell(f"stopped{self._kept()}")
+            self._warn(f"stopped{self._kept()}")
             raise
 
     def _complete(self):
@@ -150,14 +139,11 @@ class _Download:
                 furthest = max(furthest, self.file.tell())
                 if failures > self.network.retries:
                     raise UserError(f"{self.url}: {failure}{self._kept()}") from failure
-                self._wait(failure, failures)
+                pause = min(self.network.pause * 2 ** (failures - 1), LONGEST_PAUSE)
+                self._warn(f"{self.url}: {failure}; asking again in {pause:g} s")
+                time.sleep(pause)
 
-    def _wait(self, failure, failures):
-        pause = min(self.network.pause * 2 ** (failures - 1), LONGEST_PAUSE)
-        self._tell(f"{self.url}: {failure}; asking again in {pause:g} s")
-        time.sleep(pause)
-
-    def _tell(self, message):
+    def _warn(self, message):
         self.bar.clear()
         log.warning(message)
 
@@ -166,7 +152,7 @@ class _Download:
         return f" ({size_text(size)} are kept, the same command goes on from there)" if size else ""
 
     def _attempt(self):
-        """Ask once for what is missing, and append what comes."""
+        """Send one request for the missing bytes, and append what arrives."""
         with self._open() as response:
             if response.status == PARTIAL_CONTENT:
                 self._require_continuation(response.headers.get("Content-Range", ""))
@@ -198,19 +184,19 @@ class _Download:
     def _refusal(self, error):
         answer = f"the server answers {error.code} {error.reason}"
         if error.code == RANGE_NOT_SATISFIABLE:
-            _empty(self.file)  # it is no shorter than the server's: not a part of that
+            _empty(self.file)  # not shorter than the server's file: no part of it
         elif error.code not in MAY_PASS:
             return UserError(f"{self.url}: {answer}{self._kept()}")
         return _PassingFailure(answer)
 
     def _begin(self, headers):
-        """Start at the first byte: of a new file, of a changed one, or for want of ranges."""
+        """Start at the first byte: the file is new or changed, or the server has no ranges."""
         _empty(self.file)
         self.remote = _Remote.of(headers)
         _note_path(self.part).write_text(json.dumps(asdict(self.remote)))
 
     def _require_continuation(self, content_range):
-        """Start over unless the answer goes on where the file ends, in one of the same length."""
+        """Start over unless the answer continues the file, and its total length is the same."""
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
         goes_on = found and int(found[1]) == self.file.tell()
         if not goes_on or self.remote.total and found[2] not in ("*", str(self.remote.total)):
@@ -230,7 +216,7 @@ class _Download:
 
 
 def _read(response, size):
-    """Return what comes next; nothing at the end, or where the connection was closed too early."""
+    """Return the next bytes, b"" at the end or after a connection that closed early."""
     try:
         return response.read1(size)
     except (OSError, http.client.HTTPException) as error:
