@@ -1,5 +1,4 @@
-"""Does the exchange help? Trains SmallNet 64-d on generated faces with and without DVE, and
-compares the matching errors.
+"""Train SmallNet 64-d on generated faces with and without DVE, and compare the matching errors.
 
     python misc/ablation.py                              # what make ablation runs
     python misc/ablation.py --device 0 --seeds 0,1,2
@@ -22,7 +21,7 @@ FIGURES = SAME, DIFFERENT
 
 
 def unmoved_error(config, device):
-    """Return the errors of taking each landmark to be where it was in the first image."""
+    """Return {figure: error} of the prediction that landmarks do not move."""
     import torch
 
     from model.metric import pixel_error
@@ -40,8 +39,8 @@ def unmoved_error(config, device):
 
 
 def table(results, seeds):
-    """Return a Markdown table of {name: [{figure: value} of each seed]}; its last row is the ratio
-    with / without.
+    """Return a Markdown table of {name: [{figure: value} of each seed]}; the last row is the ratio
+    of the errors with and without DVE.
     """
     lines = [
         "| | " + " | ".join(f"same, seed {s} | different, seed {s}" for s in seeds) + " |",
@@ -51,27 +50,20 @@ def table(results, seeds):
         cells = [f"{figures[figure]:.2f} px" for figures in per_seed for figure in FIGURES]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     without, with_dve = (results[name] for name in CONFIGS)
-    ratios = [
-        f"{b[figure] / a[figure]:.2f}" for a, b in zip(without, with_dve) for figure in FIGURES
-    ]
-    lines.append(f"| ratio | {' | '.join(ratios)} |")
+    ratios = [b[figure] / a[figure] for a, b in zip(without, with_dve) for figure in FIGURES]
+    lines.append(f"| ratio | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |")
     return "\n".join(lines)
 
 
 def main():
     parser = make_parser(__doc__)
     parser.add_argument(
-        "--seeds",
-        type=parse_seeds,
-        default=[0, 1],
-        metavar="0,1",
+        "--seeds", type=parse_seeds, default=[0, 1], metavar="0,1",
         help="seeds to train with (default: 0,1)",
     )
     add_run_options(parser)
     parser.add_argument(
-        "--output",
-        type=path_text,
-        default="saved/ablation.json",
+        "--output", type=path_text, default="saved/ablation.json",
         help="where the figures go (default: %(default)s)",
     )
     args = parser.parse_args()

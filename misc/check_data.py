@@ -1,13 +1,13 @@
-"""Read every image that a config names, and list what is wrong, all in one pass.
+"""Read every image that a config names, and list all faults in one pass.
 
     python misc/check_data.py --config configs/own/smallnet-64d-dve.json
     python misc/check_data.py --config configs/celeba/smallnet-64d-dve.json --split train
     python misc/check_data.py --config configs/own/smallnet-64d-dve.json --list_splits
 
-Told are images and folders that cannot be read, lines of landmark files that mean nothing, and
-landmarks that are no numbers or lie outside their image. The exit code is 0 if there are none, else
-2. A "note:" tells of what can be read but may surprise, such as a PNG that is named .jpg.
-The last reads no image: it says of each, as a csv, which split it is of.
+Faults are images and folders that cannot be read, lines of landmark files that cannot be parsed,
+and landmarks that are NaN or outside their image. The exit code is 0 without faults, else 2. A line
+with "note:" is about an image that can be read but may surprise, such as a PNG that is named .jpg.
+The last command reads no image: it prints the split of each image, as a csv.
 """
 
 import os
@@ -29,9 +29,9 @@ def main(argv=None):
     )
     parser.add_argument("--split", choices=SPLITS, help="only this one (default: all)")
     parser.add_argument(
-        "--list_splits", action="store_true", help="print file,split of one's own images; no check"
+        "--list_splits", action="store_true", help="print file,split of your own images; no check"
     )
-    parser.add_argument("--no_notes", action="store_true", help="tell only what is wrong")
+    parser.add_argument("--no_notes", action="store_true", help="print faults only")
     parser.add_argument(
         "--num_workers", type=int, default=os.cpu_count(), help="processes (default: %(default)s)"
     )

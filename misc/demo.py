@@ -1,12 +1,11 @@
-"""The whole story in a few minutes on a CPU: learn dense landmarks on generated faces without
-labels, and show them.
+"""Learn dense landmarks on generated faces without labels, and draw them: minutes on a CPU.
 
     python misc/demo.py                            # what make demo runs
     python misc/demo.py --set trainer.epochs=1     # a quick look: both trainings in one epoch
 
-Trains a DVE embedding on SyntheticFaces, matches landmarks with it, fits the landmark regressor on
-it, writes pictures to saved/demo/. What is already there is used again: a finished training is not
-repeated, an interrupted one goes on.
+Trains a DVE embedding on SyntheticFaces, matches landmarks with it, trains the landmark regressor
+on it, writes pictures to saved/demo/. A finished training is used again, an interrupted one
+resumes.
 """
 
 import json
@@ -24,7 +23,7 @@ LANDMARKS = "configs/synthetic-keypoints/smallnet-64d-dve.json"
 
 
 def ensure_trained(config, device, start=None):
-    """Return the last checkpoint of a config's newest run; train what is missing."""
+    """Return the last checkpoint of a config's newest run; train it, or resume it, if necessary."""
     from trainer.training import train_seeds
     from utils.checkpoint.find import newest_of_config
     from utils.distributed import World
@@ -40,7 +39,7 @@ def ensure_trained(config, device, start=None):
 
 
 def print_table(figures, folder, checkpoints):
-    """Print the figures, and where everything lies."""
+    """Print the figures, and the paths of pictures and checkpoints."""
     width = max(len(text.title) for text in FIGURES.values())
     print("\nerror on faces of people never seen")
     for name in filter(figures.__contains__, FIGURES):

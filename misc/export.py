@@ -1,4 +1,4 @@
-"""Export a trained network to a file that other programs run: ONNX, or torch.export.
+"""Export a trained network to a file for other programs: ONNX, or torch.export.
 
     python misc/export.py saved/models/<run>/<time> --format onnx --output embedding.onnx
     python misc/export.py <landmarks>.pth --format torch --output landmarks.pt2

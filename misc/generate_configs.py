@@ -3,11 +3,10 @@
     python misc/generate_configs.py            # write what differs
     python misc/generate_configs.py --check    # write nothing; exit code 2 if anything differs
 
-A template is the config of a whole family, with a slot, "{name}", for each value that varies in
-it. ``slots.json`` says what the backbone, the dimension (over the backbone) and the data set put
-there; a slot that holds null leaves its key out. What belongs to a single experiment is filled in
-here: the dimension, the loss with or without DVE, the checkpoint to start from and the number of
-annotations.
+A template is the config of a family of experiments, with a slot, "{name}", for each value that
+varies. ``slots.json`` has the values of each backbone, dimension (these override the backbone's)
+and data set; null omits the key. Values of a single experiment are filled in here: the dimension,
+the loss with or without DVE, the checkpoint to start from and the number of annotations.
 """
 
 import json
@@ -35,15 +34,12 @@ INDENT, LINE_LENGTH = 4, 100
 
 def family(facts):
     """Return the name of the template of an experiment's family."""
-    if "annotations" in facts:
-        return "few_annotations"
-    return {"embedding": "embedding", "finetune": "finetune", "keypoints": "landmarks"}[
-        facts["task"]
-    ]
+    task = "landmarks" if facts["task"] == "keypoints" else facts["task"]
+    return "few_annotations" if "annotations" in facts else task
 
 
 def fill_slots(template, values):
-    """Return a template with its slots filled; members that become null are left out."""
+    """Return a template with its slots filled, without members that become null."""
     if isinstance(template, dict):
         filled = {key: fill_slots(part, values) for key, part in template.items()}
         return {key: part for key, part in filled.items() if part is not None}
@@ -57,10 +53,10 @@ def fill_slots(template, values):
 
 
 def layout(value, indent=0, used=0):
-    """Return plain data as JSON text. An object that does not fit on a line is opened: simple
-    members share lines, and where some are objects each has its own.
+    """Return plain data as JSON text. An object longer than a line is broken up: its members share
+    lines if all are simple, else each has its own.
 
-    indent: of the line that the value is on; used: characters before it on that line.
+    indent: of the line that the value is on; used: number of characters before it on that line
     """
     line = json.dumps(value)
     if not isinstance(value, dict) or indent + used + len(line) < LINE_LENGTH:

@@ -1,4 +1,4 @@
-"""What was published with the paper: where it lies, and facts about each of the 111 experiments."""
+"""The 111 published experiments: their facts, configs, checkpoints and addresses."""
 
 import json
 from pathlib import Path
@@ -9,17 +9,17 @@ from utils.errors import UserError
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIGS = PROJECT / "configs"
 BASE_URL = "http://www.robots.ox.ac.uk/~vgg/research/DVE/data"
-SAVED = "data/saved"  # where configs look for published models, from the project root
+SAVED = "data/saved"  # the folder of published models in configs, from the project root
 EXPERIMENTS = Path(__file__).with_name("published_experiments.json")
 
 
 def load_experiments():
-    """Return facts by experiment: task, model, timestamp, last epoch and the published figures."""
+    """Return {experiment: facts}: task, model, timestamp, last epoch, published figures."""
     return json.loads(EXPERIMENTS.read_text())
 
 
 def config_path(name, facts):
-    """Return where an experiment's config lies, below configs/; folder-stem is its name."""
+    """Return the path of an experiment's config below configs/; its name is <folder>-<stem>."""
     folder = facts["dataset"]
     folder += "-limit-annos" if "annotations" in facts else ""
     folder += "-ft" if facts["finetuned"] else ""
@@ -47,7 +47,7 @@ def checkpoint_path(name, facts):
 
 
 def locate(root_url, relative):
-    """Return the address of ``relative`` below a root, or its Path if the root is a folder."""
+    """Return the address of ``relative`` below a URL, or its Path below a local folder."""
     if root_url.startswith(("http://", "https://")):
         return f"{root_url.rstrip('/')}/{relative}"
     folder = Path(root_url).expanduser()
@@ -57,7 +57,7 @@ def locate(root_url, relative):
 
 
 def add_fetch_options(parser):
-    """Add the options that both fetchers have."""
+    """Add the options that both programs for downloads share."""
     parser.add_argument(
         "--root_url", type=path_text, default=BASE_URL, metavar="URL",
         help="a mirror laid out like %(default)s (the default): http(s)://… or a local folder",
@@ -66,8 +66,8 @@ def add_fetch_options(parser):
         "--dest", type=parse_path, default=PROJECT, metavar="FOLDER",
         help="the folder that holds data/ (default: the project's own)",
     )
-    parser.add_argument("--refresh", action="store_true", help="replace what is there already")
+    parser.add_argument("--refresh", action="store_true", help="replace existing files")
     parser.add_argument(
         "--retries", type=int, default=4, metavar="N",
-        help="further attempts when nothing new arrives (default: %(default)s)",
+        help="further attempts if nothing arrives (default: %(default)s)",
     )

@@ -1,10 +1,10 @@
-"""Write docs/configuration.md: every key that a config may have, from the code that reads it.
+"""Write docs/configuration.md, the reference of all config keys, from the code that reads them.
 
     python misc/dev/document_configs.py            # write it
     python misc/dev/document_configs.py --check    # write nothing; exit code 2 if it is out of date
 
 Types and defaults come from signatures and dataclasses, meanings from their fields and docstrings.
-In a docstring, a line "name: meaning", or "name, name: meaning", says what arguments mean.
+In a docstring, a line "name: meaning", or "name, name: meaning", describes arguments.
 """
 
 import inspect
@@ -28,15 +28,9 @@ from utils.errors import UserError
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 WIDTH = 110
-TYPE_NAMES = {
-    bool: "true or false",
-    int: "whole number",
-    float: "number",
-    str: "text",
-    list: "list",
-    dict: "object",
-    type(None): "null",
-}
+TYPE_NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+TYPE_NAMES.update({list: "list", dict: "object", type(None): "null"})
+WORDS = {"True": "true", "False": "false", "None": "null"}  # of Python, in JSON
 INTRODUCTION = """\
 Written by `python misc/dev/document_configs.py` from the code; do not edit it by hand.
 
@@ -45,8 +39,8 @@ and dates are text as in JSON, and `1e-3` is a number. No key may be given twice
 and name are the name of its runs:
 `configs/celeba/smallnet-64d-dve.json` writes to `saved/models/celeba-smallnet-64d-dve/`. A
 *section* is `{"type": NAME, "args": {...}}`: the type names a class, and the arguments are those of
-its constructor. Every key is checked before anything runs: an unknown one, a value of a wrong type
-or out of range is told in one line, with what was expected.
+its constructor. Every key is checked before anything runs: an unknown one, or a value of a wrong
+type or out of range, ends the program with one line that says what was expected.
 
 Any value can be changed for one run with `--set`, which takes JSON, or text where that is no JSON
 (below); `True`, `False` and `None` mean `true`, `false` and `null`. In paths, `~` is the home
@@ -78,6 +72,7 @@ def reference():
     from utils.drawing.visualizations import EMBEDDING_PICTURES, LANDMARK_PICTURES
 
     losses = {**DENSE_LOSSES, **LANDMARK_LOSSES}
+    torch_classes = _markdown(TORCH.format(", ".join(f"`{name}`" for name in sorted(UNFIT))))
     parts = [
         "# Configuration",
         _markdown(INTRODUCTION),
@@ -92,14 +87,14 @@ def reference():
         _heading("`metrics`", _names(METRICS)),
         _heading("`visualizations` of an embedding", _names(EMBEDDING_PICTURES)),
         _heading("`visualizations` of landmarks", _names(LANDMARK_PICTURES)),
-        _heading("`optimizer` and `lr_scheduler`", _torch_classes(UNFIT)),
+        _heading("`optimizer` and `lr_scheduler`", torch_classes),
         _heading("Accepted, but read by nothing", _unread()),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def options_table(options):
-    """Return the fields of a dataclass of settings as Markdown."""
+    """Return the fields of a dataclass of settings as a Markdown table."""
     hints = typing.get_type_hints(options)
     rows = []
     for key in fields(options):
@@ -111,9 +106,10 @@ def options_table(options):
 
 
 def arguments_table(thing, others=(), runtime=()):
-    """Return the arguments of a class or function as Markdown, empty if it has none.
+    """Return the arguments of a class or function as a Markdown table, "" if it has none.
 
-    others: whose docstrings are looked into as well; runtime: what the code sets.
+    others: further classes or functions whose docstrings describe its arguments
+    runtime: arguments that the code sets
     """
     function = thing.__init__ if inspect.isclass(thing) else thing
     hints, meanings = typing.get_type_hints(function), argument_meanings(thing, others)
@@ -126,7 +122,7 @@ def arguments_table(thing, others=(), runtime=()):
 
 
 def argument_meanings(thing, others=()):
-    """Return {argument: meaning} as the docstrings of a thing, of its bases and of others say."""
+    """Return {argument: meaning} from the docstrings of a thing, of its bases and of others."""
     places = [*others, *reversed(inspect.getmro(thing) if inspect.isclass(thing) else [thing])]
     names, meanings = set(inspect.signature(thing).parameters), {}
     for place in places:
@@ -135,8 +131,8 @@ def argument_meanings(thing, others=()):
 
 
 def split_docstring(text, names):
-    """Return the prose of a docstring, and {name: meaning} of its lines "name: meaning", which go
-    on to an empty line or the next of them.
+    """Return the prose of a docstring, and {name: meaning} of its lines "name: meaning"; a meaning
+    ends at an empty line or at the next such line.
     """
     prose, meanings, current = [], {}, []
     for line in inspect.cleandoc(text).splitlines():
@@ -156,10 +152,8 @@ def _objects(registry, runtime=()):
     parts = []
     for name, thing in registry.items():
         others = [] if inspect.isclass(thing) else registry.values()
-        prose = _markdown(
-            split_docstring(thing.__doc__, set(inspect.signature(thing).parameters))[0]
-        )
-        parts += [f"### {name}", prose, arguments_table(thing, others, runtime)]
+        prose, _ = split_docstring(thing.__doc__, set(inspect.signature(thing).parameters))
+        parts += [f"### {name}", _markdown(prose), arguments_table(thing, others, runtime)]
     return "\n\n".join(filter(None, parts))
 
 
@@ -169,10 +163,6 @@ def _names(registry):
         text = " ".join(inspect.cleandoc(function.__doc__).split("\n\n")[0].split())
         lines.append(_wrap(f"- `{name}`: {_code(text)}", "  "))
     return "\n".join(lines)
-
-
-def _torch_classes(unfit):
-    return _markdown(TORCH.format(", ".join(f"`{name}`" for name in sorted(unfit))))
 
 
 def _unread():
@@ -187,31 +177,18 @@ def _heading(title, text):
 
 def _row(name, hint, default, meaning):
     absent = default in (MISSING, inspect.Parameter.empty)
-    return [f"`{name}`", _type_text(hint), "-" if absent else _value_text(default), _code(meaning)]
+    text = repr(default).replace("'", '"')
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    type_text = " or ".join(TYPE_NAMES[typing.get_origin(kind) or kind] for kind in kinds)
+    return [f"`{name}`", type_text, "-" if absent else f"`{WORDS.get(text, text)}`", _code(meaning)]
 
 
 def _table(rows):
     return markdown_table(["key", "type", "default", "meaning"], rows)
 
 
-def _type_text(hint):
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    return " or ".join(TYPE_NAMES[typing.get_origin(kind) or kind] for kind in kinds)
-
-
-def _value_text(value):
-    text = (
-        {True: "true", False: "false", None: "null"}.get(value) if _is_word(value) else repr(value)
-    )
-    return f"`{text}`".replace("'", '"')
-
-
-def _is_word(value):
-    return value is None or isinstance(value, bool)
-
-
 def _markdown(text):
-    """Return prose in reStructuredText's way as wrapped Markdown, paragraph by paragraph."""
+    """Return the prose of a docstring as wrapped Markdown, paragraph by paragraph."""
     paragraphs = (" ".join(part.split()) for part in _code(text).split("\n\n"))
     return "\n\n".join(_wrap(paragraph) for paragraph in paragraphs)
 

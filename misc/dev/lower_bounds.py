@@ -1,5 +1,4 @@
-"""The oldest versions that the requirements allow, as pip takes them: what `make test-oldest`
-installs.
+"""Print the oldest versions that the requirements allow, which `make test-oldest` installs.
 
     python misc/dev/lower_bounds.py requirements/pip-requirements.txt > bounds.txt
 """
@@ -17,8 +16,9 @@ BOUND = re.compile(r"([A-Za-z0-9._-]+(?:\[[^\]]*\])?)\s*>=\s*([0-9][^,\s;]*)(?:,
 
 
 def lower_bounds(path):
-    """Return ``name==version`` for each ``name>=version,...`` of a requirements file; raises
-    ``UserError`` for a line without a lower bound.
+    """Return ``name==version`` for each line ``name>=version,...`` of a requirements file.
+
+    Raises ``UserError`` for a line without a lower bound.
     """
     try:
         lines = path.read_text().splitlines()

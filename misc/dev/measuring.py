@@ -1,4 +1,4 @@
-"""What the programs that measure share: timing, a process for each figure, what it ran on."""
+"""Time functions, measure in fresh processes, describe the machine, and write Markdown tables."""
 
 import json
 import platform
@@ -10,27 +10,25 @@ from utils.text import counted
 
 
 def measure_in_process(script, *arguments):
-    """Run a script in a fresh Python, so that the peak memory is its own; returns what it printed,
-    as JSON.
-    """
+    """Return the JSON that a script prints in a fresh Python, whose peak memory is its own."""
     command = [sys.executable, script, *map(str, arguments)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def seconds_of(run, min_seconds):
-    """Return how long single runs of a function take, a list: of as many as take ``min_seconds``
-    together, after at least one that is not counted. A GPU is waited for.
+    """Return the seconds of single runs of a function, a list, for ``min_seconds`` in all, after at
+    least one run that does not count. Includes the work of a GPU.
     """
     import torch
-    from torch.utils.benchmark import Timer  # which looks for a compiler as it is imported
+    from torch.utils.benchmark import Timer  # its import looks for a compiler
 
     timer = Timer("run()", globals={"run": run}, num_threads=torch.get_num_threads())
     return timer.blocked_autorange(min_run_time=min_seconds).times
 
 
 def machine(device):
-    """Describe where this runs."""
-    import torch  # here, since programs that only want tables need not wait for it
+    """Return the name of the processor or GPU, with threads and torch's version."""
+    import torch  # imported late: tables do not need it
 
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)

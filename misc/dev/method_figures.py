@@ -1,4 +1,4 @@
-"""The figures of docs/method.md, as ``misc/dev/draw_method.py`` writes them."""
+"""Draw the figures of docs/method.md: warped pairs, the exchange, both matching protocols."""
 
 import torch
 from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def make_pairs(config, dataset, device):
 
 
 def draw_pairs(pair):
-    """Return a figure of pairs: x, x' and where the warp g takes a lattice and the landmarks."""
+    """Return a figure of pairs: x, x' and the warp g of a lattice and of the landmarks."""
     figure, grid = _axes(len(pair.first), 3)
     H, W = pair.first.shape[-2:]
     places = to_pixels(pair.grid_1to2, H, W).cpu()  # g, in pixels of the second view
@@ -83,7 +83,7 @@ def draw_exchange(pair, maps, stride):
 
 def draw_protocols(pair, maps, stride):
     """Return a figure of the scores of both matching protocols, for a few landmarks of the first
-    image in another person's; crosses are true places, dots the matches.
+    image in the image of another person; crosses: the truth, dots: the matches.
     """
     source, target = maps[0][:1], maps[1][1:2]
     size = pair.first.shape[-2:]

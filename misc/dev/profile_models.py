@@ -1,4 +1,4 @@
-"""What each network costs: parameters, operations, memory, images per second.
+"""Measure the cost of each network: parameters, operations, memory, images per second.
 
     python misc/dev/profile_models.py                 # on the CPU
     python misc/dev/profile_models.py --device 0 --batch_size 256
@@ -65,18 +65,10 @@ def measure(name, channels, batch_size, seconds, device):
 
 
 def table(results):
-    """Return the rows as Markdown."""
-    rows = [
-        (
-            name,
-            f"{row['side']}x{row['side']}",
-            f"{row['parameters']:,}",
-            f"{row['gflop_per_image']:.2f}",
-            f"{row['peak_memory_gib']:.2f}",
-            f"{row['images_per_s']:.0f}",
-        )
-        for name, row in results.items()
-    ]
+    """Return {name: result of ``measure``} as Markdown."""
+    form = "{side}x{side};{parameters:,};{gflop_per_image:.2f};{peak_memory_gib:.2f}"
+    form += ";{images_per_s:.0f}"
+    rows = [[name, *form.format(**row).split(";")] for name, row in results.items()]
     return markdown_table(HEADER, rows)
 
 
@@ -93,7 +85,7 @@ def main(argv=None):
         )
     parser.add_argument("--model", choices=MODELS, help="measure this alone, print JSON")
     args = parser.parse_args(argv)
-    from utils.device import select_device  # here, since torch takes seconds: not for --help
+    from utils.device import select_device  # imported late: torch takes seconds
 
     device = select_device(args.device)
     if args.model:

@@ -1,4 +1,4 @@
-"""What ``misc/check_data.py`` says of a config's images: what is wrong with them, their splits."""
+"""Check the images and landmarks of a config, and list the splits of its images."""
 
 import csv
 import sys
@@ -20,7 +20,7 @@ from utils.text import counted
 
 
 class FaultyFolder(LandmarkFolder):
-    """A folder with faults in it or its lists: it keeps them, and goes on with what is sound."""
+    """A landmark folder that keeps the faults of its lists, and holds what is sound."""
 
     faults = ()
 
@@ -28,7 +28,7 @@ class FaultyFolder(LandmarkFolder):
         self.faults = faults
 
     def misplaced(self, index, k):
-        """Say of landmark k of an image, which is not in its square, where its list has it."""
+        """Return the fault of landmark k of an image, outside it, with its place in the list."""
         path, (x, y) = self.paths[index], self.landmarks[index][k]
         size = size_as_seen(path)
         left, top, right, bottom = window = self.window(size, self.square)
@@ -40,9 +40,7 @@ class FaultyFolder(LandmarkFolder):
 
 
 class Findings(Dataset):
-    """Of some items of a data set: what is wrong, and what is worth knowing; two texts for each,
-    empty for nothing.
-    """
+    """The faults and notes of some items of a data set: two texts for each, "" for none."""
 
     def __init__(self, dataset, indices):
         self.dataset, self.indices, self.split = dataset, indices, dataset.split
@@ -62,7 +60,7 @@ class Findings(Dataset):
         return fault, notes and f"{name}: {notes}"
 
     def _misplaced(self, index, name):
-        """Say which landmark is not in the image, if any."""
+        """Return the fault of the first landmark that is NaN or outside, "" if none is."""
         S = self.dataset.imwidth
         for k, point in enumerate(self.dataset[index]["keypts"]):
             if not torch.isfinite(point).all():
@@ -77,15 +75,13 @@ class Findings(Dataset):
 
 
 def named_files(dataset):
-    """Return the file of each item of a data set; none, where an item is not made from one."""
+    """Return the file of each item of a data set, [] if items are not files."""
     files = dataset.source_files()
     return files if len(files) == len(dataset) else []
 
 
 def versions(config, split, report):
-    """Return a split with its landmarks, if there are any, and as plain images, of which there may
-    be more.
-    """
+    """Return a split with its landmarks, if it has any, and as plain images, which may be more."""
     registry = {**DATASETS, LandmarkFolder.__name__: FaultyFolder}
     section, found = with_landmarks(config).dataset, []
     with suppress(EmptySplit):
@@ -97,14 +93,14 @@ def versions(config, split, report):
         report.add(one_line(error))
     for dataset in found:
         if isinstance(dataset, PublishedDataset):
-            dataset.require_files()  # of a folder that is absent one line, not one for each image
+            dataset.require_files()  # one fault for an absent folder, not one for each image
     return found
 
 
 class Report:
-    """Prints findings, each once: splits may share images.
+    """Prints faults and notes, each once: splits may share images.
 
-    splits: {split: the files of its versions}, of the splits that it has told of.
+    splits: {split: the files of its versions}, of the splits so far
     """
 
     def __init__(self, with_notes):
@@ -112,8 +108,8 @@ class Report:
         self.splits = {}
 
     def begin(self, split, datasets):
-        """Tell what the data sets of a split are, before the first one, and the faults of their
-        lists; returns the split told before that has the same images, if there is one.
+        """Print the faults of a split's lists, before the first split also a description of the
+        data sets; return an earlier split that has the same images, None if there is none.
         """
         if not self.splits:
             print("".join(f"{line}\n" for line in datasets[0].describe()), end="")
@@ -128,7 +124,7 @@ class Report:
         return same[0] if same else None
 
     def add(self, fault, note=""):
-        """Take what is wrong with something, and what is worth knowing; empty for nothing."""
+        """Print a fault and a note if they are new; "" for none."""
         if fault and fault not in self.faults:
             tqdm.write(fault)
         if note and note not in self.notes and self.with_notes:
@@ -138,9 +134,7 @@ class Report:
 
 
 def check_split(config, split, report, num_workers):
-    """Report on a split; returns in words how many images it has, and how many have something
-    wrong.
-    """
+    """Check a split; return a summary with the number of its images and of those with faults."""
     seen, total, wrong = set(), 0, 0
     datasets = versions(config, split, report)
     same = report.begin(split, datasets) if datasets else None
@@ -160,14 +154,14 @@ def check_split(config, split, report, num_workers):
             wrong += bool(fault)
             report.add(fault, note)
         total += len(indices)
-        if None in files:  # the plain images would be the same ones
+        if None in files:  # the plain images would be the same
             break
         seen.update(files)
     return f"{counted(total, 'image')}, {wrong} of them with something wrong"
 
 
 def list_splits(section):
-    """Print which split each image of a folder is of, as the first columns of a landmarks.csv."""
+    """Print the split of each image of a folder, as the first columns of a landmarks.csv."""
     if section["type"] != LandmarkFolder.__name__:
         raise UserError(f"--list_splits: {section['type']} is split as it was published")
     check_arguments(LandmarkFolder, section["args"], "dataset.args", runtime=("split",))
@@ -176,6 +170,6 @@ def list_splits(section):
     if listing.faults:
         raise UserError(f"{listing.faults[0]} (without --list_splits all faults are told)")
     rows = ((name, listing.splits[name]) for name in sorted(listing.images))
-    # Names that are not UTF-8 byte for byte, whatever the terminal.
+    # Names that are not UTF-8 are printed byte for byte on any terminal.
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     csv.writer(sys.stdout, lineterminator="\n").writerows([("file", "split"), *rows])

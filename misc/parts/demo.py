@@ -1,4 +1,4 @@
-"""The pictures of ``misc/demo.py``."""
+"""Draw the pictures of ``misc/demo.py``."""
 
 import torch
 
@@ -14,9 +14,9 @@ NUM_SHOWN = 7
 
 
 def most_typical_first(items):
-    """Return data set items with the one first whose landmarks lie nearest to their average.
+    """Return data set items, first the one whose landmarks are nearest to the average.
 
-    The others are matched from it, and a face in profile, or far from the middle, is a poor source.
+    It is the source of the matches, for which a face in profile, or off the middle, is too unusual.
     """
     keypts = torch.stack([item["keypts"] for item in items])
     distances = (keypts - keypts.mean(dim=0)).norm(dim=-1).mean(dim=-1)
@@ -26,7 +26,7 @@ def most_typical_first(items):
 
 @torch.no_grad()
 def draw_overview(backbone, model, dataset, device):
-    """Return the overview of a few test images."""
+    """Return a figure of a few test images: descriptors, matches, predicted landmarks."""
     items = most_typical_first([dataset[index] for index in range(NUM_SHOWN)])
     inner = slice(dataset.crop, dataset.imwidth - dataset.crop)
     images = torch.stack([item["image"] for item in items])[..., inner, inner].to(device)

@@ -1,4 +1,4 @@
-"""What ``misc/export.py`` writes: a traced network, as a torch.export or an ONNX file."""
+"""Trace a network, and write it as a torch.export or an ONNX file."""
 
 import json
 
@@ -12,14 +12,14 @@ from utils.disk import write_atomically
 from utils.errors import UserError
 from utils.geometry.coordinates import to_pixels
 
-# A map of one cell would be traced as one that never grows: smaller images are refused.
+# With smaller images, whose map is one cell, the traced program would have a fixed size.
 LEAST_SIDE = 4
 LEAST_HOURGLASS_SIDE = 63
-LEAST_OPSET = 18  # that torch.onnx writes; it converts to older ones, but not always
+LEAST_OPSET = 18  # written by torch.onnx; conversion to older ones can fail
 
 
 class Exportable(nn.Module):
-    """Images (B, 3, H, W) in [0, 1] to descriptors, or with a head to landmarks in pixels."""
+    """Maps images (B, 3, H, W) in [0, 1] to descriptors, or with a head to landmarks in pixels."""
 
     def __init__(self, backbone, head=None):
         super().__init__()
@@ -37,27 +37,24 @@ class Exportable(nn.Module):
 
 
 def exportable(network, config):
-    """Return what is exported of a checkpoint's network.
-
-    In the plain memory format: channels_last would be traced as a condition on the sizes.
+    """Return the ``Exportable`` of a checkpoint's network, in the plain memory format: tracing
+    would turn channels_last into a condition on the sizes.
     """
-    if config.is_landmark:
-        module = Exportable(network[0].wrapped_module, network[1:])
-    else:
-        module = Exportable(network)
+    parts = (network[0].wrapped_module, network[1:]) if config.is_landmark else (network,)
+    module = Exportable(*parts)
     return module.eval().to(memory_format=torch.contiguous_format)
 
 
 @torch.no_grad()
 def trace(module, side):
-    """Return the ``ExportedProgram`` of a module that learned from images ``side`` pixels wide."""
+    """Return the ``ExportedProgram`` of a module trained on images ``side`` pixels wide."""
     free = free_dimensions(module.backbone, side)
     return torch.export.export(module, (torch.rand(2, 3, side, side),), dynamic_shapes=(free,))
 
 
 def free_dimensions(backbone, side):
-    """Return the dimensions of images that may change: their number, and their size unless the
-    network was trained on images smaller than what can be traced.
+    """Return the dynamic dimensions of images: their number, and their size unless the network was
+    trained on images too small to be traced with a free size.
     """
     least = LEAST_HOURGLASS_SIDE if isinstance(backbone, HourglassNet) else LEAST_SIDE
     free = {0: Dim("batch")}
@@ -75,22 +72,15 @@ def write_torch(path, program, module, facts):
 def write_onnx(path, program, module, facts, opset=None):
     """Write an ONNX file; opset: the version of its operators, None for the one torch prefers."""
     onnx = import_onnx()
-    exported = torch.onnx.export(
-        program,
-        dynamo=True,
-        opset_version=opset,
-        input_names=["images"],
-        output_names=[module.output_name],
-        verbose=False,
-    )
+    names = {"input_names": ["images"], "output_names": [module.output_name]}
+    exported = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False, **names)
     proto = exported.model_proto
     onnx.helper.set_model_props(proto, {name: str(value) for name, value in facts.items()})
     write_atomically(path, lambda file: file.write(proto.SerializeToString()))
 
 
 def import_onnx(opset=None):
-    """Return the module onnx, once it and onnxscript are known to be there, and to know an opset.
-    """
+    """Return the module onnx; raises ``UserError`` if it, onnxscript or the opset is missing."""
     try:
         import onnx
         import onnxscript  # noqa: F401  (torch.onnx needs it)
