@@ -176,9 +176,7 @@ def _require_sha1(dataset, file):
 def main(argv=None):
     by_name = {dataset.name: dataset for dataset in DATASETS}
     parser = make_parser(__doc__)
-    parser.add_argument(
-        "--dataset", required=True, choices=sorted(by_name), help="what to fetch"
-    )
+    parser.add_argument("--dataset", required=True, choices=sorted(by_name), help="what to fetch")
     parser.add_argument(
         "--purge_tar_file", action="store_true", help="remove the archive once it is unpacked"
     )

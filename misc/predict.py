@@ -16,14 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
-from utils.cli import (
-    add_device_option,
-    make_parser,
-    parse_path,
-    path_text,
-    positive,
-    run_program,
-)
+from utils.cli import add_device_option, make_parser, parse_path, path_text, positive, run_program
 from utils.text import counted
 
 PROTOCOLS = ("cosine", "published")  # of inference.matching

@@ -18,23 +18,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
-from misc.reproduction.estimate import (
-    BASIS,
-    duration,
-    estimate_seconds,
-    measured_speeds,
-)
+from misc.reproduction.estimate import BASIS, duration, estimate_seconds, measured_speeds
 from misc.reproduction.markdown import document
 from misc.reproduction.plan import Planner, find_state, table_experiments
 from misc.reproduction.run_records import RunStore
-from misc.reproduction.runner import (
-    DONE,
-    SKIPPED,
-    TRAIN,
-    Runner,
-    stop_on_signals,
-    summary,
-)
+from misc.reproduction.runner import DONE, SKIPPED, TRAIN, Runner, stop_on_signals, summary
 from misc.reproduction.tables import TABLES
 from utils.cli import make_parser, parse_path, run_program
 from utils.disk import disk_errors, lock

@@ -64,7 +64,7 @@ class Findings(Dataset):
         S = self.dataset.imwidth
         for k, point in enumerate(self.dataset[index]["keypts"]):
             if not torch.isfinite(point).all():
-                return f"{name}: landmark {k + 1} is no number"
+                return f"{name}: landmark {k + 1} is NaN or infinite"
             if point.min() < -0.5 or point.max() > S - 0.5:  # the edges of the outer pixels
                 if isinstance(self.dataset, FaultyFolder):
                     return self.dataset.misplaced(index, k)
@@ -168,7 +168,7 @@ def list_splits(section):
     names = ("root", "pattern", "annotation")
     listing = FolderListing(**{n: section["args"][n] for n in names if n in section["args"]})
     if listing.faults:
-        raise UserError(f"{listing.faults[0]} (without --list_splits all faults are told)")
+        raise UserError(f"{listing.faults[0]} (without --list_splits all faults are listed)")
     rows = ((name, listing.splits[name]) for name in sorted(listing.images))
     # Names that are not UTF-8 are printed byte for byte on any terminal.
     sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint for a report: errors of single images or pairs, and cases to draw."""
+"""Evaluate a checkpoint for a report: errors of single images or pairs, and pictures of cases."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -7,16 +7,21 @@ import torch
 import torch.nn.functional as F
 
 from data_loader.augmentation import normalise
-from data_loader.base_dataset import KeypointDataset
+from misc.reporting.pictures import colour_map, drawing, photo
 from model.compute_descriptors import compute_descriptors
 from trainer.datasets import build_dataset, evaluation_dataset
-from trainer.evaluation.cases import MatchingGallery, dense_cases, take_pixels
+from trainer.evaluation.cases import MatchingGallery, dense_cases, pair_label, take_pixels
 from trainer.evaluation.landmarks import landmark_figure
 from trainer.evaluation.matching import describe_pairs, evaluation_pairs
 from trainer.evaluation.results import evaluate, load_for_evaluation
 from utils.config.mini_run import Limits
 from utils.config.read import errors_of
-from utils.drawing.galleries import PrincipalColours
+from utils.drawing.galleries import (
+    PrincipalColours,
+    bare_landmarks_figure,
+    bare_match_figure,
+    bare_virtual_figure,
+)
 from utils.errors import EmptySplit, UserError
 from utils.geometry.coordinates import to_pixels
 
@@ -33,14 +38,13 @@ class Findings:
 
     errors: {figure: (N,)}, one for each image or pair
     data: the name of the data set, its split and its gaps, for the page
-    cases: {kind of picture: arguments of its drawing}, tensors on the CPU
+    pictures: {kind: list of ``Picture``s, or of groups of them}
     """
 
     errors: dict
     num_images: int
     data: str
-    dataset: KeypointDataset
-    cases: dict = field(default_factory=dict)
+    pictures: dict = field(default_factory=dict)
 
 
 class MatchingWatch(MatchingGallery):
@@ -93,28 +97,41 @@ def _examine_embedding(model, config, dataset, device, annotated):
         pairs = evaluation_pairs(dataset, device, *options)
         num_images = sum(len(describe_pairs(model, pair)[0]) * 2 for pair in pairs)
     seeing.remove()
-    cases = {
-        **{f"matches-{name}": cases.kept for name, cases in watch.cases.items() if cases.kept},
-        **_dense(model, dataset, device),
-        "colours": _painted(model, dataset, device, colours),
+    pictures = {
+        f"matches-{identity}-{kind}": list(_draw_matches(dataset, identity, case))
+        for identity, cases in watch.cases.items()
+        for kind, case in cases.kept.items()
     }
+    pictures.update(_draw_dense(model, dataset, device))
+    pictures["colours"] = list(_paint(model, dataset, device, colours))
     errors = {name: torch.cat(parts) for name, parts in watch.errors.items()}
-    return Findings(errors, num_images, _words(dataset), dataset, cases)
+    return Findings(errors, num_images, _describe(dataset), pictures)
 
 
-def _dense(model, dataset, device):
-    """Return {"dense-<identity>": {"source", "target", "warped", "field": (n, 3, H, W)}}."""
-    found = {}
+def _draw_matches(dataset, identity, case):
+    """Yield pictures of pairs whose landmarks were matched."""
+    names = ("sources", "targets", "points", "matched", "truth")
+    for m in range(min(NUM_PAIRS, len(case["errors"]))):
+        label = pair_label(dataset, int(case["numbers"][m]), identity)
+        alt = f"{label}: landmarks of one image joined to their matches in another"
+        figure = bare_match_figure(*(case[name][m] for name in names))
+        yield drawing(figure, alt, f"{label}: {float(case['errors'][m]):.1f}\u00a0px")
+
+
+def _draw_dense(model, dataset, device):
+    """Yield ("dense-<identity>", groups of the four pictures of a dense correspondence)."""
     for identity, sources, targets, places in dense_cases(model, dataset, device, NUM_PAIRS):
         chart = place_chart(sources.shape[-2:]).to(device).expand(len(sources), -1, -1, -1)
         rows = {
-            "source": sources,
-            "target": targets,
-            "warped": take_pixels(sources, places),
-            "field": take_pixels(chart, places),
+            "source": sources.cpu(),
+            "target": targets.cpu(),
+            "source, warped": take_pixels(sources, places).cpu(),
+            "where from": take_pixels(chart, places).cpu(),
         }
-        found[f"dense-{identity}"] = {name: images.cpu() for name, images in rows.items()}
-    return found
+        yield f"dense-{identity}", [
+            [photo(images[m], f"Pair {m}: {name}", name) for name, images in rows.items()]
+            for m in range(len(sources))
+        ]
 
 
 def place_chart(size):
@@ -125,11 +142,13 @@ def place_chart(size):
 
 
 @torch.no_grad()
-def _painted(model, dataset, device, colours):
-    """Return {"images": (n, 3, H, W) uint8, "colours": (n, 3, h, w)} of the first test images."""
+def _paint(model, dataset, device, colours):
+    """Yield groups of an image, of the first test images, and its descriptors as colours."""
     images = next(evaluation_pairs(dataset, device, max_images=NUM_PAINTED)).first
-    painted = colours(compute_descriptors(model, normalise(images)))
-    return {"images": images.cpu(), "colours": painted.cpu()}
+    painted = colours(compute_descriptors(model, normalise(images))).cpu()
+    for n, (image, descriptors) in enumerate(zip(images.cpu(), painted)):
+        label = dataset.label(n)
+        yield [photo(image, label, label), colour_map(descriptors, f"Descriptors of {label}")]
 
 
 def _examine_landmarks(model, config, dataset, device):
@@ -140,25 +159,31 @@ def _examine_landmarks(model, config, dataset, device):
     ranks = torch.linspace(0, len(defined) - 1, min(NUM_RANKED, len(defined))).round().long()
     shown = defined[errors[defined].argsort(stable=True)[ranks]]
     images, predicted, truth = (
-        torch.cat([getattr(part, name) for part in seen])[shown]
+        torch.cat([getattr(part, name) for part in seen]).cpu()[shown]
         for name in ("images", "predicted", "truth")
     )
     with torch.no_grad():
         descriptors = compute_descriptors(model[:-1], normalise(images.to(device)))
-        virtual = model[-1].virtual_keypoints(descriptors)  # (n, K, V, 2), normalised
-    places = {"predicted": predicted, "truth": truth, "virtual": virtual}
+        virtual = model[-1].virtual_keypoints(descriptors).cpu()  # (n, K, V, 2), normalised
     size = images.shape[-2:]
-    case = {
-        "images": images.cpu(),
-        "errors": errors[shown],
-        "numbers": shown,
-        "ranks": ranks + 1,
-        **{name: to_pixels(points, *size).cpu() for name, points in places.items()},
-    }
+    predicted, truth, virtual = (to_pixels(p, *size) for p in (predicted, truth, virtual))
+    unit = "%" if dataset.eye_indices else "px"
+    pictures = {"landmarks": [], "virtual": []}
+    for n, (index, rank) in enumerate(zip(shown.tolist(), ranks.tolist())):
+        label = dataset.label(index)
+        pictures["landmarks"].append(drawing(
+            bare_landmarks_figure(images[n], predicted[n], truth[n]),
+            f"{label}: predicted and true landmarks",
+            f"{rank + 1} of {len(defined)}, {label}: {float(errors[index]):.1f}\u00a0{unit}",
+        ))
+        if n % 2 == 0:
+            figure = bare_virtual_figure(images[n], virtual[n])
+            alt = f"{label}: virtual keypoints, a colour for each landmark"
+            pictures["virtual"].append(drawing(figure, alt, label))
     figures = {landmark_figure(dataset)[0]: errors[defined]}
-    return Findings(figures, len(defined), _words(dataset), dataset, {"landmarks": case})
+    return Findings(figures, len(defined), _describe(dataset), pictures)
 
 
-def _words(dataset):
+def _describe(dataset):
     note = f"; partial data: {dataset.partial_note}" if dataset.partial_note else ""
     return f"{type(dataset).__name__}, split {dataset.split}{note}"

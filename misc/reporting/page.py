@@ -7,8 +7,9 @@ from pathlib import Path
 import jinja2
 import numpy as np
 
-from misc.reporting import pictures
 from misc.reporting.charts import curve, distributions
+from misc.reporting.findings import place_chart
+from misc.reporting.pictures import photo
 from trainer.figures import FIGURES, LANDMARK_PIXELS, LANDMARKS, MATCHING
 from utils.config.read import flatten
 from utils.text import counted
@@ -38,11 +39,11 @@ def render(runs, made):
         differences=differences([run.place.config for run in configured]),
         unset=UNSET,
         training=list(filter(None, (training(runs, kind) for kind in KINDS))),
-        matching=shown(runs, "matches-same", MATCHING),
+        matching=shown(runs, "matches-same-first", MATCHING),
         dense=shown(runs, "dense-same"),
         colours=shown(runs, "colours"),
         landmarks=shown(runs, "landmarks", [LANDMARKS, LANDMARK_PIXELS]),
-        pictures=pictures,
+        places=photo(place_chart((32, 32))[0], "A square with a different colour at each place"),
     )
 
 
@@ -93,9 +94,9 @@ def training(runs, kind):
     return {"heading": KINDS[kind], "runs": runs, "names": list(names), "charts": charts}
 
 
-def shown(runs, case, figures=()):
-    """Return the runs that have pictures of a case, and their errors, None without any."""
-    runs = [run for run in runs if run.findings is not None and case in run.findings.cases]
+def shown(runs, kind, figures=()):
+    """Return the runs that have pictures of a kind, and their errors, None without any."""
+    runs = [run for run in runs if run.findings is not None and kind in run.findings.pictures]
     having = {name: [r for r in runs if name in r.findings.errors] for name in figures}
     measured = [
         (FIGURES[name], [(run, summary(run, name)) for run in of], list(distributions(of, name)))
