@@ -81,22 +81,16 @@ def fetch_dataset(
     with disk_errors(target):
         found = None if refresh else _existing(dataset, target)
         if found is None:
-            found = _fetch_and_unpack(dataset, root_url, archive, target, network)
+            whole = _obtain_archive(dataset, root_url, archive, network)
+            require_space(target, int(whole.stat().st_size * UNPACKED_RATIO), "unpacking it")
+            unpack(whole, dataset.folder, target)
+            files, size = found = measure(target)
+            record = {"sha1": dataset.sha1, "files": files, "bytes": size}
+            (target / RECORD).write_text(json.dumps(record) + "\n")
         if purge:
             archive.unlink(missing_ok=True)
     files, size = found
     print(f"{dataset.name}: {counted(files, 'file')}, {size_text(size)} in {target}")
-
-
-def _fetch_and_unpack(dataset, root_url, archive, target, network):
-    """Return the number of files that were unpacked, and their bytes."""
-    found = _obtain_archive(dataset, root_url, archive, network)
-    require_space(target, int(found.stat().st_size * UNPACKED_RATIO), "unpacking it")
-    unpack(found, dataset.folder, target)
-    files, size = measure(target)
-    record = {"sha1": dataset.sha1, "files": files, "bytes": size}
-    (target / RECORD).write_text(json.dumps(record) + "\n")
-    return files, size
 
 
 def _existing(dataset, target):
@@ -110,7 +104,11 @@ def _existing(dataset, target):
     absent = [name for name in dataset.contents if not (target / name).exists()]
     if absent:
         raise _incomplete(target, f"no {', '.join(absent)}")
-    (files, size), record = measure(target), _read_record(target)
+    files, size = measure(target)
+    try:
+        record = json.loads((target / RECORD).read_text())
+    except (OSError, ValueError):
+        record = None  # it was not unpacked by this program
     if record:
         files, size = files - 1, size - (target / RECORD).stat().st_size
         if files < record["files"] or size < record["bytes"]:
@@ -123,20 +121,17 @@ def _incomplete(target, reason):
     return UserError(f"{target} is incomplete: {reason}; --refresh replaces the whole folder")
 
 
-def _read_record(target):
-    try:
-        return json.loads((target / RECORD).read_text())
-    except (OSError, ValueError):
-        return None  # it was not unpacked by this program
-
-
 def _obtain_archive(dataset, root_url, archive, network):
     """Return the path of an archive with the right checksum; download it if necessary."""
     source = locate(root_url, f"datasets/{dataset.archive}")
     if archive.exists() and _has_sha1(dataset, archive):
         return archive
-    if isinstance(source, Path):
-        return _mirrored_archive(dataset, source)
+    if isinstance(source, Path):  # in a mirror's ``datasets/`` or at its top, used in place
+        for place in (source, source.parents[1] / source.name):
+            if place.exists():
+                _require_sha1(dataset, place)
+                return place
+        raise UserError(f"{source}: no such file, nor {dataset.archive} in the folder above")
     part = archive.with_name(archive.name + ".part")
     arrived = part.stat().st_size if part.exists() else 0
     needed = max(dataset.size - arrived, 0) + int(dataset.size * UNPACKED_RATIO)
@@ -150,15 +145,6 @@ def _obtain_archive(dataset, root_url, archive, network):
             f"{error}; by hand: save {by_hand} as {archive} and run this again"
         ) from error
     return archive
-
-
-def _mirrored_archive(dataset, source):
-    """Return the path of the archive in a local mirror, in its ``datasets/`` or at its top."""
-    for place in (source, source.parents[1] / source.name):
-        if place.exists():
-            _require_sha1(dataset, place)
-            return place
-    raise UserError(f"{source}: no such file, nor {dataset.archive} in the folder above")
 
 
 def _has_sha1(dataset, archive):

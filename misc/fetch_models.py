@@ -74,14 +74,6 @@ def require_json(path):
         raise UserError(f"expected a JSON object, found a {type(content).__name__}")
 
 
-def _facts(experiments, name):
-    if name not in experiments:
-        close = difflib.get_close_matches(name, experiments, n=3)
-        hint = f"did you mean {', '.join(close)}?" if close else "--list shows all"
-        raise UserError(f"unknown experiment '{name}': {hint}")
-    return experiments[name]
-
-
 def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="as published")
@@ -93,9 +85,14 @@ def main(argv=None):
         print("\n".join(published))
     elif not args.experiments:
         parser.error("name an experiment, or --list")
-    for name, facts in [(name, _facts(published, name)) for name in args.experiments]:
-        network = Network(retries=args.retries)
-        fetch_model(name, facts, args.root_url, args.dest, args.refresh, network)
+    for name in args.experiments:
+        if name not in published:
+            close = difflib.get_close_matches(name, published, n=3)
+            hint = f"did you mean {', '.join(close)}?" if close else "--list shows all"
+            raise UserError(f"unknown experiment '{name}': {hint}")
+    for name in args.experiments:
+        options = args.root_url, args.dest, args.refresh, Network(retries=args.retries)
+        fetch_model(name, published[name], *options)
 
 
 if __name__ == "__main__":

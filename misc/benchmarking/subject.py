@@ -60,7 +60,10 @@ class Subject:
 
     def table(self, results):
         """Return {variant: result of ``measure``} as Markdown, with rows for the ratios."""
-        figures = {variant: _figures(result) for variant, result in results.items()}
+        figures = {}  # in the order of HEADER
+        for variant, result in results.items():
+            best, median = min(result["seconds"]), statistics.median(result["seconds"])
+            figures[variant] = best, median, result["peak_gib"], result["added_gib"]
         rows = [[name, *(f"{value:.2f}" for value in row)] for name, row in figures.items()]
         if self.count is not None:
             for row, (best, *_) in zip(rows, figures.values()):
@@ -77,8 +80,3 @@ class Subject:
         header = HEADER + ["per s"] * (self.count is not None)
         header += ["TFLOP/s", "of the peak"] * bool(self.peaks)
         return markdown_table(header, [row + [""] * (len(header) - len(row)) for row in rows])
-
-
-def _figures(result):
-    seconds = result["seconds"]
-    return min(seconds), statistics.median(seconds), result["peak_gib"], result["added_gib"]

@@ -51,15 +51,15 @@ def read_points(arguments):
             del rows[0]
         if not rows:
             raise UserError(f"{path}: holds no points, expected x,y in each line")
-    return as_points([_parse(row, where) for row, where in rows])
-
-
-def _parse(texts, where):
-    try:
-        x, y = map(float, texts)
-    except ValueError as error:
-        raise UserError(f"{where}: found {','.join(texts)!r}, expected x,y: two numbers") from error
-    return x, y
+    points = []
+    for row, where in rows:
+        try:
+            x, y = map(float, row)
+        except ValueError as error:
+            found = ",".join(row)
+            raise UserError(f"{where}: found {found!r}, expected x,y: two numbers") from error
+        points.append((x, y))
+    return as_points(points)
 
 
 def warn_of_border(points, view):
@@ -92,26 +92,18 @@ def predict(task, reader, paths, args):
                     rows += task.rows(photo.name, result)
                 if not args.no_pictures:
                     path = fitting(args.output / "pictures" / f"{photo.name}.png")
-                    save_picture(path, photo, result, task)
+                    figure = task.figure(photo, result)
+                    save(path, partial(figure.savefig, format="png", dpi=PICTURE_DPI))
             bar.update(min(args.batch_size, bar.total - bar.n))
     if task.table:
-        save_table(args.output / task.table, require_some(rows))
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(require_some(rows))
+        data = text.getvalue().encode(errors="surrogateescape")  # names that are not UTF-8
+        save(args.output / task.table, lambda file: file.write(data))
 
 
-def save_picture(path, photo, result, task):
-    """Draw a result as PNG."""
-    figure = task.figure(photo, result)
-    _save(path, partial(figure.savefig, format="png", dpi=PICTURE_DPI))
-
-
-def save_table(path, rows):
-    """Write rows as a csv; names that are not UTF-8 keep their bytes."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    _save(path, lambda file: file.write(text.getvalue().encode(errors="surrogateescape")))
-
-
-def _save(path, write):
+def save(path, write):
+    """Call ``write(file)`` for a file that appears when it is complete; make its folder."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, write)

@@ -69,17 +69,14 @@ def find_runs(paths):
     runs = []
     for number, path in enumerate(paths):
         place = RecordedRun.of_folder(path)
-        if place is None or not _holds_anything(place):
+        names = ("config.json", "results.json") if place else ()
+        left = any((place.model_dir / name).is_file() for name in names)
+        if not (left or place and (place.log.messages or place.last_checkpoint())):
             raise UserError(
                 f"{path}: no run folder, expected {LAYOUT} with what a training left there"
             )
         runs.append(_read_run(place, number))
     return runs
-
-
-def _holds_anything(place):
-    files = any((place.model_dir / name).is_file() for name in ("config.json", "results.json"))
-    return files or place.log.messages or place.last_checkpoint() is not None
 
 
 def _read_run(place, number):

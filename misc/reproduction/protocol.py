@@ -64,15 +64,9 @@ def deviations(record):
         return _epoch_deviation(int(epochs[-1]["epoch"]), folder.name) if epochs else []
     found = [*_evaluation_deviations(folder.name, results), *_own_deviations(folder, folder.name)]
     checkpoint = results.get("checkpoint", "")
-    trained = _run_of(checkpoint, folder.save_dir)
-    found += _training_deviations(trained or folder, folder.name, epoch_of(checkpoint))
+    trained, parsed = _run_of(checkpoint, folder.save_dir), parse_name(Path(checkpoint).name)
+    found += _training_deviations(trained or folder, folder.name, parsed and parsed[0])
     return list(dict.fromkeys(found))
-
-
-def epoch_of(checkpoint):
-    """Return the epoch in a checkpoint's name, None if it has none."""
-    parsed = parse_name(Path(checkpoint).name)
-    return parsed and parsed[0]
 
 
 def _evaluation_deviations(name, results):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from misc.reproduction.info_log import read_log
 from trainer.figures import FIGURES
-from utils.checkpoint.find import parse_name
+from utils.checkpoint.find import last_in
 from utils.run_folder import RunFolder
 
 TYPES = {  # of the other values in results.json
@@ -54,9 +54,8 @@ class RecordedRun(RunFolder):
 
     def last_checkpoint(self):
         """Return (epoch, path) of the last checkpoint, None if there is none."""
-        named = ((parse_name(path.name), path) for path in self.model_dir.glob("*.pth"))
-        last = max(((place, path) for place, path in named if place), default=None)
-        return last and (last[0][0], last[1])
+        last = last_in(self.model_dir)
+        return last and (last.epoch, last.path)
 
 
 @dataclass(frozen=True)

@@ -55,19 +55,22 @@ class Runner:
         }
         try:
             while True:
-                self._leave_out(waits_for, outcomes)
+                for job, before in waits_for.items():
+                    if before in outcomes and outcomes[before].kind in (FAILED, NOT_RUN):
+                        outcome = Outcome(NOT_RUN, f"it starts from {before.name}")
+                        outcomes.setdefault(job, outcome)
                 self._start_ready(jobs, waits_for, outcomes)
                 if not self._running:
                     return {job: outcomes[job] for job in jobs}
                 self._finish(self._ended.get(), outcomes)
-        finally:
-            self._stop()
-
-    @staticmethod
-    def _leave_out(waits_for, outcomes):
-        for job, before in waits_for.items():
-            if before in outcomes and outcomes[before].kind in (FAILED, NOT_RUN):
-                outcomes.setdefault(job, Outcome(NOT_RUN, f"it starts from {before.name}"))
+        finally:  # after Ctrl-C, a signal or an error, end the processes that still run
+            for process in self._running:
+                process.terminate()
+            for process in self._running:
+                try:
+                    process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
     def _start_ready(self, jobs, waits_for, outcomes):
         """Start jobs that can start, in the order of the plan, on the free devices."""
@@ -130,24 +133,13 @@ class Runner:
     def _finish(self, process, outcomes):
         job, _, begin = self._running.pop(process)
         took = duration(time.monotonic() - begin)
+        outcome = Outcome(DONE)
         if process.returncode:
             outcome = Outcome(FAILED, f"exit code {process.returncode}, see {self.log_path(job)}")
         elif not find_state(job, self.save_dir).finished:
             outcome = Outcome(FAILED, f"it left no figures, see {self.log_path(job)}")
-        else:
-            outcome = Outcome(DONE)
         outcomes[job] = outcome
         say(f"--- {job.name}: {outcome.kind} after {took} {outcome.reason}".rstrip())
-
-    def _stop(self):
-        """End the processes that still run: after Ctrl-C, a signal or an error."""
-        for process in self._running:
-            process.terminate()
-        for process in self._running:
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 def stop_on_signals():

@@ -155,14 +155,10 @@ def our_figure(store, experiment, figure):
         if figure not in record.spread:
             of_seed.setdefault(record.results.get("seed"), value)
     if of_seed:
-        return _over_seeds(list(of_seed.values()))
+        means = [value.mean for value in of_seed.values()]
+        texts = dict.fromkeys(text for value in of_seed.values() for text in value.deviations)
+        if len(means) != NUM_SEEDS:
+            texts[f"{len(means)} instead of {NUM_SEEDS} seeds"] = None
+        return Figure(statistics.fmean(means), statistics.pstdev(means), tuple(texts))
     logged = next((record for record in records if figure in record.spread), None)
     return logged and Figure(*logged.spread[figure], tuple(deviations(logged)))
-
-
-def _over_seeds(values):
-    means = [value.mean for value in values]
-    texts = dict.fromkeys(text for value in values for text in value.deviations)
-    if len(values) != NUM_SEEDS:
-        texts[f"{len(values)} instead of {NUM_SEEDS} seeds"] = None
-    return Figure(statistics.fmean(means), statistics.pstdev(means), tuple(texts))

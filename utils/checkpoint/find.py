@@ -43,7 +43,7 @@ def last_of_run(path, prefer_best=False):
     best = Path(path) / "model_best.pth"
     if prefer_best and best.is_file():
         return str(best)
-    last = _last_in(path)
+    last = last_in(path)
     if last is None:
         lack = "neither model_best.pth nor" if prefer_best else "no"
         raise UserError(
@@ -59,7 +59,7 @@ def newest_of_config(save_dir, run_name, accepts=lambda found: True):
     accepts: callable (``FoundCheckpoint``) -> whether to consider its run.
     """
     folders = sorted(run_folders(save_dir, run_name), key=_saved_at, reverse=True)
-    return next(filter(accepts, filter(None, map(_last_in, folders))), None)
+    return next(filter(accepts, filter(None, map(last_in, folders))), None)
 
 
 def run_folders(save_dir, run_name):
@@ -76,7 +76,8 @@ def _saved_at(folder):
     return max(times), folder.name
 
 
-def _last_in(folder):
+def last_in(folder):
+    """Return the last ``FoundCheckpoint`` in a folder, None if it has none."""
     named = ((path, parse_name(path.name)) for path in Path(folder).glob("*.pth"))
     found = [FoundCheckpoint(path, *place) for path, place in named if place]
     return max(found, key=lambda checkpoint: (checkpoint.epoch, checkpoint.step), default=None)
