@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
+from misc.dev.measuring import markdown_table
 from trainer.figures import DIFFERENT, SAME
 from utils.cli import add_run_options, make_parser, parse_seeds, path_text, run_program
 from utils.config.read import read_config
@@ -42,17 +43,15 @@ def table(results, seeds):
     """Return a Markdown table of {name: [{figure: value} of each seed]}; the last row is the ratio
     of the errors with and without DVE.
     """
-    lines = [
-        "| | " + " | ".join(f"same, seed {s} | different, seed {s}" for s in seeds) + " |",
-        "|---" * (1 + 2 * len(seeds)) + "|",
+    rows = [
+        [name, *(f"{figures[figure]:.2f} px" for figures in per_seed for figure in FIGURES)]
+        for name, per_seed in results.items()
     ]
-    for name, per_seed in results.items():
-        cells = [f"{figures[figure]:.2f} px" for figures in per_seed for figure in FIGURES]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
     without, with_dve = (results[name] for name in CONFIGS)
     ratios = [b[figure] / a[figure] for a, b in zip(without, with_dve) for figure in FIGURES]
-    lines.append(f"| ratio | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |")
-    return "\n".join(lines)
+    rows.append(["ratio", *(f"{ratio:.2f}" for ratio in ratios)])
+    header = ["", *(f"{identity}, seed {s}" for s in seeds for identity in ("same", "different"))]
+    return markdown_table(header, rows)
 
 
 def main():

@@ -27,27 +27,20 @@ MODELS = {
 HEADER = ("", "input", "parameters", "GFLOP per image", "peak memory, GiB", "images per s")
 
 
-def build_model(name, channels):
-    """Return a network of the table, with fresh weights, and the side of its input."""
-    from model import BACKBONES, REGRESSORS
-    from model.keypoint_regressor import landmark_model
-
-    backbone, with_regressor = MODELS[name]
-    model = BACKBONES[backbone](channels)
-    if with_regressor:
-        regressor = REGRESSORS["IntermediateKeypointPredictor"](channels, 5, 50, softargmax_mul=100)
-        model = landmark_model(model, regressor, upsample=False)
-    return model, INPUT_SIZES[backbone]
-
-
 def measure(name, channels, batch_size, seconds, device):
-    """Return the figures of one row."""
+    """Return the figures of one row, of a network with fresh weights."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from model import BACKBONES, REGRESSORS
+    from model.keypoint_regressor import landmark_model
     from utils.device import peak_memory_gib
 
-    model, side = build_model(name, channels)
+    backbone, with_regressor = MODELS[name]
+    side, model = INPUT_SIZES[backbone], BACKBONES[backbone](channels)
+    if with_regressor:
+        regressor = REGRESSORS["IntermediateKeypointPredictor"](channels, 5, 50, softargmax_mul=100)
+        model = landmark_model(model, regressor, upsample=False)
     model = model.to(device, memory_format=torch.channels_last).eval()
     images = torch.rand(batch_size, 3, side, side, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
