@@ -59,6 +59,7 @@ UNREAD = """\
 Published configs have these keys, and nothing ever read them: {} (the last with data sets other
 than CelebA's). The log notes them."""
 IDLE = "The log also notes these, where they change nothing for the training that is described:"
+COLUMNS = ["key", "type", "default", "meaning"]
 ENTRY = re.compile(r"(\w+(?:, \w+)*): (.*)")
 
 
@@ -73,24 +74,25 @@ def reference():
 
     losses = {**DENSE_LOSSES, **LANDMARK_LOSSES}
     torch_classes = _markdown(TORCH.format(", ".join(f"`{name}`" for name in sorted(UNFIT))))
-    parts = [
-        "# Configuration",
-        _markdown(INTRODUCTION),
-        EXAMPLE,
-        _heading("Top level", options_table(Experiment)),
-        _heading("`trainer`", options_table(TrainerOptions)),
-        _heading("`arch`: the backbone", _objects(BACKBONES)),
-        _heading("`dataset`: the images", _objects(DATASETS, runtime=("split",))),
-        _heading("`warper`: random warps", _objects(WARPERS, runtime=("H", "W", "crop"))),
-        _heading("`loss`, with its `loss_args`", _objects(losses)),
-        _heading("`keypoint_regressor`: landmarks on a frozen embedding", _objects(REGRESSORS)),
-        _heading("`metrics`", _names(METRICS)),
-        _heading("`visualizations` of an embedding", _names(EMBEDDING_PICTURES)),
-        _heading("`visualizations` of landmarks", _names(LANDMARK_PICTURES)),
-        _heading("`optimizer` and `lr_scheduler`", torch_classes),
-        _heading("Accepted, but read by nothing", _unread()),
-    ]
-    return "\n\n".join(parts) + "\n"
+    unread = [*UNREAD_KEYS, "dataset.args.use_hq_ims"]
+    unread = _markdown(UNREAD.format(", ".join(f"`{key}`" for key in unread)))
+    idle = "\n".join(f"- `{key.path}`: {key.reason}" for key in IDLE_KEYS)
+    sections = {
+        "Top level": options_table(Experiment),
+        "`trainer`": options_table(TrainerOptions),
+        "`arch`: the backbone": _objects(BACKBONES),
+        "`dataset`: the images": _objects(DATASETS, runtime=("split",)),
+        "`warper`: random warps": _objects(WARPERS, runtime=("H", "W", "crop")),
+        "`loss`, with its `loss_args`": _objects(losses),
+        "`keypoint_regressor`: landmarks on a frozen embedding": _objects(REGRESSORS),
+        "`metrics`": _names(METRICS),
+        "`visualizations` of an embedding": _names(EMBEDDING_PICTURES),
+        "`visualizations` of landmarks": _names(LANDMARK_PICTURES),
+        "`optimizer` and `lr_scheduler`": torch_classes,
+        "Accepted, but read by nothing": f"{unread}\n\n{IDLE}\n\n{idle}",
+    }
+    parts = (f"## {title}\n\n{text}" for title, text in sections.items())
+    return "\n\n".join(["# Configuration", _markdown(INTRODUCTION), EXAMPLE, *parts]) + "\n"
 
 
 def options_table(options):
@@ -102,7 +104,7 @@ def options_table(options):
         valid = key.metadata["valid"]
         meaning = key.metadata["meaning"] + (f"; {valid.expected}" if valid else "")
         rows.append(_row(key.name, hints[key.name], default, meaning))
-    return _table(rows)
+    return markdown_table(COLUMNS, rows)
 
 
 def arguments_table(thing, others=(), runtime=()):
@@ -118,7 +120,7 @@ def arguments_table(thing, others=(), runtime=()):
         for name, parameter in inspect.signature(thing).parameters.items()
         if name in hints and name not in runtime
     ]
-    return _table(rows) if rows else ""
+    return markdown_table(COLUMNS, rows) if rows else ""
 
 
 def argument_meanings(thing, others=()):
@@ -165,26 +167,12 @@ def _names(registry):
     return "\n".join(lines)
 
 
-def _unread():
-    keys = [*UNREAD_KEYS, "dataset.args.use_hq_ims"]
-    text = _markdown(UNREAD.format(", ".join(f"`{key}`" for key in keys)))
-    return "\n".join([text, "", IDLE, "", *(f"- `{key.path}`: {key.reason}" for key in IDLE_KEYS)])
-
-
-def _heading(title, text):
-    return f"## {title}\n\n{text}"
-
-
 def _row(name, hint, default, meaning):
     absent = default in (MISSING, inspect.Parameter.empty)
     text = repr(default).replace("'", '"')
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     type_text = " or ".join(TYPE_NAMES[typing.get_origin(kind) or kind] for kind in kinds)
     return [f"`{name}`", type_text, "-" if absent else f"`{WORDS.get(text, text)}`", _code(meaning)]
-
-
-def _table(rows):
-    return markdown_table(["key", "type", "default", "meaning"], rows)
 
 
 def _markdown(text):
