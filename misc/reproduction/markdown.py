@@ -31,7 +31,16 @@ def render(table, store):
             for deviation in ours.deviations if ours else ():
                 footnotes[deviation].add(experiment)
         rows.append(row)
-    return "\n".join([*_aligned(rows), "", table.note, *_legend(footnotes)])
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    lines += ["", table.note]
+    if footnotes:
+        lines += ["", f"\\{MARK} Not the published protocol:", ""]
+    for text, names in footnotes.items():
+        runs = next(iter(names)) if len(names) == 1 else f"{len(names)} experiments"
+        lines.append(f"- {text} ({runs})")
+    return "\n".join(lines)
 
 
 def document(names, store):
@@ -44,22 +53,6 @@ def _text(figure):
         return ""
     spread = "" if figure.std is None else f" ± {figure.std:.2f}"
     return f"{figure.mean:.2f}{spread}{MARK if figure.deviations else ''}"
-
-
-def _aligned(rows):
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = [f"| {' | '.join(map(str.ljust, row, widths))} |" for row in rows]
-    return [lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]]
-
-
-def _legend(footnotes):
-    if not footnotes:
-        return []
-    lines = ["", f"\\{MARK} Not the published protocol:", ""]
-    for text, names in footnotes.items():
-        runs = next(iter(names)) if len(names) == 1 else f"{len(names)} experiments"
-        lines.append(f"- {text} ({runs})")
-    return lines
 
 
 def fill_markers(text, path, rendered):
