@@ -1,4 +1,4 @@
-"""The published tables as Markdown, our figures beside the published ones.
+"""Print the published tables as Markdown, with our figures beside the published ones.
 
     python misc/results_table.py                                # all tables, of the runs in saved/
     python misc/results_table.py --table matching --readme README.md

@@ -37,7 +37,11 @@ def say(line):
 
 
 class Runner:
-    """Runs a plan; train: the command of train.py; overrides, mini: as for ``Planner``."""
+    """Runs the jobs of a plan.
+
+    overrides, mini: as for ``Planner``
+    train: the command of train.py
+    """
 
     def __init__(self, save_dir, devices=(None,), overrides=(), mini=False, train=TRAIN):
         self.save_dir, self.devices = save_dir, list(devices)

@@ -26,7 +26,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Column:
-    """A published figure, and ours beside it; experiment: its name, with {model} to fill in."""
+    """A published figure, with ours beside it; experiment: its name, with a slot {model}."""
 
     title: str
     experiment: str
@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A published table; note: the measure and the images."""
+    """A published table; note: its measure and its images, below it."""
 
     title: str
     note: str
@@ -52,7 +52,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A value; std: over seeds, None for a single run; deviations: from the published protocol."""
+    """A figure of one run, or the mean of several.
+
+    std: over seeds, None for a single run
+    deviations: from the published protocol, as texts
+    """
 
     mean: float
     std: float | None = None
