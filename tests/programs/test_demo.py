@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from base.monitor import Monitor
-from misc import demo, demo_pictures
+from misc import demo
+from misc.parts import demo as demo_pictures
 from tests.data_helpers.comparing_runs import names_in
 from tests.data_helpers.run_contents import COSINE_FIGURES, FIGURES, results_of
 from utils.cli import run_program
