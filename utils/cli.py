@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from utils.disk import FULL
 from utils.errors import UserError, one_line
 from utils.shortages import memory_errors
 from utils.stopping import Stopped
@@ -47,6 +48,12 @@ def run_program(main):
         for stream in closed:
             silence(stream)  # the interpreter flushes once more at its end
         return EXIT_CLOSED_PIPE
+    except OSError as error:
+        if error.errno not in FULL or error.filename:
+            raise
+        silence(sys.stdout)
+        sys.stderr.write("error: the disk is full to which the output goes\n")
+        return EXIT_USER_ERROR
 
 
 def _run(main):
@@ -179,7 +186,10 @@ def path_text(text):
     """Return a path with "~" expanded; raises ``argparse.ArgumentTypeError`` if it is empty."""
     if not text:
         raise argparse.ArgumentTypeError("'', expected a path (is a variable of the shell unset?)")
-    return os.path.expanduser(text)
+    path = os.path.expanduser(text)
+    if path.startswith("~"):
+        raise argparse.ArgumentTypeError(f"'{text}': no such user has a home folder here")
+    return path
 
 
 def parse_path(text):

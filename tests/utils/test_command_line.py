@@ -105,6 +105,8 @@ def test_every_path_takes_the_home_folder_and_is_not_empty(program, parser, monk
         if action.metavar in PATHS or action.dest in ("folder", "output", "config", "save_dir"):
             assert str(action.type("~/a b")) == "/home/somebody/a b", action.dest
             assert str(action.type("a/~")) == "a/~"
+            with pytest.raises(argparse.ArgumentTypeError, match="no such user has a home"):
+                action.type("~nobody-of-this-name/a")
             with pytest.raises(argparse.ArgumentTypeError, match="^'', expected a path"):
                 action.type("")
 

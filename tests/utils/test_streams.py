@@ -31,6 +31,14 @@ def test_a_closed_stream_is_no_fault(tail, tmp_path):
     assert run_with(tail, "misc/fetch_models.py", "--help")[0] == 0
 
 
+def test_a_full_disk_behind_stdout_is_told_in_a_line(tmp_path):
+    write_landmark_folder(tmp_path / "faces", 3, 2)
+    code, _, told = run_with(
+        ">/dev/full", "misc/check_data.py", "--config", "configs/own/smallnet-64d-dve.json",
+        "--list_splits", "--set", f"dataset.args.root={tmp_path / 'faces'}")
+    assert (code, told) == (2, b"error: the disk is full to which the output goes\n")
+
+
 def test_what_is_opened_later_does_not_take_the_place_of_stdout(tmp_path):
     """A file that gets the number 1 would hold what C code, or a child, prints."""
     path = tmp_path / "file"
