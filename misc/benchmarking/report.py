@@ -24,7 +24,7 @@ SUBJECTS = {
     "regressor": step.REGRESSOR,
 }
 PROGRAM = Path(__file__).parents[1] / "benchmark.py"
-NO_GPU = "Nothing here was measured on a GPU, which `--device 0` does; no GPU was at hand."
+NO_GPU = "Nothing was measured on a GPU yet: `--device 0` does that."
 
 
 def measure_subject(name, seconds, device_name):
@@ -61,7 +61,8 @@ def write_documents(folder, news):
     write_json(path, known)
     sections = [describe(name, known[name]) for name in SUBJECTS if name in known]
     on_gpu = any(measured.get("device") == "cuda" for measured in known.values())
-    about = "Written by `misc/benchmark.py`." + ("" if on_gpu else f" {NO_GPU}")
+    about = "Written by `misc/benchmark.py`; [figures.md](figures.md) sums it up."
+    about += "" if on_gpu else f" {NO_GPU}"
     text = "\n".join(["# Benchmarks\n", f"{about}\n", *sections])
     write_atomically(path.with_suffix(".md"), lambda file: file.write(text.encode()))
     return path.with_suffix(".md")

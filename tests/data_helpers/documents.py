@@ -51,6 +51,17 @@ def links(page):
     return [target for target in targets if "://" not in target]
 
 
+def named_paths(text):
+    """Return the files and folders of the repository that a page names in `code`: what ends in .py,
+    or begins with one of the repository's folders.
+    """
+    spans = re.findall(r"`([^`]+)`", BLOCK.sub("", text))
+    words = [word.strip(",;:()") for span in spans for word in span.split()]
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"data", "saved"}
+    return [word for word in words if re.fullmatch(r"[\w./-]+", word)
+            and (word.endswith(".py") or "/" in word and word.split("/")[0] in folders)]
+
+
 def anchors(page):
     """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text()), re.MULTILINE)

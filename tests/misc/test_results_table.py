@@ -313,12 +313,13 @@ def test_tables_fill_their_places_and_the_rest_stays(saved, readme):
     assert [path.name for path in readme.parent.glob("*README*")] == ["README.md"]
 
 
-@pytest.mark.parametrize("document, count", [("README.md", 3), ("docs/published.md", len(TABLES))])
+@pytest.mark.parametrize("document, count", [
+    ("README.md", "1 table,"), ("docs/published.md", f"{len(TABLES)} tables,")])
 def test_the_project_s_own_documents_have_places_for_tables(tmp_path, capsys, document, count):
     path = tmp_path / "document.md"
     path.write_text((ROOT / document).read_text())
     assert run_program(lambda: main(["--save_dir", str(tmp_path), "--readme", str(path)])) == 0
-    assert f"{count} tables" in capsys.readouterr().out
+    assert count in capsys.readouterr().out
 
 
 def test_only_the_table_that_is_asked_for_changes(saved, readme):

@@ -1,5 +1,5 @@
 """Every command in the README and the docs: known, parsed by its program, and run where that is
-quick; links lead somewhere.
+quick; links lead somewhere, and the files that pages name exist.
 """
 
 import re
@@ -9,7 +9,15 @@ import pytest
 from model import IntermediateKeypointPredictor, SmallNet
 from model.keypoint_regressor import landmark_model
 from tests.data_helpers.command_lines import PROGRAMS, main_of, parse
-from tests.data_helpers.documents import PAGES, PLACEHOLDER, Command, anchors, commands, links
+from tests.data_helpers.documents import (
+    PAGES,
+    PLACEHOLDER,
+    Command,
+    anchors,
+    commands,
+    links,
+    named_paths,
+)
 from tests.data_helpers.tiny_runs import ROOT
 from utils.checkpoint.save_and_load import save_checkpoint
 from utils.cli import run_program
@@ -174,3 +182,15 @@ def test_links_lead_to_files_and_headings(page):
         path = (page.parent / target) if target else page
         assert path.exists(), link
         assert not anchor or anchor in anchors(path), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page):
+    absent = [path for path in named_paths(page.read_text()) if not (ROOT / path).exists()]
+    assert not absent
+
+
+def test_names_of_files_are_found():
+    text = "`model/loss.py`, `misc/dev/`; `python\nmisc/demo.py --quiet` (`absent.py`), `data/own`"
+    text += " `results.json` `a/b.json`\n```\npython misc/absent.py\n```\n"
+    assert named_paths(text) == ["model/loss.py", "misc/dev/", "misc/demo.py", "absent.py"]
