@@ -52,14 +52,16 @@ def links(page):
 
 
 def named_paths(text):
-    """Return the files and folders of the repository that a page names in `code`: what ends in .py,
-    or begins with one of the repository's folders.
+    """Return the files and folders of the repository that a page names: what ends in .py in `code`
+    and in blocks without commands, and in `code` what begins with one of the repository's folders.
     """
+    pictures = [block for language, block in BLOCK.findall(text) if language in ("mermaid", "text")]
     spans = re.findall(r"`([^`]+)`", BLOCK.sub("", text))
     words = [word.strip(",;:()") for span in spans for word in span.split()]
     folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"data", "saved"}
-    return [word for word in words if re.fullmatch(r"[\w./-]+", word)
-            and (word.endswith(".py") or "/" in word and word.split("/")[0] in folders)]
+    return re.findall(r"[\w./-]+\.py\b", " ".join(pictures)) + [
+        word for word in words if re.fullmatch(r"[\w./-]+", word)
+        and (word.endswith(".py") or "/" in word and word.split("/")[0] in folders)]
 
 
 def anchors(page):

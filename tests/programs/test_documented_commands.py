@@ -193,4 +193,6 @@ def test_files_that_a_page_names_exist(page):
 def test_names_of_files_are_found():
     text = "`model/loss.py`, `misc/dev/`; `python\nmisc/demo.py --quiet` (`absent.py`), `data/own`"
     text += " `results.json` `a/b.json`\n```\npython misc/absent.py\n```\n"
-    assert named_paths(text) == ["model/loss.py", "misc/dev/", "misc/demo.py", "absent.py"]
+    text += "```mermaid\na --> b[\"loss: model/absent.py\"]\n```\n"
+    assert named_paths(text) == [
+        "model/absent.py", "model/loss.py", "misc/dev/", "misc/demo.py", "absent.py"]
