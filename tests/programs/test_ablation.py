@@ -9,7 +9,7 @@ import torch
 from misc import ablation
 from tests.data_helpers.run_contents import FIGURES
 from trainer.datasets import evaluation_dataset
-from trainer.evaluation import measures
+from trainer.evaluation import matching
 from utils.checkpoint.save_and_load import read_checkpoint
 from utils.cli import run_program
 from utils.config.read import read_config
@@ -43,8 +43,8 @@ def test_the_ablation_compares_with_and_without_the_exchange(
 
 
 def test_landmarks_that_stay_where_they_were(monkeypatch, embedding_config):
-    still = {name: 0 for name in measures.EVALUATION_WARPS}
-    monkeypatch.setattr(measures, "EVALUATION_WARPS", still)
+    still = {name: 0 for name in matching.EVALUATION_WARPS}
+    monkeypatch.setattr(matching, "EVALUATION_WARPS", still)
     config = read_config(embedding_config())
     dataset = evaluation_dataset(config)
     points = np.stack([dataset[n]["keypts"].round() for n in range(len(dataset))])

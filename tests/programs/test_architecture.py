@@ -57,7 +57,7 @@ def test_imports_are_found():
     assert sum(map(len, IMPORTS.values())) > 300
 
 
-@pytest.mark.parametrize("package", HEIGHTS)
+@pytest.mark.parametrize("package", sorted(HEIGHTS))
 def test_a_package_imports_from_lower_ones_only(package):
     wrong = [f"{module} imports {imported}" for module, names in IMPORTS.items()
              if package_of(module) == package for imported in names
