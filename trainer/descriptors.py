@@ -8,6 +8,7 @@ from data_loader.augmentation import augment, normalise
 from data_loader.batches import in_order
 from model.compute_descriptors import compute_descriptors
 from utils.geometry.coordinates import to_normalised
+from utils.geometry.crop import crop_images, crop_points
 from utils.keyed_random import sample_keys
 from utils.progress import progress_bar
 
@@ -50,8 +51,7 @@ class DescriptorExtractor:
     def _frame(self, images, keypts, keys):
         if self.warper is not None:
             return self.warper(images, keypts, self.warper.draw_keyed(keys))
-        H, W = images.shape[-2:]
-        return images[..., self.crop : H - self.crop, self.crop : W - self.crop], keypts - self.crop
+        return crop_images(images, self.crop), crop_points(keypts, self.crop)
 
 
 class DescriptorLoader:

@@ -7,6 +7,7 @@ import torch
 
 from utils import keyed_random
 from utils.geometry import coordinates, tps
+from utils.geometry.crop import crop_grid, crop_images, crop_points
 
 # Streams of keyed random numbers; each warp of a pair has its own block of them.
 STREAMS_PER_WARP = 8
@@ -132,23 +133,12 @@ class RandomWarp:
             self._basis = self._basis.to(device)
         return tps.sampling_grid(self._basis, tps.tps_weights(warp).to(device), self.H, self.W)
 
-    def _cut(self, image_like):
-        """Crop the last two dimensions, H and W."""
-        return image_like[..., self.crop : self.H - self.crop, self.crop : self.W - self.crop]
-
     def _finish_images(self, warped):
         # Truncated, not rounded, as the published runs did.
-        return self._cut(warped).clamp(0, 255).to(torch.uint8)
+        return crop_images(warped, self.crop).clamp(0, 255).to(torch.uint8)
 
     def _finish_keypts(self, points):
-        return coordinates.to_pixels(points, self.H, self.W) - self.crop
-
-    def _finish_grid(self, grid):
-        """Crop a grid, and express it in normalised coordinates of the cropped image."""
-        h, w = self.H - 2 * self.crop, self.W - 2 * self.crop
-        inner = grid[:, self.crop : self.H - self.crop, self.crop : self.W - self.crop]
-        pixels = coordinates.to_pixels(inner, self.H, self.W) - self.crop
-        return coordinates.to_normalised(pixels, h, w)
+        return crop_points(coordinates.to_pixels(points, self.H, self.W), self.crop)
 
 
 class Warper(RandomWarp):
@@ -191,7 +181,7 @@ class Warper(RandomWarp):
         return WarpedPair(
             self._finish_images(first),
             self._finish_images(second),
-            self._finish_grid(grid_b),
+            crop_grid(grid_b, self.crop),
             self._finish_keypts(points_first),
             self._finish_keypts(points_second),
         )
