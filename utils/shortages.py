@@ -8,7 +8,9 @@ from utils.errors import UserError
 
 # Messages of torch (GPU and CPU), numpy and the system.
 OUT_OF_MEMORY = re.compile("out of memory|can(?:'t|not) allocate memory|unable to allocate", re.I)
-OUT_OF_SHARED_MEMORY = re.compile("</torch_.*no space left|shared memory limit|bus error", re.I)
+OUT_OF_SHARED_MEMORY = re.compile(
+    r"allocate shared memory\(shm\)|</torch_.*no space left|shared memory limit|bus error", re.I
+)
 LOST_WORKER = re.compile(r"DataLoader worker \(pid[^.]*")
 WHAT_HELPS = "free some of it, or give the program less to do at a time"
 LARGER_SHM = (
