@@ -106,6 +106,8 @@ def _rehearse(config, steps_per_epoch):
         scheduler = build(
             {**section, "args": args}, SCHEDULERS, "lr_scheduler", optimizer=optimizer, **planned
         )
+        if getattr(scheduler, "total_steps", count) < count:
+            raise ValueError(f"it ends after {scheduler.total_steps} of {count} steps")
         for step in range(1, min(count, MOST_REHEARSED) + 1):
             optimizer.step()
             scheduler.step()

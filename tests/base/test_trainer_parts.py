@@ -178,6 +178,14 @@ def test_a_one_cycle_schedule_steps_with_each_batch_to_a_top_for_each_group(tmp_
         assert step == pytest.approx([one_cycle_rate(number, 10, top) for top in (0.03, 1e-4)])
 
 
+def test_a_one_cycle_schedule_that_ends_early_is_refused_at_once(tmp_path):
+    section = {"type": "OneCycleLR", "args": {"max_lr": 0.03, "total_steps": 5999}}
+    config = replace(CONFIG, lr_scheduler=section, raw={"trainer": {"epochs": 3000}})
+    with pytest.raises(ConfigError, match=r"lr_scheduler.args.total_steps = 5999, expected what "
+                       r"OneCycleLR takes \(it ends after 5999 of 6000 steps\)"):
+        recorded(config, tmp_path, epochs=3000)
+
+
 def test_without_a_schedule_the_rate_stays(tmp_path):
     rates = recorded(CONFIG, tmp_path, epochs=3).rates
     assert rates == {epoch: [[0.01]] * 2 for epoch in (1, 2, 3)}
