@@ -8,12 +8,12 @@ from torch import nn
 
 from utils.config.mini_run import MINI
 from utils.config.objects import attempt, build
+from utils.errors import ConfigError
 
 # Base classes, and classes that need a closure, a function, a value or other objects.
 UNFIT = {"Optimizer", "LBFGS", "LRScheduler", "LambdaLR", "MultiplicativeLR", "ReduceLROnPlateau"}
 UNFIT |= {"SequentialLR", "ChainedScheduler"}
-MOST_REHEARSED = 1000  # steps of a schedule
-ONE_CYCLE = "OneCycleLR"
+MOST_REHEARSED = 1000  # epochs of a schedule
 
 
 def _public_subclasses(module, base):
@@ -57,25 +57,55 @@ def build_scheduler(config, optimizer, steps_per_epoch):
     """
     if config.lr_scheduler is None:
         return None
-    section = config.lr_scheduler
-    _rehearse(config, steps_per_epoch)
-    runtime = _planned(config, section["args"], config.trainer.epochs * steps_per_epoch)
-    args = {name: value for name, value in section["args"].items() if name not in runtime}
-    return build(
-        {**section, "args": args}, SCHEDULERS, "lr_scheduler", optimizer=optimizer, **runtime
-    )
+    num_steps = config.trainer.epochs * steps_per_epoch
+    scheduler = _build(config, config.lr_scheduler["args"], optimizer, num_steps)
+    length = getattr(scheduler, "total_steps", num_steps)
+    if length < num_steps:
+        raise ConfigError(
+            f"lr_scheduler.args: the cycle ends after {length} steps, expected at least the "
+            f"{num_steps} of the training (without total_steps it is as long)"
+        )
+    return scheduler
 
 
-def _planned(config, args, num_steps):
-    """Return the arguments of a one-cycle schedule that other keys of the config give: its length
-    in steps, and, beside ``max_lr``, the rate that the biases rise to, ``bias_lr``.
+def _build(config, args, optimizer, num_steps):
+    """Return the schedule with these arguments.
+
+    Other keys of the config give those of a one-cycle schedule: its length in steps and, beside
+    ``max_lr``, the rate that the biases rise to, ``bias_lr``.
     """
-    if config.lr_scheduler["type"] != ONE_CYCLE:
-        return {}
-    planned = {} if {"total_steps", "epochs"} & args.keys() else {"total_steps": num_steps}
-    if config.bias_lr is not None and isinstance(args.get("max_lr"), (int, float)):
-        planned["max_lr"] = [args["max_lr"], config.bias_lr]
-    return planned
+    section, planned = config.lr_scheduler, {}
+    if section["type"] == "OneCycleLR":
+        if not {"total_steps", "epochs"} & args.keys():
+            planned["total_steps"] = num_steps
+        if config.bias_lr is not None and isinstance(args.get("max_lr"), (int, float)):
+            planned["max_lr"] = [args["max_lr"], config.bias_lr]
+    args = {name: value for name, value in args.items() if name not in planned}
+    section = {**section, "args": args}
+    return build(section, SCHEDULERS, "lr_scheduler", optimizer=optimizer, **planned)
+
+
+def rehearse_schedule(config):
+    """Raise ``ConfigError`` if a schedule would fail in a later epoch, or give a learning rate that
+    is negative, infinite or NaN. A one-cycle schedule is rehearsed with one step in each epoch.
+    """
+    if config.lr_scheduler is None:
+        return
+    section, epochs = config.lr_scheduler, config.raw["trainer"]["epochs"]  # with --mini_train too
+
+    def rehearse(args):
+        # Without initial weights, whose random draws would change those of the backbone.
+        layer = nn.utils.skip_init(nn.Conv2d, 1, 1, 1)
+        optimizer = build_optimizer(config, layer)
+        scheduler = _build(config, args, optimizer, epochs)
+        for epoch in range(1, min(epochs, MOST_REHEARSED) + 1):
+            optimizer.step()
+            scheduler.step()
+            for rate in (group["lr"] for group in optimizer.param_groups):
+                if not 0 <= rate < math.inf:
+                    raise ValueError(f"after epoch {epoch} the learning rate is {rate}")
+
+    attempt(rehearse, section["args"], "lr_scheduler.args", f"what {section['type']} takes")
 
 
 def unreached_milestones(config):
@@ -88,31 +118,3 @@ def unreached_milestones(config):
         f"lr_scheduler.args.milestones: nothing happens at {', '.join(map(str, late))}, since the "
         f"training ends after epoch {epochs} (trainer.epochs)"
     ]
-
-
-def _rehearse(config, steps_per_epoch):
-    """Raise ``ConfigError`` if a schedule would fail later in the training, or give a learning rate
-    that is negative, infinite or NaN.
-    """
-    section, epochs = config.lr_scheduler, config.raw["trainer"]["epochs"]  # with --mini_train too
-    unit, count = "epoch", epochs
-    if section["type"] == ONE_CYCLE:
-        unit, count = "step", epochs * steps_per_epoch
-
-    def rehearse(args):
-        optimizer = build_optimizer(config, nn.Conv2d(1, 1, 1))
-        planned = _planned(config, args, count)
-        args = {name: value for name, value in args.items() if name not in planned}
-        scheduler = build(
-            {**section, "args": args}, SCHEDULERS, "lr_scheduler", optimizer=optimizer, **planned
-        )
-        if getattr(scheduler, "total_steps", count) < count:
-            raise ValueError(f"it ends after {scheduler.total_steps} of {count} steps")
-        for step in range(1, min(count, MOST_REHEARSED) + 1):
-            optimizer.step()
-            scheduler.step()
-            for rate in (group["lr"] for group in optimizer.param_groups):
-                if not 0 <= rate < math.inf:
-                    raise ValueError(f"after {unit} {step} the learning rate is {rate}")
-
-    attempt(rehearse, section["args"], "lr_scheduler.args", f"what {section['type']} takes")

@@ -7,7 +7,7 @@ from trainer.datasets import final_test_set, training_datasets
 from trainer.embedding_trainer import EmbeddingTrainer
 from trainer.evaluation.results import evaluate, save_results
 from trainer.landmark_trainer import LandmarkTrainer
-from trainer.optimisation import unreached_milestones
+from trainer.optimisation import rehearse_schedule, unreached_milestones
 from trainer.resume import start_run
 from utils.checkpoint.find import checkpoint_name
 from utils.config.read import errors_of
@@ -85,6 +85,7 @@ def build_trainer(config, start, run):
         run.remarks.append(
             f"trainer.precision: {run.device} only emulates bfloat16, float32 is faster"
         )
+    rehearse_schedule(config)  # before images are cached, which may take long
     train_set, val_set = training_datasets(config, run)
     kind = LandmarkTrainer if config.is_landmark else EmbeddingTrainer
     trainer = kind.from_config(config, train_set, val_set, start, run)
