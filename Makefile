@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 # What computes: losses, networks, warps, matching, trainings; its sums depend on the processor.
 NUMERIC_TESTS := $(foreach name,networks no_network loss keypoint_regressor \
 	matching metric tps warper augmentation keyed_random descriptors cache trainer_parts nonfinite compiling \
-	resume distributed deterministic inference export benchmark visualization,$(wildcard tests/*/test_$(name).py))
+	resume distributed deterministic inference export benchmark visualization,tests/*/test_$(name).py)
 
 OLDEST := .venv-oldest
 # The lowest Python from 3.10 on that runs here, on the path or among those of pyenv.
@@ -21,7 +21,7 @@ OLDEST_PYTHON = $(shell for minor in 10 11 12 13; do \
 	$$python -c "" 2>/dev/null && echo $$python && exit; done; done)
 OLDEST_TESTS := $(foreach name,networks loss keypoint_regressor matching tps \
 	warper augmentation batches cache descriptors trainer_parts checkpoint checkpoint_keeper torch_file \
-	foreign_checkpoint run resume stopping nonfinite shortages config_objects config visualization,$(wildcard tests/*/test_$(name).py))
+	foreign_checkpoint run resume stopping nonfinite shortages config_objects config visualization,tests/*/test_$(name).py)
 
 .PHONY: install demo test test-plain test-oldest soak ablation benchmark clean
 
