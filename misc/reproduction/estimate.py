@@ -30,14 +30,16 @@ def likeness(config, device):
 
 def measured_speeds(save_dir):
     """Return {likeness: (images per second of the first epoch, of the later ones)} of the newest
-    run of each likeness below a save_dir. Cached descriptors make the first epoch slower.
+    run of each likeness below a save_dir. Cached descriptors make the first epoch slower; runs of
+    ``--mini_train`` are too short to count.
     """
     names = {path.name for path in (Path(save_dir) / "log").glob("*")}
     runs = [run for name in names for run in recorded_runs(save_dir, name)]
     speeds = {}
     for run in sorted(runs, key=lambda run: run.relative.parts[1:], reverse=True):
         rates = [epoch.get("images_per_s", 0) for epoch in run.log.epochs]
-        if run.config is not None and run.log.device and rates and min(rates) > 0:
+        mini = any("--mini_train" in message for message in run.log.messages)
+        if run.config is not None and run.log.device and rates and min(rates) > 0 and not mini:
             speed = rates[0], statistics.harmonic_mean(rates[1:] or rates)
             speeds.setdefault(likeness(run.config, run.log.device), speed)
     return speeds

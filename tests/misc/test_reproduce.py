@@ -209,6 +209,16 @@ def test_an_estimate_worked_out_by_hand(saved):
     assert estimate_seconds(job, State(), "0", speeds) is None  # measured on the CPU
 
 
+def test_a_run_of_mini_train_says_nothing_of_speed(saved):
+    note = "partial data, figures do not compare with those of the whole: --mini_train: a few steps"
+    for stamp, tail, rate in (("2026-01-01_12-00-00", (), 100), (NEWER, (note,), 1)):
+        log = own_log(rates=[rate], tail=tail)
+        saved.finish(CONFIGS[EMBEDDING], matching(1, 2), stamp, log=log)
+    (job,) = Planner(saved.root).jobs(TUNED)
+    seconds = estimate_seconds(job, State(), None, measured_speeds(saved.root))
+    assert seconds == pytest.approx(50 * 10122 / 100)
+
+
 def test_another_network_proves_nothing_and_the_newest_run_counts(saved):
     for stamp, rate in (("2026-01-01_12-00-00", 1), (NEWER, 100)):
         saved.finish(CONFIGS[EMBEDDING], matching(1, 2), stamp, log=own_log(rates=[rate]))
