@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
-from misc.dev.measuring import markdown_table
+from misc.benchmarking.measuring import markdown_table
 from trainer.figures import DIFFERENT, SAME
 from utils.cli import add_run_options, make_parser, parse_seeds, path_text, run_program
 from utils.config.read import read_config

@@ -19,22 +19,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
-from utils.cli import make_parser, parse_path, path_text, positive, run_program
+from utils.cli import add_model, make_parser, parse_path, positive, run_program
 from utils.disk import disk_errors
 
 
 def main(argv=None):
     parser = make_parser(__doc__)
-    parser.add_argument(
-        "model", type=path_text, metavar="MODEL", help="a checkpoint, or the folder of a run"
-    )
+    add_model(parser)
     parser.add_argument("--format", required=True, choices=("onnx", "torch"), help="of the file")
     parser.add_argument(
         "--output", required=True, type=parse_path, metavar="FILE", help="what to write"
-    )
-    parser.add_argument(
-        "-c", "--config", type=path_text, metavar="FILE",
-        help="the model's config, if it does not come with it",
     )
     parser.add_argument(
         "--opset", type=positive, metavar="N",

@@ -16,7 +16,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
-from utils.cli import add_device_option, make_parser, parse_path, path_text, positive, run_program
+from utils.cli import (
+    add_device_option,
+    add_model,
+    make_parser,
+    parse_path,
+    path_text,
+    positive,
+    run_program,
+)
 from utils.text import counted
 
 PROTOCOLS = ("cosine", "published")  # of inference.matching
@@ -25,18 +33,12 @@ BATCH_SIZE = 32
 
 def parse_args(argv=None):
     parser = make_parser(__doc__)
-    parser.add_argument(
-        "model", type=path_text, metavar="MODEL", help="a checkpoint, or the folder of a run"
-    )
+    add_model(parser)
     parser.add_argument(
         "images", nargs="+", type=path_text, metavar="IMAGES", help="image files, or folders"
     )
     parser.add_argument(
         "--output", required=True, type=parse_path, metavar="FOLDER", help="for results"
-    )
-    parser.add_argument(
-        "-c", "--config", type=path_text, metavar="FILE",
-        help="the model's config, if it does not come with it",
     )
     parser.add_argument(
         "--reference", type=path_text, metavar="IMAGE", help="the image that --points are of"

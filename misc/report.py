@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
-from misc.dev.measuring import machine
+from misc.benchmarking.measuring import machine
 from utils.cli import (
     add_device_option,
     add_overrides,

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from misc.dev.measuring import machine
+from misc.benchmarking.measuring import machine
 from tests.soaking.campaigns import CAMPAIGNS
 from tests.soaking.table import PAGE, around_table, fill_page
 from utils.cli import make_parser, positive, run_program

@@ -88,6 +88,20 @@ def make_parser(description):
     )
 
 
+def add_model(parser):
+    """Add MODEL and ``--config``, for programs that use a trained network."""
+    parser.add_argument(
+        "model", type=path_text, metavar="MODEL", help="a checkpoint, or the folder of a run"
+    )
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=path_text,
+        metavar="FILE",
+        help="the model's config, if it does not come with it",
+    )
+
+
 def add_device_option(parser):
     """Add ``--device``, for programs that run networks."""
     parser.add_argument(

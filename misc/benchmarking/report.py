@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from misc.benchmarking import evaluation, lists, loader, loss, pairs, roofline, step
-from misc.dev.measuring import machine, measure_in_process
+from misc.benchmarking.measuring import machine, measure_in_process
 from utils.device import select_device
 from utils.disk import write_atomically, write_json
 

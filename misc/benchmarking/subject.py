@@ -8,7 +8,7 @@ from math import inf
 
 from torch.utils.flop_counter import FlopCounterMode
 
-from misc.dev.measuring import markdown_table, seconds_of
+from misc.benchmarking.measuring import markdown_table, seconds_of
 from utils.device import computes_bfloat16, peak_memory_gib
 
 HEADER = ["", "best, s", "median, s", "peak memory, GiB", "added, GiB"]

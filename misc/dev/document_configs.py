@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the project's packages
 
-from misc.dev.measuring import markdown_table
+from misc.benchmarking.measuring import markdown_table
 from utils.cli import make_parser, parse_path, run_program
 from utils.config.idle_keys import IDLE_KEYS
 from utils.config.keys import Experiment, TrainerOptions

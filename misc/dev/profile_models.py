@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the project's packages
 
-from misc.dev.measuring import machine, markdown_table, measure_in_process, seconds_of
+from misc.benchmarking.measuring import machine, markdown_table, measure_in_process, seconds_of
 from utils.cli import add_device_option, make_parser, positive, run_program
 
 INPUT_SIZES = {"SmallNet": 70, "HourglassNet": 96}  # the published crops

@@ -9,6 +9,7 @@ from trainer.evaluation.cases import MatchingGallery
 from trainer.evaluation.matching import evaluate_matching
 from utils.drawing.galleries import overview_figure
 from utils.geometry.coordinates import to_pixels
+from utils.geometry.crop import crop_images, crop_points
 
 NUM_SHOWN = 7
 
@@ -28,9 +29,8 @@ def most_typical_first(items):
 def draw_overview(backbone, model, dataset, device):
     """Return a figure of a few test images: descriptors, matches, predicted landmarks."""
     items = most_typical_first([dataset[index] for index in range(NUM_SHOWN)])
-    inner = slice(dataset.crop, dataset.imwidth - dataset.crop)
-    images = torch.stack([item["image"] for item in items])[..., inner, inner].to(device)
-    truth = torch.stack([item["keypts"] for item in items]) - dataset.crop
+    images = crop_images(torch.stack([item["image"] for item in items]), dataset.crop).to(device)
+    truth = crop_points(torch.stack([item["keypts"] for item in items]), dataset.crop)
     maps = backbone(normalise(images))
     size = images.shape[-2:]
     source = maps[:1].expand(len(maps), -1, -1, -1)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from misc.benchmarking.measuring import measure_in_process
 from misc.dev import profile_models
-from misc.dev.measuring import measure_in_process
 from misc.dev.profile_models import HEADER, MODELS, main, measure, table
 
 CPU = torch.device("cpu")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from misc.dev.measuring import markdown_table
+from misc.benchmarking.measuring import markdown_table
 from tests.data_helpers.tiny_runs import ROOT
 from utils.disk import write_atomically
 from utils.errors import UserError
