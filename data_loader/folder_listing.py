@@ -3,7 +3,8 @@
 import math
 import os
 from collections import Counter, defaultdict
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 
 from data_loader.find_images import (
     IMAGE_SUFFIXES,
@@ -24,6 +25,26 @@ from utils.text import command, counted, some_of
 
 DESCRIBED = 1000  # images at most that are opened for the log
 SUGGESTED = 3  # images to annotate that a message names
+_shared = ContextVar("shared", default=None)  # {arguments: FolderListing} of ``shared_listings``
+
+
+@contextmanager
+def shared_listings():
+    """While entered, data sets of one folder share its listing: made once, not for each split."""
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+def list_folder(root, pattern=None, annotation=None):
+    """Return the ``FolderListing`` with these arguments, see ``shared_listings``."""
+    shared = {} if (known := _shared.get()) is None else known
+    key = repr((os.fspath(root), pattern, annotation))
+    if key not in shared:
+        shared[key] = FolderListing(root, pattern, annotation)
+    return shared[key]
 
 
 class FolderListing:
@@ -67,6 +88,7 @@ class FolderListing:
         self.by_folder = folder_splits(name for name in listed + others if name not in self.named)
         self.splits = assign_splits(listed + others, {**self.by_folder, **self.named})
         self.unread = _unread_notes(lists.unread)
+        self._descriptions = {}  # by arguments of ``describe``
         self.notes = [*self._notes(files, elsewhere, aliases, passed_over), *self.unread]
 
     def _no_images(self, files, pattern):
@@ -137,9 +159,12 @@ class FolderListing:
 
     def describe(self, square, imwidth):
         """Return lines for the log; square, imwidth: as of ``LandmarkFolder``."""
-        sizes, *others = self._describe_sizes(square, imwidth)
-        lines = [self._describe_images(), sizes, self._describe_landmarks(), *others, *self.notes]
-        return [f"data: {line}" for line in lines]
+        if (square, imwidth) not in self._descriptions:
+            sizes, *others = self._describe_sizes(square, imwidth)
+            images, landmarks = self._describe_images(), self._describe_landmarks()
+            lines = [images, sizes, landmarks, *others, *self.notes]
+            self._descriptions[square, imwidth] = [f"data: {line}" for line in lines]
+        return self._descriptions[square, imwidth]
 
     def _describe_images(self):
         counts = {

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from data_loader.base_dataset import ImageFileDataset
-from data_loader.folder_listing import FolderListing
+from data_loader.folder_listing import list_folder
 from data_loader.squares import SQUARES, square_window
 from utils.errors import UserError
 from utils.text import command
@@ -52,7 +52,7 @@ class LandmarkFolder(ImageFileDataset):
         if square not in SQUARES:
             raise ValueError(f"square = {square!r}, expected one of {', '.join(SQUARES)}")
         self.square = square
-        self.listing = FolderListing(root, pattern, annotation)
+        self.listing = list_folder(root, pattern, annotation)
         annotations = self.listing.annotations
         self.refuse(self.listing.faults)
         self.warnings = tuple(annotations.warnings)

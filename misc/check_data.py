@@ -42,6 +42,7 @@ def main(argv=None):
     config = read_config(args.config, args.overrides)
     # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from data_loader import DATASETS
+    from data_loader.folder_listing import shared_listings
     from misc.parts.check_data import Report, check_split, list_splits
     from utils.config.objects import look_up
 
@@ -49,8 +50,9 @@ def main(argv=None):
     if args.list_splits:
         return list_splits(config.dataset)
     report = Report(with_notes=not args.no_notes)
-    for split in [args.split] if args.split else SPLITS:
-        print(f"{split}: {check_split(config, split, report, args.num_workers)}")
+    with shared_listings():
+        for split in [args.split] if args.split else SPLITS:
+            print(f"{split}: {check_split(config, split, report, args.num_workers)}")
     return 2 if any(report.faults) else 0
 
 

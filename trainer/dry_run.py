@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from base.checkpoint_keeper import BEST
 from data_loader.cache import num_keypts
+from data_loader.folder_listing import shared_listings
 from model.keypoint_regressor import FrozenBackbone
 from trainer.datasets import final_test_set
 from trainer.descriptors import CachedDescriptors, LiveDescriptors
@@ -44,9 +45,10 @@ def dry_run(config, resume=None, seeds=None, world=World()):
         # Without a cache, which would decode every image, or write to the disk.
         few = replace(config, cache="off", limits=limits).with_seed(start.seed(config))
         run = Run(folder, few, world)
-        test_set = final_test_set(few, run)
-        torch.manual_seed(few.seed)
-        trainer = build_trainer(few, start, run)
+        with shared_listings():
+            test_set = final_test_set(few, run)
+            torch.manual_seed(few.seed)
+            trainer = build_trainer(few, start, run)
         shapes, loss, seconds = measure(trainer, test_set)
         if not world.is_main:
             return

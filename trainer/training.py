@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from data_loader.folder_listing import shared_listings
 from trainer.datasets import final_test_set, training_datasets
 from trainer.embedding_trainer import EmbeddingTrainer
 from trainer.evaluation.results import evaluate, save_results
@@ -51,10 +52,11 @@ def train_one_seed(config, folder, start, world=World()):
     hidden = config.trainer.verbosity < 1 or not world.is_main
     with errors_of(config), bars_hidden(hidden), determinism(config.deterministic):
         run = Run(folder, config, world)
-        # Before the training, to find errors in the test images at once.
-        test_set = final_test_set(config, run)
-        torch.manual_seed(config.seed)
-        trainer = build_trainer(config, start, run)
+        with shared_listings():
+            # Before the training, to find errors in the test images at once.
+            test_set = final_test_set(config, run)
+            torch.manual_seed(config.seed)
+            trainer = build_trainer(config, start, run)
         with run.open([*start.describe(config), *config.notes]):
             run.logger.info(f"run: {folder.model_dir}")
             processes = f", {world.size} processes" if world.size > 1 else ""

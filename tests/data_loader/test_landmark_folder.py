@@ -9,6 +9,7 @@ from PIL import Image
 
 from data_loader.batches import make_loader
 from data_loader.celeba import MAFLAligned
+from data_loader.folder_listing import FolderListing, shared_listings
 from data_loader.landmark_folder import LandmarkFolder
 from data_loader.landmark_formats import read_annotations
 from tests.data_helpers.tiny_runs import write_image
@@ -316,3 +317,37 @@ def test_a_file_that_is_no_image_is_one_line_out_of_a_worker_too(root, num_worke
     message = one_line(error.value)
     assert message.startswith(f"{root / 'images' / 'c.jpg'}: cannot read this image (")
     assert "\n" not in message
+
+
+# ---- one listing for all splits
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """The arguments of all listings that are made."""
+    made, make = [], FolderListing.__init__
+
+    def noting(listing, *arguments):
+        made.append(arguments)
+        make(listing, *arguments)
+
+    monkeypatch.setattr(FolderListing, "__init__", noting)
+    return made
+
+
+def test_a_training_and_a_check_list_a_folder_once(train, call_program, embedding_config, listed):
+    config = embedding_config()
+    train(config, "--mini_train")  # training, validation and test images
+    assert len(listed) == 1
+    assert call_program("misc/check_data.py", "--config", config, "--num_workers", 0).code == 0
+    assert len(listed) == 2
+
+
+def test_listings_are_shared_by_equal_arguments_and_not_for_longer_than_asked(root, listed):
+    with shared_listings():
+        first, again = (LandmarkFolder(str(root), split, IMWIDTH) for split in ("train", "test"))
+        other = LandmarkFolder(str(root), "train", IMWIDTH, pattern="*.jpg")
+    assert first.listing is again.listing and first.listing is not other.listing
+    write_image(root / "images" / "e.jpg", 5)
+    later = LandmarkFolder(str(root), "train", IMWIDTH)
+    assert len(listed) == 3 and len(later.listing.images) == len(first.listing.images) + 1
