@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -21,5 +22,7 @@ def some_of(names, most=4):
 
 def command(program, *words):
     """Return the command line that runs a program of the project from the working folder."""
-    path = program if os.path.samefile(os.curdir, PROJECT) else PROJECT / program
+    path = PROJECT / program
+    with suppress(OSError):  # the working folder was removed
+        path = program if os.path.samefile(os.curdir, PROJECT) else path
     return shlex.join(["python", os.fspath(path), *map(os.fspath, words)])

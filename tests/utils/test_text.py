@@ -32,3 +32,11 @@ def test_a_command_holds_in_any_working_folder(tmp_path, monkeypatch):
     _, *words = shlex.split(command("misc/fetch_models.py", "--list"))
     done = subprocess.run([sys.executable, *words], env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0 and "celeba-smallnet-64d-dve" in done.stdout
+
+
+def test_a_working_folder_that_was_removed_does_not_end_a_training_at_its_last_line(
+        tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert command("misc/report.py") == f"python {ROOT / 'misc' / 'report.py'}"
