@@ -1,4 +1,4 @@
-"""The expected distance of the dense losses on any device, in chunks of bounded memory."""
+"""The dense losses on any device, in chunks of bounded memory."""
 
 from functools import partial
 
@@ -8,47 +8,55 @@ from torch.autograd.function import once_differentiable
 # Entries of p(v | u) in memory at a time: on the CPU 2 MB for each thread, most of which its
 # core's caches hold; a GPU needs more to be busy.
 CPU_ELEMENTS_PER_THREAD, GPU_ELEMENTS = 1 << 19, 1 << 26
+LEAST_LENGTH = 1e-12  # that a rebuilt descriptor is divided by
 
 
-def chunked_expected_distance(a, b, auxiliary, warped, shape, stride, pow):
-    """Return the mean over u of sum_v |v - g(u)|^pow p(v | u), p(v | u) = softmax_v(<a_u, b_v>).
+def chunked_loss(objective, a, b, auxiliary, scale, warped, weight):
+    """Return the mean over u of an objective of p(v | u) = softmax_v(<a_u, b_v>).
 
+    objective: ``model.objectives.Objective``.
     a, b: (B, P, C), descriptors.
     auxiliary: None, or (B, P, C): a_u is replaced by sum_w softmax_w(<a_u, aux_w>) aux_w.
+    scale: None, or the length () that this sum is scaled to.
     warped: (B, P, 2), g(u), in pixels; it gets no gradient.
-    shape, stride: (h, w), the number of cells v, and their distance in pixels.
+    weight: None, or weights of cells u in the mean, (B, P); they get no gradient.
     """
-    return ChunkedExpectedDistance.apply(a, b, auxiliary, warped, shape, stride, pow)
+    return ChunkedLoss.apply(objective, a, b, auxiliary, scale, warped, weight)
 
 
-class ChunkedExpectedDistance(torch.autograd.Function):
-    """Computes ``chunked_expected_distance`` and its gradients exactly.
+class ChunkedLoss(torch.autograd.Function):
+    """Computes ``chunked_loss`` and its gradients exactly.
 
     Since the result is a scalar, its gradients are computed with it, chunk by chunk, and no array
     of size P x P outlives its chunk.
     """
 
     @staticmethod
-    def forward(ctx, a, b, auxiliary, warped, shape, stride, pow):
+    def forward(ctx, objective, a, b, auxiliary, scale, warped, weight):
         B, P, _ = a.shape
-        others = (b,) if auxiliary is None else (b, auxiliary)
-        grads = None
-        if any(ctx.needs_input_grad[:3]):
-            grads = torch.empty_like(a), *(torch.zeros_like(other) for other in others)
+        wanted = any(ctx.needs_input_grad)
+        grads = [
+            torch.zeros_like(x) if wanted and x is not None else None
+            for x in (a, b, auxiliary, scale)
+        ]
+        grad_a, grad_b, grad_auxiliary, grad_scale = grads
         total = torch.zeros((), dtype=torch.float64, device=a.device)
         num_samples, num_rows = chunk_size(B, P, a.device)
         # Reused by all chunks, since allocation is slow.
-        buffers = [a.new_empty(num_samples, num_rows, P) for _ in (a, *others)]
+        buffers = [a.new_empty(num_samples, num_rows, P) for _ in (a, b, auxiliary)]
         for part, rows in _chunks(B, P, num_samples, num_rows):
             query = a[part, rows]
-            total += _chunk_distance(
-                query,
-                *(other[part] for other in others),
-                cost=partial(distances, warped[part, rows], shape, stride, pow),
-                grads=grads and (grads[0][part, rows], *(grad[part] for grad in grads[1:])),
-                buffers=[buffer[: query.shape[0], : query.shape[1]] for buffer in buffers],
-            )
-        if grads is not None:
+            logits, prob, shares = (x[: query.shape[0], : query.shape[1]] for x in buffers)
+            place = b[part], warped[part, rows], _at(weight, part, rows, None)
+            compute = partial(_match, objective, *place, _at(grad_b, part), (logits, prob))
+            if auxiliary is not None:
+                through = auxiliary[part], scale, _at(grad_auxiliary, part), grad_scale
+                compute = partial(_exchange, compute, *through, (logits, shares))
+            value, grad_query = compute(query)
+            total += value
+            if wanted:
+                grad_a[part, rows] = grad_query
+        if wanted:
             ctx.save_for_backward(*grads)
         return (total / (B * P)).to(a.dtype)
 
@@ -56,61 +64,64 @@ class ChunkedExpectedDistance(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_output):
         B, P, _ = ctx.saved_tensors[0].shape
-        grads = [grad * (grad_output / (B * P)) for grad in ctx.saved_tensors]
-        return *grads, *[None] * (7 - len(grads))
+        scale = grad_output / (B * P)
+        return None, *(None if x is None else x * scale for x in ctx.saved_tensors), None, None
 
 
-def _chunk_distance(query, other, auxiliary=None, *, cost, grads, buffers):
-    """Return the sum over u of the expected cost, for u in a chunk.
+def _match(objective, other, warped, weight, grad_other, workspace, query):
+    """Return the sum over u of the objective, for u in a chunk, and its gradient (b, U, C).
 
+    other: (b, P, C).
+    warped: (b, U, 2).
+    weight: None, or (b, U, 1).
+    grad_other: gradient of ``other``, added to; None: no gradients are wanted.
+    workspace: two tensors (b, U, P).
     query: (b, U, C).
-    other, auxiliary: (b, P, C).
-    cost: callable (out), fills out, (b, U, P), with distances.
-    grads: None, or gradients of query, which is overwritten, and of the others, which are added to.
-    buffers: workspace, (b, U, P), two tensors, or three with an auxiliary.
     """
-    if auxiliary is not None:
-        return _exchanged(query, other, auxiliary, cost, grads, buffers)
-    scratch, prob = buffers
-    _softmax_of_products(query, other, scratch, out=prob)
-    weighted = cost(scratch).mul_(prob)
-    expected = weighted.sum(dim=-1, keepdim=True)
-    if grads is not None:
-        grad_query, grad_other = grads
-        # dE_u / d<a_u, b_v> = p(v | u) (|v - g(u)|^pow - E_u)
-        grad_logits = weighted.addcmul_(prob, expected, value=-1)
-        torch.bmm(grad_logits, other, out=grad_query)
-        grad_other.baddbmm_(grad_logits.mT, query)
-    return expected.sum(dtype=torch.float64)
+    logits, prob = workspace
+    torch.bmm(query, other.mT, out=logits)
+    values, grad_logits = objective.of_logits(logits, warped, prob)
+    value = (values if weight is None else values * weight).sum(dtype=torch.float64)
+    if grad_other is None:
+        return value, None
+    grad_query = grad_logits @ other
+    if weight is not None:
+        grad_query, query = grad_query * weight, query * weight
+    grad_other.baddbmm_(grad_logits.mT, query)
+    return value, grad_query
 
 
-def _exchanged(query, other, auxiliary, cost, grads, buffers):
-    """Return the sum over u of the expected cost of queries rebuilt from auxiliary descriptors.
+def _exchange(match, auxiliary, scale, grad_auxiliary, grad_scale, workspace, query):
+    """Return what ``match`` returns for a query rebuilt from auxiliary descriptors.
 
-    query, other, auxiliary, cost, grads, buffers: as in ``_chunk_distance``.
+    match: callable (query) -> (value, gradient); it may use the first tensor of ``workspace``.
+    auxiliary, grad_auxiliary: (b, P, C); gradients are added to.
+    scale, grad_scale: None, or (), the length of a rebuilt query.
     """
-    *buffers, prob = buffers
-    scratch = buffers[0]
-    _softmax_of_products(query, auxiliary, scratch, out=prob)
-    rebuilt = prob @ auxiliary
-    if grads is None:
-        return _chunk_distance(rebuilt, other, cost=cost, grads=None, buffers=buffers)
-    grad_query, grad_other, grad_auxiliary = grads
-    grad_rebuilt = torch.empty_like(rebuilt)
-    total = _chunk_distance(
-        rebuilt, other, cost=cost, grads=(grad_rebuilt, grad_other), buffers=buffers
-    )
-    grad_auxiliary.baddbmm_(prob.mT, grad_rebuilt)
+    scratch, shares = workspace
+    torch.softmax(torch.bmm(query, auxiliary.mT, out=scratch), dim=-1, out=shares)
+    rebuilt = shares @ auxiliary
+    if scale is None:
+        value, grad_rebuilt = match(rebuilt)
+    else:
+        length = rebuilt.norm(dim=-1, keepdim=True).clamp_(min=LEAST_LENGTH)
+        unit = rebuilt / length
+        value, grad = match(scale * unit)
+    if grad_auxiliary is None:
+        return value, None
+    if scale is not None:
+        along = (grad * unit).sum(dim=-1, keepdim=True)
+        grad_scale += along.sum()
+        grad_rebuilt = (grad - along * unit) * (scale / length)
+    grad_auxiliary.baddbmm_(shares.mT, grad_rebuilt)
     mean = (grad_rebuilt * rebuilt).sum(dim=-1, keepdim=True)
-    grad_logits = torch.bmm(grad_rebuilt, auxiliary.mT, out=scratch).sub_(mean).mul_(prob)
-    torch.bmm(grad_logits, auxiliary, out=grad_query)
+    grad_logits = torch.bmm(grad_rebuilt, auxiliary.mT, out=scratch).sub_(mean).mul_(shares)
     grad_auxiliary.baddbmm_(grad_logits.mT, query)
-    return total
+    return value, grad_logits @ auxiliary
 
 
-def _softmax_of_products(query, other, scratch, out):
-    """Fill ``out`` (b, U, P) with softmax_v(<query_u, other_v>)."""
-    torch.softmax(torch.bmm(query, other.mT, out=scratch), dim=-1, out=out)
+def _at(tensor, *index):
+    return None if tensor is None else tensor[index]
 
 
 def chunk_limit(device):
@@ -135,18 +146,3 @@ def _chunks(B, P, num_samples, num_rows):
     for sample in range(0, B, num_samples):
         for row in range(0, P, num_rows):
             yield slice(sample, sample + num_samples), slice(row, row + num_rows)
-
-
-def distances(warped, shape, stride, pow, out):
-    """Fill and return ``out`` (B, U, P) with |v - g(u)|^pow, cells v row by row.
-
-    Computed by subtraction along x and y: the matrix product in ``torch.cdist`` loses 0.04 px in
-    float32.
-
-    warped: (B, U, 2), g(u).
-    """
-    y, x = (stride * torch.arange(n, device=warped.device, dtype=warped.dtype) for n in shape)
-    along_x = (warped[..., :1] - x).square_()  # (B, U, w)
-    along_y = (warped[..., 1:] - y).square_()  # (B, U, h)
-    torch.add(along_y[..., :, None], along_x[..., None, :], out=out.unflatten(-1, shape))
-    return out.sqrt_().sqrt_() if pow == 0.5 else out.pow_(pow / 2)

@@ -1,9 +1,13 @@
-"""Triton kernels of the expected distance, which keep blocks of logits in registers only.
+"""Triton kernels of the dense losses, which keep blocks of logits in registers only.
 
 Pointers are to contiguous float32: a, b and their gradients (B, P, C); warped (B, P, 2), g(u) in
-pixels; expected and lse (B, P). There are ``width`` cells in a row, ``stride`` pixels apart. The
-grid of a kernel is (blocks of rows, B). Each number is summed by one program in one order, so that
-results are reproducible to the bit.
+pixels; value, saved, lse and weight (B, P). There are ``width`` cells in a row, ``stride`` pixels
+apart. The grid of a kernel is (blocks of rows, B). Each number is summed by one program in one
+order, so that results are reproducible to the bit.
+
+The objective is ``ExpectedDistance`` with exponent POW, or, if SIGMA is not 0,
+``NegativeLogLikelihood``. Of each row u, lse is the log-sum-exp over v of the logits <a_u, b_v>;
+saved is the value of the expected distance, or the log-sum-exp of the logits less their costs.
 """
 
 import triton
@@ -32,12 +36,16 @@ def _load_warped(warped, rows, P):
 
 
 @triton.jit
-def _costs(x, y, cells, width, stride, POW: tl.constexpr):
-    """Return |v - g(u)|^pow for g(u) = (x, y) along one axis and cells v along the other."""
+def _costs(x, y, cells, width, stride, POW: tl.constexpr, SIGMA: tl.constexpr):
+    """Return |v - g(u)|^pow, or |v - g(u)|^2 / (2 sigma^2), for g(u) = (x, y) along one axis and
+    cells v along the other.
+    """
     dx = x - (cells % width * stride).to(tl.float32)
     dy = y - (cells // width * stride).to(tl.float32)
     squared = dx * dx + dy * dy
-    if POW == 0.5:
+    if SIGMA > 0:
+        costs = squared / (2 * SIGMA * SIGMA)
+    elif POW == 0.5:
         costs = tl.sqrt(tl.sqrt(squared))
     else:
         costs = tl.exp(0.5 * POW * tl.log(squared))
@@ -45,71 +53,94 @@ def _costs(x, y, cells, width, stride, POW: tl.constexpr):
 
 
 @triton.jit
+def _gradient(scores, costs, saved, lse, SIGMA: tl.constexpr):
+    """Return the gradient of a row's value with respect to its logits."""
+    prob = tl.exp(scores - lse)
+    if SIGMA > 0:
+        gradient = prob - tl.exp(scores - costs - saved)
+    else:
+        gradient = prob * (costs - saved)
+    return gradient
+
+
+@triton.jit
 def forward(
-    a, b, warped, expected, lse, P, width, stride,
-    C: tl.constexpr, POW: tl.constexpr, PRECISION: tl.constexpr,
+    a, b, warped, value, saved, lse, P, width, stride,
+    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """Store E_u and log-sum-exp over v of <a_u, b_v>, for a block of rows u."""
+    """Store value, saved and lse of a block of rows u."""
     sample = tl.program_id(1).to(tl.int64) * P
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     query = _load_points(a + sample * C, rows, P, C, BLOCK_C)
     x, y = _load_warped(warped + 2 * sample, rows, P)
     largest = tl.full([BLOCK], float("-inf"), tl.float32)
     mass = tl.zeros([BLOCK], tl.float32)
+    nearest = tl.full([BLOCK], float("-inf"), tl.float32)
     weighted = tl.zeros([BLOCK], tl.float32)
     for start in range(0, P, BLOCK):
         cells = start + tl.arange(0, BLOCK)
         key = _load_points(b + sample * C, cells, P, C, BLOCK_C)
         scores = tl.dot(query, tl.trans(key), input_precision=PRECISION)
         scores = tl.where((cells < P)[None, :], scores, float("-inf"))
+        costs = _costs(x[:, None], y[:, None], cells[None, :], width, stride, POW, SIGMA)
         before, largest = largest, tl.maximum(largest, tl.max(scores, axis=1))
         decay = tl.exp(before - largest)
         prob = tl.exp(scores - largest[:, None])
-        costs = _costs(x[:, None], y[:, None], cells[None, :], width, stride, POW)
         mass = decay * mass + tl.sum(prob, axis=1)
-        weighted = decay * weighted + tl.sum(prob * costs, axis=1)
-    tl.store(expected + sample + rows, weighted / mass, mask=rows < P)
-    tl.store(lse + sample + rows, largest + tl.log(mass), mask=rows < P)
+        if SIGMA > 0:
+            near = scores - costs
+            before, nearest = nearest, tl.maximum(nearest, tl.max(near, axis=1))
+            near = tl.exp(near - nearest[:, None])
+            weighted = tl.exp(before - nearest) * weighted + tl.sum(near, axis=1)
+        else:
+            weighted = decay * weighted + tl.sum(prob * costs, axis=1)
+    norm = largest + tl.log(mass)
+    if SIGMA > 0:
+        keep = nearest + tl.log(weighted)
+        tl.store(value + sample + rows, norm - keep, mask=rows < P)
+    else:
+        keep = weighted / mass
+        tl.store(value + sample + rows, keep, mask=rows < P)
+    tl.store(saved + sample + rows, keep, mask=rows < P)
+    tl.store(lse + sample + rows, norm, mask=rows < P)
 
 
 @triton.jit
 def backward_a(
-    a, b, warped, expected, lse, scale, grad, P, width, stride,
-    C: tl.constexpr, POW: tl.constexpr, PRECISION: tl.constexpr,
+    a, b, warped, saved, lse, weight, grad, P, width, stride,
+    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """Store ``scale`` times the gradient of sum_u E_u, for a block of rows u of a.
-
-    dE_u / d<a_u, b_v> = p(v | u) (|v - g(u)|^pow - E_u).
-    """
+    """Store the gradient of the weighted sum of values, for a block of rows u of a."""
     sample = tl.program_id(1).to(tl.int64) * P
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     query = _load_points(a + sample * C, rows, P, C, BLOCK_C)
     x, y = _load_warped(warped + 2 * sample, rows, P)
-    mean = tl.load(expected + sample + rows, mask=rows < P, other=0.0)
+    keep = tl.load(saved + sample + rows, mask=rows < P, other=0.0)
     norm = tl.load(lse + sample + rows, mask=rows < P, other=0.0)
+    share = tl.load(weight + sample + rows, mask=rows < P, other=0.0)
     total = tl.zeros([BLOCK, BLOCK_C], tl.float32)
     for start in range(0, P, BLOCK):
         cells = start + tl.arange(0, BLOCK)
         key = _load_points(b + sample * C, cells, P, C, BLOCK_C)
         scores = tl.dot(query, tl.trans(key), input_precision=PRECISION)
-        costs = _costs(x[:, None], y[:, None], cells[None, :], width, stride, POW)
-        inside = (cells < P)[None, :]
-        prob = tl.exp(tl.where(inside, scores - norm[:, None], float("-inf")))
-        total += tl.dot(prob * (costs - mean[:, None]), key, input_precision=PRECISION)
-    _store_points(grad + sample * C, rows, tl.load(scale) * total, P, C, BLOCK_C)
+        scores = tl.where((cells < P)[None, :], scores, float("-inf"))
+        costs = _costs(x[:, None], y[:, None], cells[None, :], width, stride, POW, SIGMA)
+        gradient = _gradient(scores, costs, keep[:, None], norm[:, None], SIGMA)
+        total += tl.dot(gradient, key, input_precision=PRECISION)
+    _store_points(grad + sample * C, rows, share[:, None] * total, P, C, BLOCK_C)
 
 
 @triton.jit
 def backward_b(
-    a, b, warped, expected, lse, scale, grad, P, width, stride,
-    C: tl.constexpr, POW: tl.constexpr, PRECISION: tl.constexpr,
+    a, b, warped, saved, lse, weight, grad, P, width, stride,
+    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """Store ``scale`` times the gradient of sum_u E_u, for a block of rows v of b.
+    """Store the gradient of the weighted sum of values, for a block of rows v of b.
 
-    Blocks are (v, u). Rows beyond the last one of a are 0 and add nothing.
+    Blocks are (v, u). Rows beyond the last one of a have weight 0 and add nothing.
     """
     sample = tl.program_id(1).to(tl.int64) * P
     cells = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -119,10 +150,11 @@ def backward_b(
         rows = start + tl.arange(0, BLOCK)
         query = _load_points(a + sample * C, rows, P, C, BLOCK_C)
         x, y = _load_warped(warped + 2 * sample, rows, P)
-        mean = tl.load(expected + sample + rows, mask=rows < P, other=0.0)
+        keep = tl.load(saved + sample + rows, mask=rows < P, other=0.0)
         norm = tl.load(lse + sample + rows, mask=rows < P, other=0.0)
+        share = tl.load(weight + sample + rows, mask=rows < P, other=0.0)
         scores = tl.dot(key, tl.trans(query), input_precision=PRECISION)
-        costs = _costs(x[None, :], y[None, :], cells[:, None], width, stride, POW)
-        prob = tl.exp(scores - norm[None, :])
-        total += tl.dot(prob * (costs - mean[None, :]), query, input_precision=PRECISION)
-    _store_points(grad + sample * C, cells, tl.load(scale) * total, P, C, BLOCK_C)
+        costs = _costs(x[None, :], y[None, :], cells[:, None], width, stride, POW, SIGMA)
+        gradient = _gradient(scores, costs, keep[None, :], norm[None, :], SIGMA)
+        total += tl.dot(gradient * share[None, :], query, input_precision=PRECISION)
+    _store_points(grad + sample * C, cells, total, P, C, BLOCK_C)

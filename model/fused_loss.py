@@ -1,4 +1,4 @@
-"""The expected distance of the dense losses on a GPU, without storing P x P matrices.
+"""The dense losses on a GPU, without storing P x P matrices.
 
 The exchange is torch's fused attention; the rest are the Triton kernels in ``model.fused_kernels``,
 imported when they are used, since Triton may not be installed.
@@ -13,17 +13,23 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from model.objectives import ExpectedDistance, NegativeLogLikelihood
+
 HEAD_MULTIPLE = 8  # fused attention takes multiples of this number of channels
 LEAST_CHANNELS, MOST_CHANNELS = 16, 128  # of a block in the kernels
 # Without the implementation that stores P x P.
 FUSED_ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION]
 
 
-def fused_expected_distance(a, b, auxiliary, warped, shape, stride, pow):
-    """Return ``chunked_expected_distance`` of the same arguments, in float32."""
+def fused_loss(objective, a, b, auxiliary, scale, warped, weight):
+    """Return ``chunked_loss`` of the same arguments, in float32."""
     if auxiliary is not None:
         a = exchange(a, auxiliary)
-    return FusedExpectedDistance.apply(a, b, warped, shape, stride, pow)
+        if scale is not None:
+            a = scale * F.normalize(a, dim=-1)
+    if weight is None:
+        weight = a.new_ones(a.shape[:2])
+    return FusedLoss.apply(objective, a, b, warped, weight)
 
 
 def exchange(points, auxiliary):
@@ -38,52 +44,53 @@ def exchange(points, auxiliary):
     return rebuilt[:, 0, :, :C]
 
 
-class FusedExpectedDistance(torch.autograd.Function):
-    """Computes the mean over u of sum_v |v - g(u)|^pow softmax_v(<a_u, b_v>).
+class FusedLoss(torch.autograd.Function):
+    """Computes the weighted mean over u of an objective of softmax_v(<a_u, b_v>).
 
-    E_u and the log-sum-exp of each row are saved for the backward pass, which recomputes the
-    logits. Products are in float32, or in TF32 if torch allows it.
+    Two numbers of each row are saved for the backward pass, which recomputes the logits. Products
+    are in float32, or in TF32 if torch allows it.
     """
 
     @staticmethod
-    def forward(ctx, a, b, warped, shape, stride, pow):
+    def forward(ctx, objective, a, b, warped, weight):
         from model.fused_kernels import forward
 
         a, b, warped = a.contiguous(), b.contiguous(), warped.contiguous()
-        expected, lse = a.new_empty(a.shape[:2]), a.new_empty(a.shape[:2])
-        ctx.settings = shape[1], stride, pow
-        _start(forward, (a, b, warped, expected, lse), *ctx.settings)
-        ctx.save_for_backward(a, b, warped, expected, lse)
-        return expected.mean()
+        value, saved, lse = (a.new_empty(a.shape[:2]) for _ in range(3))
+        _start(forward, objective, a, b, warped, value, saved, lse)
+        ctx.objective = objective
+        ctx.save_for_backward(a, b, warped, saved, lse, weight)
+        return (value * weight).mean()
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_output):
         from model.fused_kernels import backward_a, backward_b
 
-        a, b, _, expected, _ = ctx.saved_tensors
-        scale = grad_output.contiguous() / expected.numel()
-        grads = [None] * 6
-        for number, (kernel, operand) in enumerate(((backward_a, a), (backward_b, b))):
+        *tensors, weight = ctx.saved_tensors
+        weight = weight * (grad_output / weight.numel())
+        grads = [None] * 5
+        for number, kernel in ((1, backward_a), (2, backward_b)):
             if ctx.needs_input_grad[number]:
-                grads[number] = torch.empty_like(operand)
-                tensors = *ctx.saved_tensors, scale, grads[number]
-                _start(kernel, tensors, *ctx.settings)
+                grads[number] = torch.empty_like(tensors[0])
+                _start(kernel, ctx.objective, *tensors, weight, grads[number])
         return (*grads,)
 
 
-def _start(kernel, tensors, width, stride, pow):
+def _start(kernel, objective, *tensors):
     B, P, C = tensors[0].shape
+    likely = isinstance(objective, NegativeLogLikelihood)
     block, num_warps = (64, 8) if C <= 64 else (32, 4)  # to fit the registers
     tf32 = torch.backends.cuda.matmul.allow_tf32
     with torch.cuda.device_of(tensors[0]):
         kernel[-(-P // block), B](
             *tensors,
             P,
-            width,
-            stride,
+            objective.shape[1],
+            objective.stride,
             C=C,
-            POW=float(pow),
+            POW=0.0 if likely else float(objective.pow),
+            SIGMA=float(objective.sigma) if likely else 0.0,
             PRECISION="tf32" if tf32 else "ieee",
             BLOCK=block,
             BLOCK_C=max(LEAST_CHANNELS, 1 << (C - 1).bit_length()),
@@ -113,7 +120,8 @@ def _why_not_run(device, channels):
     a, b = torch.zeros(2, 1, 4, channels, device=device, requires_grad=True).unbind()
     try:
         with torch.enable_grad():
-            value = fused_expected_distance(a, b, b, torch.zeros_like(a[..., :2]), (2, 2), 1, 0.5)
+            objective = ExpectedDistance((2, 2), 1, 0.5)
+            value = fused_loss(objective, a, b, b, None, torch.zeros_like(a[..., :2]), None)
             value.backward()
         value.item()  # on the host: the device is done
     except Exception as error:  # Triton and attention can raise anything

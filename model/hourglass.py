@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from model.unit_length import UnitLength
+
 DEPTH = 4  # poolings, hence levels, of one hourglass
 EXPANSION = 2  # a residual block returns this many times its inner width
 NORM_GROUPS = 16  # of use_group_norm
@@ -89,13 +91,17 @@ class HourglassNet(nn.Module):
     output_layer_weight_mul: factor of the last convolution's initial weights.
     scaled_norm_output: L2-normalise descriptors and multiply them by a learned scalar, initially
         20.
+    unit_length: scale descriptors to length 1, and learn the factor of their cosines.
     """
 
     def __init__(self, num_output_channels: int = 16, num_stacks: int = 1, num_blocks: int = 4,
                  planes_conv1: int = 64, planes_block: int = 128, planes_hg: int = 128,
                  use_group_norm: bool = False, output_layer_weight_mul: float = 1,
-                 scaled_norm_output: bool = False):
+                 scaled_norm_output: bool = False, unit_length: bool = False):
         super().__init__()
+        if scaled_norm_output and unit_length:
+            raise ValueError("unit_length = True, expected False with scaled_norm_output, "
+                             "which gives descriptors another length")
         _check_counts(num_output_channels=num_output_channels, num_stacks=num_stacks,
                       num_blocks=num_blocks)
         _check_widths(use_group_norm, planes_conv1=planes_conv1, planes_block=planes_block,
@@ -117,6 +123,7 @@ class HourglassNet(nn.Module):
         with torch.no_grad():
             self.output_layers[-1][-1].weight.mul_(output_layer_weight_mul)
         self.normscale = nn.Parameter(torch.tensor(INITIAL_NORM)) if scaled_norm_output else None
+        self.unit_length = UnitLength() if unit_length else None
 
     def forward(self, images):
         _check_size(images)
@@ -124,6 +131,8 @@ class HourglassNet(nn.Module):
         for layer in (self.layer1, self.layer2, self.layer3, *self.hg):
             features = layer(features)
         descriptors = self.output_layers[-1](features)
+        if self.unit_length is not None:
+            return self.unit_length(descriptors)
         if self.normscale is None:
             return descriptors
         return self.normscale * F.normalize(descriptors, dim=1)

@@ -1,11 +1,13 @@
-"""The dense equivariance losses, with and without Descriptor Vector Exchange, and landmark loss.
+"""The dense losses, with and without Descriptor Vector Exchange, and the landmark loss.
 
 For a pair of images (x, x') and the warp g, pixel u of x is described by Phi_u(x), and p(v | u) =
-softmax over v of <Phi_u(x), Phi_v(x')>. The loss is the mean over u of sum over v of
-|v - g(u)|^pow p(v | u) (Thewlis et al., ICCV 2019, section 3), written out in
-``model.reference_loss``. The implementations used here do not store P x P matrices of a whole
-batch: ``model.chunked_loss`` runs on any device, ``model.fused_loss`` has Triton kernels for
-float32 descriptors on a GPU.
+softmax over v of <Phi_u(x), Phi_v(x')>. The published loss is the mean over u of sum over v of
+|v - g(u)|^pow p(v | u) (Thewlis et al., ICCV 2019, section 3). The likelihood loss is this
+project's: the mean over u of -log sum over v of p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2)).
+
+The formulas are written out in ``model.reference_loss``. The implementations used here do not store
+P x P matrices of a whole batch: ``model.chunked_loss`` runs on any device, ``model.fused_loss`` has
+Triton kernels for float32 descriptors on a GPU.
 """
 
 import warnings
@@ -13,8 +15,9 @@ import warnings
 import torch
 import torch.nn.functional as F
 
-from model.chunked_loss import chunked_expected_distance
-from model.fused_loss import fused_expected_distance, why_not_fused
+from model.chunked_loss import chunked_loss
+from model.fused_loss import fused_loss, why_not_fused
+from model.objectives import ExpectedDistance, NegativeLogLikelihood
 from utils.geometry.coordinates import to_pixels
 
 NORMALISED_LENGTH = 20  # of descriptors, if vectors are normalised
@@ -29,6 +32,8 @@ def dense_correlation_loss(
     normalize_vectors: bool = True,
     fold_corr: bool = False,
     implementation: str = "auto",
+    *,
+    scale=None,
 ):
     """Return the dense equivariance loss, in input pixels to the power ``pow``.
 
@@ -40,13 +45,15 @@ def dense_correlation_loss(
     desc1, desc2: (B, C, h, w), descriptors of x and x'.
     grid: (B, H, W, 2), normalised, g(u) for each pixel of x; H = s h and W = s w for an integer s.
     pow: exponent of distances; above 0.
-    normalize_vectors: scale descriptors to length 20 first.
+    normalize_vectors: scale descriptors to length 20 first, unless ``scale`` is given.
     fold_corr: has no effect; in published configs it selects a slower implementation.
     implementation: chunked, for any device; fused, for a GPU with Triton; or auto: fused if
         available.
+    scale: None, or the factor () of dot products, for descriptors of length 1.
     """
-    points1, points2 = (_as_points(desc, normalize_vectors) for desc in (desc1, desc2))
-    return _mean_distance(points1, points2, None, desc1, grid, pow, implementation)
+    points = _as_points(desc1, desc2, normalize_vectors=normalize_vectors and scale is None)
+    cells, warped, _ = _cells(desc1, grid)
+    return _mean(ExpectedDistance(*cells, pow), *points, None, scale, warped, None, implementation)
 
 
 def dense_correlation_loss_dve(
@@ -59,6 +66,7 @@ def dense_correlation_loss_dve(
     implementation: str = "auto",
     *,
     desc_aux=None,
+    scale=None,
 ):
     """Return the dense equivariance loss with Descriptor Vector Exchange.
 
@@ -67,22 +75,58 @@ def dense_correlation_loss_dve(
     ``reference_loss.expected_distance`` of ``reference_loss.exchange``. The auxiliary image xa is
     the first image of the next pair of the batch.
 
-    The other arguments are those of ``dense_correlation_loss``.
+    The other arguments are those of ``dense_correlation_loss``. With ``scale``, the rebuilt
+    descriptors are scaled to length 1 too.
 
     desc_aux: (B, C, h, w), descriptors of the auxiliary images, if several processes share the
         batch; None: desc1, rolled by one pair.
     """
-    points1, points2 = (_as_points(desc, normalize_vectors) for desc in (desc1, desc2))
-    if desc_aux is not None:
-        auxiliary = _as_points(desc_aux, normalize_vectors)
-    elif len(desc1) > 1:
-        auxiliary = points1.roll(-1, dims=0)
-    else:
-        raise ValueError(
-            "dense_correlation_loss_dve needs at least two pairs: "
-            "each borrows its auxiliary image from the next"
-        )
-    return _mean_distance(points1, points2, auxiliary, desc1, grid, pow, implementation)
+    maps = desc1, desc2, desc_aux
+    points = _exchanging_points(*maps, normalize_vectors=normalize_vectors and scale is None)
+    cells, warped, _ = _cells(desc1, grid)
+    return _mean(ExpectedDistance(*cells, pow), *points, scale, warped, None, implementation)
+
+
+def dense_likelihood_loss(
+    desc1, desc2, grid, sigma: float = 3, implementation: str = "auto", *, scale=None
+):
+    """Return the negative log-likelihood of matches at g(u), blurred by a Gaussian.
+
+    The mean over the cells u whose g(u) is in the frame, and over the batch, of -log sum over v of
+    p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2)), where p(v | u) = softmax over v of <desc1_u, desc2_v>:
+    ``reference_loss.negative_log_likelihood``.
+
+    The other arguments are those of ``dense_correlation_loss``.
+
+    sigma: in input pixels; above 0.
+    """
+    points = _as_points(desc1, desc2)
+    cells, warped, inside = _cells(desc1, grid)
+    objective = NegativeLogLikelihood(*cells, sigma)
+    return _mean(objective, *points, None, scale, warped, inside, implementation)
+
+
+def dense_likelihood_loss_dve(
+    desc1,
+    desc2,
+    grid,
+    sigma: float = 3,
+    implementation: str = "auto",
+    *,
+    desc_aux=None,
+    scale=None,
+):
+    """Return the likelihood loss with Descriptor Vector Exchange.
+
+    ``dense_likelihood_loss`` of the p(v | u; x, x', xa) of ``dense_correlation_loss_dve``, whose
+    other arguments these are.
+
+    sigma: in input pixels; above 0.
+    """
+    points = _exchanging_points(desc1, desc2, desc_aux)
+    cells, warped, inside = _cells(desc1, grid)
+    objective = NegativeLogLikelihood(*cells, sigma)
+    return _mean(objective, *points, scale, warped, inside, implementation)
 
 
 def check_implementation(name, device, *kind):
@@ -119,27 +163,60 @@ def cell_stride(feature_size, input_size):
     return stride
 
 
-def _as_points(desc, normalize_vectors):
-    """Return a map (B, C, h, w) as float32 or float64 points (B, P, C).
+def _as_points(*descriptors, normalize_vectors=False):
+    """Return maps (B, C, h, w) as float32 or float64 points (B, P, C).
 
     Logits reach 400, too much for half precision.
     """
-    points = desc.flatten(2).mT.contiguous()
-    points = points if points.dtype == torch.float64 else points.float()
-    return NORMALISED_LENGTH * F.normalize(points, dim=-1) if normalize_vectors else points
+    points = [desc.flatten(2).mT.contiguous() for desc in descriptors]
+    points = [p if p.dtype == torch.float64 else p.float() for p in points]
+    if normalize_vectors:
+        points = [NORMALISED_LENGTH * F.normalize(p, dim=-1) for p in points]
+    return points
 
 
-def _mean_distance(points1, points2, auxiliary, desc, grid, pow, implementation):
+def _exchanging_points(desc1, desc2, desc_aux, normalize_vectors=False):
+    """Return points of both images of each pair, and of its auxiliary image, that of the next pair
+    if ``desc_aux`` is None.
+    """
+    if desc_aux is not None:
+        return _as_points(desc1, desc2, desc_aux, normalize_vectors=normalize_vectors)
+    if len(desc1) < 2:
+        raise ValueError(
+            "the exchange needs at least two pairs: each borrows its auxiliary image from the next"
+        )
+    points1, points2 = _as_points(desc1, desc2, normalize_vectors=normalize_vectors)
+    return points1, points2, points1.roll(-1, dims=0)
+
+
+def _cells(desc, grid):
+    """Return (shape, stride) of a map's cells, their g(u) in pixels (B, P, 2), and whether g(u) is
+    in the frame (B, P).
+    """
     (h, w), (H, W) = desc.shape[-2:], grid.shape[1:3]
     stride = cell_stride((h, w), (H, W))
-    warped = to_pixels(grid[:, ::stride, ::stride], H, W).flatten(1, 2).to(points1.dtype)
-    with torch.autocast(desc.device.type, enabled=False):
-        compute = _choose(implementation, points1)
-        return compute(points1, points2, auxiliary, warped, (h, w), stride, pow)
+    grid = grid[:, ::stride, ::stride].flatten(1, 2)
+    warped = to_pixels(grid, H, W).to(torch.promote_types(desc.dtype, torch.float32))
+    return ((h, w), stride), warped, (grid.abs() <= 1).all(dim=-1)
+
+
+def _mean(objective, a, b, auxiliary, scale, warped, inside, implementation):
+    """Return the mean of an objective over cells u, and over the pairs of a batch.
+
+    inside: None, or the cells that count, (B, P); the mean of each pair is over these.
+    """
+    weight = None
+    if inside is not None:
+        inside = inside.to(a.dtype)
+        weight = inside * (inside.shape[1] / inside.sum(dim=1, keepdim=True).clamp(min=1))
+    with torch.autocast(a.device.type, enabled=False):
+        a = a if scale is None else scale * a
+        compute = _choose(implementation, a)
+        return compute(objective, a, b, auxiliary, scale, warped, weight)
 
 
 def _choose(implementation, points):
-    """Return the function that computes the expected distance of points (B, P, C)."""
+    """Return the function that computes losses of points (B, P, C)."""
     check_implementation(implementation, points.device, points.dtype, points.shape[-1])
     if implementation == "auto" and points.is_cuda:
         reason = why_not_fused(points.device, points.dtype, points.shape[-1])
@@ -147,4 +224,4 @@ def _choose(implementation, points):
             implementation = "fused"
         else:
             warnings.warn(f"the loss is computed in chunks, 'fused' cannot be had: {reason}")
-    return fused_expected_distance if implementation == "fused" else chunked_expected_distance
+    return fused_loss if implementation == "fused" else chunked_loss

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import nn
 
+from model.unit_length import UnitLength
+
 LEAKY_SLOPE = 0.2
 
 
@@ -23,9 +25,12 @@ class SmallNet(nn.Module):
     num_output_channels: C, the dimension of a descriptor; at least 1.
     do_maxpool: halve the resolution after the first convolution; else the output has the input's
         size.
+    unit_length: scale descriptors to length 1, and learn the factor of their cosines.
     """
 
-    def __init__(self, num_output_channels: int, do_maxpool: bool = True):
+    def __init__(
+        self, num_output_channels: int, do_maxpool: bool = True, unit_length: bool = False
+    ):
         super().__init__()
         if num_output_channels < 1:
             raise ValueError(f"num_output_channels = {num_output_channels}, expected at least 1")
@@ -38,6 +43,7 @@ class SmallNet(nn.Module):
         self.conv5 = _block(80, 256, 3, padding=2, dilation=2)
         self.conv6 = nn.Conv2d(256, num_output_channels, 1)
         self.apply(_initialise)
+        self.unit_length = UnitLength() if unit_length else None
 
     def forward(self, images):
         features = self.conv1(images)
@@ -45,7 +51,7 @@ class SmallNet(nn.Module):
             features = F.max_pool2d(features, 2)
         for layer in (self.conv2, self.conv3, self.conv4, self.conv5, self.conv6):
             features = layer(features)
-        return features
+        return features if self.unit_length is None else self.unit_length(features)
 
 
 def _initialise(module):

@@ -83,9 +83,11 @@ class EmbeddingTrainer(BaseTrainer):
         with self._autocast():
             desc1, desc2 = network(images).chunk(2)
         shared = world.size > 1 and self.exchanges
-        auxiliary = {"desc_aux": world.next_samples(desc1)} if shared else {}
+        more = {"desc_aux": world.next_samples(desc1)} if shared else {}
+        if (unit_length := getattr(self.model, "unit_length", None)) is not None:
+            more["scale"] = unit_length.scale
         with config_errors("batch_size, dataset.args"):
-            return self.loss(desc1, desc2, pair.grid_1to2, **auxiliary)
+            return self.loss(desc1, desc2, pair.grid_1to2, **more)
 
     @torch.no_grad()
     def validate(self, epoch):

@@ -70,7 +70,7 @@ def build_loss(config, device):
     tensors = [
         p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty
     ]
-    check_arguments(function, config.loss_args, "loss_args", runtime=[*tensors, "desc_aux"])
+    check_arguments(function, config.loss_args, "loss_args", runtime=[*tensors, "desc_aux", "scale"])
     for name, value in config.loss_args.items():
         if type(value) in (int, float) and value <= 0:
             raise ConfigError(f"loss_args.{name} = {value}, expected a positive number")
