@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from base.base_trainer import BaseTrainer
 from tests.data_helpers.comparing_runs import assert_same_files, figures_of, names_in
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
 from utils.checkpoint.find import checkpoint_name, newest_of_config, parse_name
+from utils.checkpoint.save_and_load import read_checkpoint
 from utils.stopping import StopRequest
 
 
@@ -158,9 +160,12 @@ def test_the_speed_of_a_resumed_epoch_counts_what_it_did(
 # Parts
 
 
-def test_a_one_cycle_schedule_goes_on_in_the_middle_of_an_epoch(
+def test_a_one_cycle_schedule_and_a_learned_scale_go_on_in_the_middle_of_an_epoch(
         train, call_program, embedding_config, signal_at):
-    config = embedding_config(lr_scheduler={"type": "OneCycleLR", "args": {"max_lr": 0.01}})
+    config = embedding_config(
+        arch={"type": "SmallNet", "args": {"num_output_channels": 8, "unit_length": True}},
+        loss="dense_likelihood_loss_dve", loss_args={"sigma": 3},
+        lr_scheduler={"type": "OneCycleLR", "args": {"max_lr": 0.01}})
     straight = train(config)
     signal_at(6, signal.SIGTERM)  # the second step of epoch 2, of four
     stopped = train(config, code=143)
@@ -171,6 +176,9 @@ def test_a_one_cycle_schedule_goes_on_in_the_middle_of_an_epoch(
         f"error: {path}: its one-cycle schedule is for 12 steps, but this training takes 16; ")
     resumed = train(config, "--resume", path)
     assert_same_files(resumed, straight, "checkpoint-epoch2.pth", "checkpoint-epoch3.pth")
+    scales = [read_checkpoint(straight.folder / f"checkpoint-epoch{epoch}.pth")["state_dict"][
+        "unit_length.log_scale"].item() for epoch in (1, 2, 3)]
+    assert len({math.log(10), *scales}) == 4  # it is learned in every epoch
 
 
 @pytest.mark.parametrize("epoch, step", [(1, 0), (12, 0), (0, 3), (7, 150)])

@@ -7,8 +7,14 @@ from functools import partial
 import pytest
 import torch
 
-from model.fused_loss import FusedExpectedDistance, why_not_fused
-from model.loss import dense_correlation_loss, dense_correlation_loss_dve
+from model.fused_loss import FusedLoss, why_not_fused
+from model.loss import (
+    dense_correlation_loss,
+    dense_correlation_loss_dve,
+    dense_likelihood_loss,
+    dense_likelihood_loss_dve,
+)
+from model.objectives import ExpectedDistance, NegativeLogLikelihood
 from tests.data_helpers.literal_losses import literal_loss, matrix_loss
 from tests.data_helpers.loss_cases import (
     ALIKE,
@@ -54,6 +60,28 @@ def test_small_maps(dve, B, C, h, w, stride, pow, normalize):
 def test_maps_of_several_blocks(dve, C, h, w, normalize):
     case = random_case(2, C, h, w, 2, torch.float32, ALIKE if normalize else 0)
     assert_equals_the_formula(matrix_loss, case, dve, normalize)
+
+
+@PLAIN_AND_DVE
+@pytest.mark.parametrize("C, h, w, scale, sigma", [
+    (3, 2, 3, None, 3), (16, 8, 16, None, 1.5), (64, 9, 15, None, 3), (64, 9, 15, 12.0, 3)])
+def test_likelihood(dve, C, h, w, scale, sigma):
+    loss = dense_likelihood_loss_dve if dve else dense_likelihood_loss
+    *maps, grid = random_case(2, C, h, w, 2, torch.float32)
+    if scale is not None:
+        maps = [torch.nn.functional.normalize(desc, dim=1) for desc in maps]
+        scale = torch.tensor(scale)
+
+    def fused(*leaves, **arguments):
+        return loss(*leaves, implementation="fused", **arguments)
+
+    arguments = {"sigma": sigma, "scale": None if scale is None else scale.to(DEVICE)}
+    value, gradient = value_and_gradients(fused, *on_device((*maps, grid)), **arguments)
+    expected, expected_gradient = value_and_gradients(
+        partial(matrix_loss, dve=dve), *(tensor.double() for tensor in (*maps, grid)),
+        sigma=sigma, scale=scale)
+    assert value.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert relative_error(gradient.cpu(), expected_gradient) < 1e-4
 
 
 @pytest.mark.gpu
@@ -102,13 +130,15 @@ def test_nothing_of_cells_times_cells_is_kept_for_the_backward_pass():
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_gradient_where_only_one_image_wants_it(which):
+@pytest.mark.parametrize("objective", [
+    ExpectedDistance((3, 4), 1, 0.5), NegativeLogLikelihood((3, 4), 1, 2)])
+def test_gradient_where_only_one_image_wants_it(which, objective):
     a, b = torch.randn(2, 1, 12, 4, device=DEVICE).unbind()
-    rest = torch.rand(1, 12, 2, device=DEVICE), (3, 4), 1, 0.5
+    rest = torch.rand(1, 12, 2, device=DEVICE), torch.rand(1, 12, device=DEVICE)
     both = [points.clone().requires_grad_() for points in (a, b)]
-    expected = torch.autograd.grad(FusedExpectedDistance.apply(*both, *rest), both)[which]
+    expected = torch.autograd.grad(FusedLoss.apply(objective, *both, *rest), both)[which]
     one = [points.requires_grad_(n == which) for n, points in enumerate((a, b))]
-    FusedExpectedDistance.apply(*one, *rest).backward()
+    FusedLoss.apply(objective, *one, *rest).backward()
     assert torch.equal(one[which].grad, expected) and one[1 - which].grad is None
 
 

@@ -61,7 +61,7 @@ def test_what_kernels_run_into_is_reported(monkeypatch):
     def fail(*tensors):
         raise RuntimeError("first line\nFailed to find C compiler")
 
-    monkeypatch.setattr(fused_loss, "fused_expected_distance", fail)
+    monkeypatch.setattr(fused_loss, "fused_loss", fail)
     assert fused_loss._why_not_run(CPU, 7) == "RuntimeError: Failed to find C compiler"
 
 
@@ -78,6 +78,6 @@ def test_on_a_gpu_the_choice_is_fused_where_it_can_be_had(
         monkeypatch, recwarn, name, reason, chosen):
     monkeypatch.setattr(losses, "why_not_fused", lambda *kind: reason)
     found = losses._choose(name, OnGpu())
-    assert found is getattr(losses, f"{chosen}_expected_distance")
+    assert found is getattr(losses, f"{chosen}_loss")
     assert [str(w.message) for w in recwarn] == [
         f"the loss is computed in chunks, 'fused' cannot be had: {r}" for r in [reason] if r]

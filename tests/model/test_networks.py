@@ -1,5 +1,8 @@
 """The networks against the published state dicts, and against recomputations from weights alone."""
 
+import math
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -233,3 +236,38 @@ def test_every_trainable_parameter_gets_a_gradient(num_stacks):
 def test_hourglass_refuses_what_cannot_be(arguments, message):
     with pytest.raises(ValueError, match=message):
         HourglassNet(**arguments)
+
+
+# Descriptors of length 1
+
+
+@pytest.mark.parametrize("network", [SmallNet, partial(HourglassNet, **NARROW)])
+def test_descriptors_of_length_1_are_the_plain_ones_divided_by_their_length(network):
+    arguments = {"num_output_channels": 5}
+    plain, unit = (randomised(network(**arguments, unit_length=on)) for on in (False, True))
+    own = shapes_of(unit)
+    assert own.pop("unit_length.log_scale") == () and own == shapes_of(plain)
+    plain.load_state_dict({name: tensor for name, tensor in unit.state_dict().items()
+                           if name != "unit_length.log_scale"})
+    images = random_images(2, 3, 40, 36)
+    expected, found = plain(images), unit(images)
+    lengths = expected.square().sum(dim=1, keepdim=True).sqrt()
+    torch.testing.assert_close(found, expected / lengths)
+    assert unit.unit_length.scale.item() == pytest.approx(math.exp(unit.unit_length.log_scale.item()))
+
+
+def test_lengths_are_1_in_float32_under_autocast_too():
+    network = SmallNet(5, unit_length=True).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = network(random_images(1, 3, 16, 16).float())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(1, 8, 8))
+
+
+def test_cosines_are_multiplied_by_10_at_first():
+    assert SmallNet(5, unit_length=True).unit_length.scale.item() == pytest.approx(10)
+
+
+def test_only_one_length_can_be_chosen():
+    with pytest.raises(ValueError, match="unit_length = True, expected False"):
+        HourglassNet(**NARROW, scaled_norm_output=True, unit_length=True)

@@ -33,9 +33,9 @@ CPU = torch.device("cpu")
 class DoubleHourglass(HourglassNet):
     """Computes in float64, and normalises each sample by itself."""
 
-    def __init__(self, num_output_channels: int):
+    def __init__(self, num_output_channels: int, unit_length: bool = False):
         super().__init__(num_output_channels, num_blocks=1, planes_conv1=16, planes_block=16,
-                         planes_hg=16, use_group_norm=True)
+                         planes_hg=16, use_group_norm=True, unit_length=unit_length)
         self.double()
 
     def forward(self, images):
@@ -58,7 +58,14 @@ class SmoothNetwork(nn.Module):
         return self.layers(images)
 
 
-NETWORKS = {cls.__name__: cls for cls in (DoubleHourglass, SmoothNetwork)}
+class UnitHourglass(DoubleHourglass):
+    """Returns descriptors of length 1."""
+
+    def __init__(self, num_output_channels: int):
+        super().__init__(num_output_channels, unit_length=True)
+
+
+NETWORKS = {cls.__name__: cls for cls in (DoubleHourglass, UnitHourglass, SmoothNetwork)}
 
 
 @patch.dict(BACKBONES, NETWORKS)
@@ -72,7 +79,7 @@ def train(world, folder, network, loss, batch_size, accumulation, epochs):
         "warper": {"type": "Warper", "args": {}},
         "optimizer": {"type": "SGD", "args": {"lr": 0.002}},
         "loss": loss,
-        "loss_args": {"normalize_vectors": False},
+        "loss_args": {"normalize_vectors": False} if "correlation" in loss else {"sigma": 4},
         "trainer": {"epochs": epochs, "tensorboardX": False, "verbosity": 0,
                     "accumulation": accumulation},
         "batch_size": batch_size,
@@ -90,6 +97,7 @@ def train(world, folder, network, loss, batch_size, accumulation, epochs):
 TRAININGS = {
     ("DoubleHourglass", "dense_correlation_loss", 5, 2): 1e-9,
     ("DoubleHourglass", "dense_correlation_loss_dve", 5, 1): 1e-9,
+    ("UnitHourglass", "dense_likelihood_loss_dve", 5, 1): 1e-9,
     ("SmoothNetwork", "dense_correlation_loss_dve", 4, 1): 1e-4,
 }
 
