@@ -16,7 +16,8 @@ def chunked_loss(objective, a, b, auxiliary, scale, warped, weight):
 
     objective: ``model.objectives.Objective``.
     a, b: (B, P, C), descriptors.
-    auxiliary: None, or (B, P, C): a_u is replaced by sum_w softmax_w(<a_u, aux_w>) aux_w.
+    auxiliary: None, or (k, B, P, C): a_u is replaced by sum_w softmax_w(<a_u, aux_w>) aux_w, where
+        aux is auxiliary[u mod k].
     scale: None, or the length () that this sum is scaled to.
     warped: (B, P, 2), g(u), in pixels; it gets no gradient.
     weight: None, or weights of cells u in the mean, (B, P); they get no gradient.
@@ -41,17 +42,19 @@ class ChunkedLoss(torch.autograd.Function):
         ]
         grad_a, grad_b, grad_auxiliary, grad_scale = grads
         total = torch.zeros((), dtype=torch.float64, device=a.device)
+        num_auxiliary = 1 if auxiliary is None else len(auxiliary)
         num_samples, num_rows = chunk_size(B, P, a.device)
         # Reused by all chunks, since allocation is slow.
         buffers = [a.new_empty(num_samples, num_rows, P) for _ in (a, b, auxiliary)]
-        for part, rows in _chunks(B, P, num_samples, num_rows):
+        for number, part, rows in _chunks(B, P, num_samples, num_rows, num_auxiliary):
             query = a[part, rows]
             logits, prob, shares = (x[: query.shape[0], : query.shape[1]] for x in buffers)
             place = b[part], warped[part, rows], _at(weight, part, rows, None)
             compute = partial(_match, objective, *place, _at(grad_b, part), (logits, prob))
             if auxiliary is not None:
-                through = auxiliary[part], scale, _at(grad_auxiliary, part), grad_scale
-                compute = partial(_exchange, compute, *through, (logits, shares))
+                grads_of_exchange = _at(grad_auxiliary, number, part), grad_scale
+                through = auxiliary[number, part], scale, *grads_of_exchange, (logits, shares)
+                compute = partial(_exchange, compute, *through)
             value, grad_query = compute(query)
             total += value
             if wanted:
@@ -141,8 +144,11 @@ def chunk_size(B, P, device):
     return max(1, min(B, limit // P**2)), -(-P // num_parts)
 
 
-def _chunks(B, P, num_samples, num_rows):
-    """Yield slices of samples and of their cells u."""
-    for sample in range(0, B, num_samples):
-        for row in range(0, P, num_rows):
-            yield slice(sample, sample + num_samples), slice(row, row + num_rows)
+def _chunks(B, P, num_samples, num_rows, num_auxiliary):
+    """Yield the number of an auxiliary image, and slices of samples and of their cells u."""
+    step = num_auxiliary
+    for number in range(num_auxiliary):
+        for sample in range(0, B, num_samples):
+            for row in range(number, P, step * num_rows):
+                rows = slice(row, min(P, row + step * num_rows), step)
+                yield number, slice(sample, sample + num_samples), rows

@@ -33,15 +33,19 @@ def fused_loss(objective, a, b, auxiliary, scale, warped, weight):
 
 
 def exchange(points, auxiliary):
-    """Return descriptors (B, P, C) rebuilt from auxiliary ones, by attention.
+    """Return descriptors (B, P, C) rebuilt from auxiliary ones (k, B, P, C), by attention.
 
-    The sum over w of p(w | u; x, xa) Phi_w(xa).
+    The sum over w of p(w | u; x, xa) Phi_w(xa), where xa is auxiliary image u mod k.
     """
-    C = points.shape[-1]
-    query, key = (F.pad(p, (0, -C % HEAD_MULTIPLE))[:, None] for p in (points, auxiliary))
-    with sdpa_kernel(FUSED_ATTENTION):
-        rebuilt = F.scaled_dot_product_attention(query, key, key, scale=1)
-    return rebuilt[:, 0, :, :C]
+    C, step = points.shape[-1], len(auxiliary)
+    rebuilt = torch.empty_like(points)
+    for number, of_image in enumerate(auxiliary):
+        maps = points[:, number::step], of_image
+        query, key = (F.pad(p, (0, -C % HEAD_MULTIPLE))[:, None] for p in maps)
+        with sdpa_kernel(FUSED_ATTENTION):
+            found = F.scaled_dot_product_attention(query, key, key, scale=1)
+        rebuilt[:, number::step] = found[:, 0, :, :C]
+    return rebuilt
 
 
 class FusedLoss(torch.autograd.Function):
@@ -121,7 +125,7 @@ def _why_not_run(device, channels):
     try:
         with torch.enable_grad():
             objective = ExpectedDistance((2, 2), 1, 0.5)
-            value = fused_loss(objective, a, b, b, None, torch.zeros_like(a[..., :2]), None)
+            value = fused_loss(objective, a, b, b[None], None, torch.zeros_like(a[..., :2]), None)
             value.backward()
         value.item()  # on the host: the device is done
     except Exception as error:  # Triton and attention can raise anything

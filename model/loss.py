@@ -45,7 +45,7 @@ def dense_correlation_loss(
     desc1, desc2: (B, C, h, w), descriptors of x and x'.
     grid: (B, H, W, 2), normalised, g(u) for each pixel of x; H = s h and W = s w for an integer s.
     pow: exponent of distances; above 0.
-    normalize_vectors: scale descriptors to length 20 first, unless ``scale`` is given.
+    normalize_vectors: scale descriptors to length 20 first, unless the network scales them to 1.
     fold_corr: has no effect; in published configs it selects a slower implementation.
     implementation: chunked, for any device; fused, for a GPU with Triton; or auto: fused if
         available.
@@ -64,6 +64,7 @@ def dense_correlation_loss_dve(
     normalize_vectors: bool = True,
     fold_corr: bool = False,
     implementation: str = "auto",
+    num_auxiliary: int = 1,
     *,
     desc_aux=None,
     scale=None,
@@ -78,10 +79,12 @@ def dense_correlation_loss_dve(
     The other arguments are those of ``dense_correlation_loss``. With ``scale``, the rebuilt
     descriptors are scaled to length 1 too.
 
-    desc_aux: (B, C, h, w), descriptors of the auxiliary images, if several processes share the
-        batch; None: desc1, rolled by one pair.
+    num_auxiliary: auxiliary images of a pair, the first images of as many next pairs, which take
+        turns from cell to cell; less than the pairs of a batch. Published: 1.
+    desc_aux: their descriptors, a list of (B, C, h, w), if several processes share the batch; None:
+        desc1, rolled by one pair, by two, ...
     """
-    maps = desc1, desc2, desc_aux
+    maps = desc1, desc2, desc_aux, num_auxiliary
     points = _exchanging_points(*maps, normalize_vectors=normalize_vectors and scale is None)
     cells, warped, _ = _cells(desc1, grid)
     return _mean(ExpectedDistance(*cells, pow), *points, scale, warped, None, implementation)
@@ -93,7 +96,7 @@ def dense_likelihood_loss(
     """Return the negative log-likelihood of matches at g(u), blurred by a Gaussian.
 
     The mean over the cells u whose g(u) is in the frame, and over the batch, of -log sum over v of
-    p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2)), where p(v | u) = softmax over v of <desc1_u, desc2_v>:
+    p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2)), with the p(v | u) of ``dense_correlation_loss``:
     ``reference_loss.negative_log_likelihood``.
 
     The other arguments are those of ``dense_correlation_loss``.
@@ -112,6 +115,7 @@ def dense_likelihood_loss_dve(
     grid,
     sigma: float = 3,
     implementation: str = "auto",
+    num_auxiliary: int = 1,
     *,
     desc_aux=None,
     scale=None,
@@ -122,8 +126,9 @@ def dense_likelihood_loss_dve(
     other arguments these are.
 
     sigma: in input pixels; above 0.
+    num_auxiliary: auxiliary images of a pair, which take turns from cell to cell.
     """
-    points = _exchanging_points(desc1, desc2, desc_aux)
+    points = _exchanging_points(desc1, desc2, desc_aux, num_auxiliary)
     cells, warped, inside = _cells(desc1, grid)
     objective = NegativeLogLikelihood(*cells, sigma)
     return _mean(objective, *points, scale, warped, inside, implementation)
@@ -175,18 +180,20 @@ def _as_points(*descriptors, normalize_vectors=False):
     return points
 
 
-def _exchanging_points(desc1, desc2, desc_aux, normalize_vectors=False):
-    """Return points of both images of each pair, and of its auxiliary image, that of the next pair
-    if ``desc_aux`` is None.
+def _exchanging_points(desc1, desc2, desc_aux, num_auxiliary, normalize_vectors=False):
+    """Return points of both images of each pair, (B, P, C), and of its auxiliary images,
+    (num_auxiliary, B, P, C).
     """
-    if desc_aux is not None:
-        return _as_points(desc1, desc2, desc_aux, normalize_vectors=normalize_vectors)
-    if len(desc1) < 2:
+    if desc_aux is None and len(desc1) < 2:
         raise ValueError(
             "the exchange needs at least two pairs: each borrows its auxiliary image from the next"
         )
-    points1, points2 = _as_points(desc1, desc2, normalize_vectors=normalize_vectors)
-    return points1, points2, points1.roll(-1, dims=0)
+    maps = desc1, desc2, *(desc_aux or ())
+    points1, points2, *auxiliary = _as_points(*maps, normalize_vectors=normalize_vectors)
+    # The last batch of a validation may be too small for all of them.
+    shifts = range(1, min(num_auxiliary, len(desc1) - 1) + 1)
+    auxiliary = auxiliary or [points1.roll(-shift, dims=0) for shift in shifts]
+    return points1, points2, torch.stack(auxiliary)
 
 
 def _cells(desc, grid):

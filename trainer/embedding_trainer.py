@@ -45,6 +45,11 @@ class EmbeddingTrainer(BaseTrainer):
         loss = build_loss(config, run.device)
         if len(val_set) < 2 and config.loss in EXCHANGING_LOSSES:
             raise ConfigError(f"{config.loss} takes two images to validate on, found one")
+        if config.loss_args.get("num_auxiliary", 1) >= config.batch_size > 1:
+            raise ConfigError(
+                f"loss_args.num_auxiliary = {config.loss_args['num_auxiliary']}, expected less "
+                f"than the pairs of a batch (batch_size = {config.batch_size})"
+            )
         backbone = build_backbone(config).to(run.device)
         if config.trainer.sync_batchnorm and run.world.size > 1 and run.device.type == "cuda":
             backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
@@ -82,8 +87,12 @@ class EmbeddingTrainer(BaseTrainer):
         images = torch.cat(views).contiguous(memory_format=torch.channels_last)
         with self._autocast():
             desc1, desc2 = network(images).chunk(2)
-        shared = world.size > 1 and self.exchanges
-        more = {"desc_aux": world.next_samples(desc1)} if shared else {}
+        more = {}
+        if world.size > 1 and self.exchanges:
+            maps = [desc1]
+            for _ in range(self.run.config.loss_args.get("num_auxiliary", 1)):
+                maps.append(world.next_samples(maps[-1]))
+            more["desc_aux"] = maps[1:]
         if (unit_length := getattr(self.model, "unit_length", None)) is not None:
             more["scale"] = unit_length.scale
         with config_errors("batch_size, dataset.args"):

@@ -67,10 +67,12 @@ def build_loss(config, device):
     """Return the config's loss, a callable of tensors with all other arguments bound."""
     registry = LANDMARK_LOSSES if config.is_landmark else DENSE_LOSSES
     function = look_up(config.loss, registry, "loss")
-    tensors = [
-        p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty
+    given_in_training = [
+        p.name
+        for p in inspect.signature(function).parameters.values()
+        if p.default is p.empty or p.kind is p.KEYWORD_ONLY
     ]
-    check_arguments(function, config.loss_args, "loss_args", runtime=[*tensors, "desc_aux", "scale"])
+    check_arguments(function, config.loss_args, "loss_args", runtime=given_in_training)
     for name, value in config.loss_args.items():
         if type(value) in (int, float) and value <= 0:
             raise ConfigError(f"loss_args.{name} = {value}, expected a positive number")

@@ -15,8 +15,11 @@ def softmax(scores):
     return [e / total for e in exponentials]
 
 
-def literal_matches(desc1, desc2, grid, normalize_vectors=False, dve=False, scale=None):
-    """Yield (pair, whether g(u) is in the frame, [(p(v | u), |v - g(u)|) for all v]) of each u."""
+def literal_matches(desc1, desc2, grid, normalize_vectors=False, dve=0, scale=None):
+    """Yield (pair, whether g(u) is in the frame, [(p(v | u), |v - g(u)|) for all v]) of each u.
+
+    ``dve``: the number of auxiliary images.
+    """
     B, _, h, w = desc1.shape
     H, W = grid.shape[1:3]
     stride, cells = H // h, list(product(range(h), range(w)))
@@ -31,10 +34,10 @@ def literal_matches(desc1, desc2, grid, normalize_vectors=False, dve=False, scal
 
     first, second = ([{cell: describe(desc, b, *cell) for cell in cells} for b in range(B)]
                      for desc in (desc1, desc2))
-    for b, u in product(range(B), cells):
+    for b, (number, u) in product(range(B), enumerate(cells)):
         phi = first[b][u]
         if dve:
-            auxiliary = first[(b + 1) % B].values()
+            auxiliary = first[(b + 1 + number % dve) % B].values()
             shares = softmax([factor * (phi * other).sum() for other in auxiliary])
             phi = sum(share * other for share, other in zip(shares, auxiliary))
             phi = phi if scale is None else unit(phi)

@@ -30,19 +30,20 @@ KINDS = pytest.mark.parametrize("function, scale", [
 CASES = [(2, 3, 3, 3, 2, 3), (3, 4, 2, 5, 2, 1.5), (2, 1, 4, 3, 1, 0.7), (4, 2, 3, 4, 3, 2)]
 
 
-def loss_of(function, scale, case, parameter=None, implementation="chunked"):
-    """Return a callable of tensors, which are leaves, and the literal one."""
+def loss_of(function, scale, case, parameter=None):
+    """Return callables of leaves, the loss and two references, and the leaves: two maps, and the
+    scale if there is one.
+    """
     likely = function in LIKELIHOODS
     arguments = {} if parameter is None else {"sigma" if likely else "pow": parameter}
     literal = literal_likelihood if likely else literal_loss
 
-    def ours(desc1, desc2, scale=None):
-        return function(desc1, desc2, case[2], scale=scale, implementation=implementation,
-                        **arguments, **({} if likely else {"normalize_vectors": False}))
+    def ours(desc1, desc2, scale=None, **more):
+        return function(desc1, desc2, case[2], scale=scale, **arguments, **more,
+                        **({} if likely else {"normalize_vectors": False}))
 
-    def expected(literal, desc1, desc2, scale=None):
-        return literal(desc1, desc2, case[2].double(), dve=function in EXCHANGING, scale=scale,
-                       **arguments)
+    def expected(literal, desc1, desc2, scale=None, dve=function in EXCHANGING):
+        return literal(desc1, desc2, case[2].double(), dve=dve, scale=scale, **arguments)
 
     leaves = [F.normalize(desc, dim=1) if scale else desc for desc in case[:2]]
     leaves += [torch.tensor(scale, dtype=case[0].dtype)] if scale else []
@@ -162,4 +163,29 @@ def test_the_exchange_needs_two_pairs_or_an_auxiliary_image():
     desc1, desc2, grid = random_case(1, 3, 3, 4, 2)
     with pytest.raises(ValueError, match="at least two pairs"):
         dense_likelihood_loss_dve(desc1, desc2, grid)
-    assert dense_likelihood_loss_dve(desc1, desc2, grid, desc_aux=desc2).isfinite()
+    assert dense_likelihood_loss_dve(desc1, desc2, grid, desc_aux=[desc2]).isfinite()
+
+
+@pytest.mark.parametrize("function", EXCHANGING)
+@pytest.mark.parametrize("num_auxiliary, scale", [(2, None), (3, SCALE)])
+def test_auxiliary_images_take_turns_from_cell_to_cell(function, num_auxiliary, scale, monkeypatch):
+    *maps, grid = random_case(4, 3, 3, 3, 2)
+    ours, literal, _, leaves = loss_of(function, scale, (*maps, grid.double()))
+    ours = partial(ours, num_auxiliary=num_auxiliary)
+    expected = value_and_gradients(partial(literal, dve=num_auxiliary), leaves)
+    torch.testing.assert_close(value_and_gradients(ours, leaves), expected, rtol=1e-9, atol=1e-12)
+    monkeypatch.setattr(chunked_loss, "chunk_limit", lambda device: 20)  # two cells at a time
+    torch.testing.assert_close(value_and_gradients(ours, leaves), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_small_batch_has_fewer_auxiliary_images():
+    case = random_case(3, 3, 3, 4, 2)
+    most, all_others = (dense_likelihood_loss_dve(*case, num_auxiliary=n) for n in (9, 2))
+    assert torch.equal(most, all_others)
+
+
+def test_auxiliary_images_of_other_processes_are_given_as_a_list():
+    desc1, desc2, grid = random_case(4, 3, 3, 4, 2)
+    given = dense_likelihood_loss_dve(
+        desc1, desc2, grid, desc_aux=[desc1.roll(-n, dims=0) for n in (1, 2)])
+    assert torch.equal(given, dense_likelihood_loss_dve(desc1, desc2, grid, num_auxiliary=2))

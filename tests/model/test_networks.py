@@ -253,7 +253,8 @@ def test_descriptors_of_length_1_are_the_plain_ones_divided_by_their_length(netw
     expected, found = plain(images), unit(images)
     lengths = expected.square().sum(dim=1, keepdim=True).sqrt()
     torch.testing.assert_close(found, expected / lengths)
-    assert unit.unit_length.scale.item() == pytest.approx(math.exp(unit.unit_length.log_scale.item()))
+    factor = unit.unit_length
+    assert factor.scale.item() == pytest.approx(math.exp(factor.log_scale.item()))
 
 
 def test_lengths_are_1_in_float32_under_autocast_too():

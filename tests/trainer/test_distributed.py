@@ -79,7 +79,8 @@ def train(world, folder, network, loss, batch_size, accumulation, epochs):
         "warper": {"type": "Warper", "args": {}},
         "optimizer": {"type": "SGD", "args": {"lr": 0.002}},
         "loss": loss,
-        "loss_args": {"normalize_vectors": False} if "correlation" in loss else {"sigma": 4},
+        "loss_args": {"normalize_vectors": False} if "correlation" in loss else
+        {"num_auxiliary": 2},
         "trainer": {"epochs": epochs, "tensorboardX": False, "verbosity": 0,
                     "accumulation": accumulation},
         "batch_size": batch_size,
