@@ -15,12 +15,13 @@ def chunked_loss(objective, a, b, auxiliary, scale, warped, weight):
     """Return the mean over u of an objective of p(v | u) = softmax_v(<a_u, b_v>).
 
     objective: ``model.objectives.Objective``.
-    a, b: (B, P, C), descriptors.
+    a: (B, U, C), descriptors of cells u.
+    b: (B, P, C), descriptors of cells v.
     auxiliary: None, or (k, B, P, C): a_u is replaced by sum_w softmax_w(<a_u, aux_w>) aux_w, where
         aux is auxiliary[u mod k].
     scale: None, or the length () that this sum is scaled to.
-    warped: (B, P, 2), g(u), in pixels; it gets no gradient.
-    weight: None, or weights of cells u in the mean, (B, P); they get no gradient.
+    warped: (B, U, 2), g(u), in pixels; it gets no gradient.
+    weight: None, or weights of cells u in the mean, (B, U); they get no gradient.
     """
     return ChunkedLoss.apply(objective, a, b, auxiliary, scale, warped, weight)
 
@@ -34,7 +35,7 @@ class ChunkedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, objective, a, b, auxiliary, scale, warped, weight):
-        B, P, _ = a.shape
+        (B, U, _), P = a.shape, b.shape[1]
         wanted = any(ctx.needs_input_grad)
         grads = [
             torch.zeros_like(x) if wanted and x is not None else None
@@ -43,10 +44,10 @@ class ChunkedLoss(torch.autograd.Function):
         grad_a, grad_b, grad_auxiliary, grad_scale = grads
         total = torch.zeros((), dtype=torch.float64, device=a.device)
         num_auxiliary = 1 if auxiliary is None else len(auxiliary)
-        num_samples, num_rows = chunk_size(B, P, a.device)
+        num_samples, num_rows = chunk_size(B, U, P, a.device)
         # Reused by all chunks, since allocation is slow.
         buffers = [a.new_empty(num_samples, num_rows, P) for _ in (a, b, auxiliary)]
-        for number, part, rows in _chunks(B, P, num_samples, num_rows, num_auxiliary):
+        for number, part, rows in _chunks(B, U, num_samples, num_rows, num_auxiliary):
             query = a[part, rows]
             logits, prob, shares = (x[: query.shape[0], : query.shape[1]] for x in buffers)
             place = b[part], warped[part, rows], _at(weight, part, rows, None)
@@ -61,13 +62,13 @@ class ChunkedLoss(torch.autograd.Function):
                 grad_a[part, rows] = grad_query
         if wanted:
             ctx.save_for_backward(*grads)
-        return (total / (B * P)).to(a.dtype)
+        return (total / (B * U)).to(a.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_output):
-        B, P, _ = ctx.saved_tensors[0].shape
-        scale = grad_output / (B * P)
+        B, U, _ = ctx.saved_tensors[0].shape
+        scale = grad_output / (B * U)
         return None, *(None if x is None else x * scale for x in ctx.saved_tensors), None, None
 
 
@@ -134,21 +135,21 @@ def chunk_limit(device):
     return GPU_ELEMENTS
 
 
-def chunk_size(B, P, device):
+def chunk_size(B, U, P, device):
     """Return (samples, cells u) of a chunk with at most ``chunk_limit`` logits (samples, u, P).
 
     A chunk is one or more whole samples, or an even part of one.
     """
     limit = chunk_limit(device)
-    num_parts = -(-P // max(1, limit // P))
-    return max(1, min(B, limit // P**2)), -(-P // num_parts)
+    num_parts = -(-U // max(1, limit // P))
+    return max(1, min(B, limit // (U * P))), -(-U // num_parts)
 
 
-def _chunks(B, P, num_samples, num_rows, num_auxiliary):
+def _chunks(B, U, num_samples, num_rows, num_auxiliary):
     """Yield the number of an auxiliary image, and slices of samples and of their cells u."""
     step = num_auxiliary
     for number in range(num_auxiliary):
         for sample in range(0, B, num_samples):
-            for row in range(number, P, step * num_rows):
-                rows = slice(row, min(P, row + step * num_rows), step)
+            for row in range(number, U, step * num_rows):
+                rows = slice(row, min(U, row + step * num_rows), step)
                 yield number, slice(sample, sample + num_samples), rows

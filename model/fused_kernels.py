@@ -1,8 +1,8 @@
 """Triton kernels of the dense losses, which keep blocks of logits in registers only.
 
-Pointers are to contiguous float32: a, b and their gradients (B, P, C); warped (B, P, 2), g(u) in
-pixels; value, saved, lse and weight (B, P). There are ``width`` cells in a row, ``stride`` pixels
-apart. The grid of a kernel is (blocks of rows, B). Each number is summed by one program in one
+Pointers are to contiguous float32: a and its gradient (B, U, C); b and its gradient (B, P, C);
+warped (B, U, 2), g(u) in pixels; value, saved, lse and weight (B, U). There are ``width`` cells v
+in a row, ``stride`` pixels apart. The grid of a kernel is (blocks of rows, B). Each number is summed by one program in one
 order, so that results are reproducible to the bit.
 
 The objective is ``ExpectedDistance`` with exponent POW, or, if SIGMA is not 0,
@@ -12,6 +12,13 @@ saved is the value of the expected distance, or the log-sum-exp of the logits le
 
 import triton
 import triton.language as tl
+
+
+@triton.jit
+def _offsets(U, P):
+    """Return the numbers of a sample's first cells u and v."""
+    sample = tl.program_id(1).to(tl.int64)
+    return sample * U, sample * P
 
 
 @triton.jit
@@ -65,15 +72,15 @@ def _gradient(scores, costs, saved, lse, SIGMA: tl.constexpr):
 
 @triton.jit
 def forward(
-    a, b, warped, value, saved, lse, P, width, stride,
+    a, b, warped, value, saved, lse, U, P, width, stride,
     C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """Store value, saved and lse of a block of rows u."""
-    sample = tl.program_id(1).to(tl.int64) * P
+    first, sample = _offsets(U, P)
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    query = _load_points(a + sample * C, rows, P, C, BLOCK_C)
-    x, y = _load_warped(warped + 2 * sample, rows, P)
+    query = _load_points(a + first * C, rows, U, C, BLOCK_C)
+    x, y = _load_warped(warped + 2 * first, rows, U)
     largest = tl.full([BLOCK], float("-inf"), tl.float32)
     mass = tl.zeros([BLOCK], tl.float32)
     nearest = tl.full([BLOCK], float("-inf"), tl.float32)
@@ -98,28 +105,28 @@ def forward(
     norm = largest + tl.log(mass)
     if SIGMA > 0:
         keep = nearest + tl.log(weighted)
-        tl.store(value + sample + rows, norm - keep, mask=rows < P)
+        tl.store(value + first + rows, norm - keep, mask=rows < U)
     else:
         keep = weighted / mass
-        tl.store(value + sample + rows, keep, mask=rows < P)
-    tl.store(saved + sample + rows, keep, mask=rows < P)
-    tl.store(lse + sample + rows, norm, mask=rows < P)
+        tl.store(value + first + rows, keep, mask=rows < U)
+    tl.store(saved + first + rows, keep, mask=rows < U)
+    tl.store(lse + first + rows, norm, mask=rows < U)
 
 
 @triton.jit
 def backward_a(
-    a, b, warped, saved, lse, weight, grad, P, width, stride,
+    a, b, warped, saved, lse, weight, grad, U, P, width, stride,
     C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """Store the gradient of the weighted sum of values, for a block of rows u of a."""
-    sample = tl.program_id(1).to(tl.int64) * P
+    first, sample = _offsets(U, P)
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    query = _load_points(a + sample * C, rows, P, C, BLOCK_C)
-    x, y = _load_warped(warped + 2 * sample, rows, P)
-    keep = tl.load(saved + sample + rows, mask=rows < P, other=0.0)
-    norm = tl.load(lse + sample + rows, mask=rows < P, other=0.0)
-    share = tl.load(weight + sample + rows, mask=rows < P, other=0.0)
+    query = _load_points(a + first * C, rows, U, C, BLOCK_C)
+    x, y = _load_warped(warped + 2 * first, rows, U)
+    keep = tl.load(saved + first + rows, mask=rows < U, other=0.0)
+    norm = tl.load(lse + first + rows, mask=rows < U, other=0.0)
+    share = tl.load(weight + first + rows, mask=rows < U, other=0.0)
     total = tl.zeros([BLOCK, BLOCK_C], tl.float32)
     for start in range(0, P, BLOCK):
         cells = start + tl.arange(0, BLOCK)
@@ -129,12 +136,12 @@ def backward_a(
         costs = _costs(x[:, None], y[:, None], cells[None, :], width, stride, POW, SIGMA)
         gradient = _gradient(scores, costs, keep[:, None], norm[:, None], SIGMA)
         total += tl.dot(gradient, key, input_precision=PRECISION)
-    _store_points(grad + sample * C, rows, share[:, None] * total, P, C, BLOCK_C)
+    _store_points(grad + first * C, rows, share[:, None] * total, U, C, BLOCK_C)
 
 
 @triton.jit
 def backward_b(
-    a, b, warped, saved, lse, weight, grad, P, width, stride,
+    a, b, warped, saved, lse, weight, grad, U, P, width, stride,
     C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
@@ -142,17 +149,17 @@ def backward_b(
 
     Blocks are (v, u). Rows beyond the last one of a have weight 0 and add nothing.
     """
-    sample = tl.program_id(1).to(tl.int64) * P
+    first, sample = _offsets(U, P)
     cells = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     key = _load_points(b + sample * C, cells, P, C, BLOCK_C)
     total = tl.zeros([BLOCK, BLOCK_C], tl.float32)
     for start in range(0, P, BLOCK):
         rows = start + tl.arange(0, BLOCK)
-        query = _load_points(a + sample * C, rows, P, C, BLOCK_C)
-        x, y = _load_warped(warped + 2 * sample, rows, P)
-        keep = tl.load(saved + sample + rows, mask=rows < P, other=0.0)
-        norm = tl.load(lse + sample + rows, mask=rows < P, other=0.0)
-        share = tl.load(weight + sample + rows, mask=rows < P, other=0.0)
+        query = _load_points(a + first * C, rows, U, C, BLOCK_C)
+        x, y = _load_warped(warped + 2 * first, rows, U)
+        keep = tl.load(saved + first + rows, mask=rows < U, other=0.0)
+        norm = tl.load(lse + first + rows, mask=rows < U, other=0.0)
+        share = tl.load(weight + first + rows, mask=rows < U, other=0.0)
         scores = tl.dot(key, tl.trans(query), input_precision=PRECISION)
         costs = _costs(x[None, :], y[None, :], cells[:, None], width, stride, POW, SIGMA)
         gradient = _gradient(scores, costs, keep[None, :], norm[None, :], SIGMA)

@@ -76,19 +76,21 @@ class FusedLoss(torch.autograd.Function):
         grads = [None] * 5
         for number, kernel in ((1, backward_a), (2, backward_b)):
             if ctx.needs_input_grad[number]:
-                grads[number] = torch.empty_like(tensors[0])
+                grads[number] = torch.empty_like(tensors[number - 1])
                 _start(kernel, ctx.objective, *tensors, weight, grads[number])
         return (*grads,)
 
 
 def _start(kernel, objective, *tensors):
-    B, P, C = tensors[0].shape
+    (B, U, C), P = tensors[0].shape, tensors[1].shape[1]
     likely = isinstance(objective, NegativeLogLikelihood)
     block, num_warps = (64, 8) if C <= 64 else (32, 4)  # to fit the registers
     tf32 = torch.backends.cuda.matmul.allow_tf32
     with torch.cuda.device_of(tensors[0]):
-        kernel[-(-P // block), B](
+        num_rows = tensors[-1].shape[1]  # of what the kernel stores
+        kernel[-(-num_rows // block), B](
             *tensors,
+            U,
             P,
             objective.shape[1],
             objective.stride,

@@ -91,7 +91,14 @@ def dense_correlation_loss_dve(
 
 
 def dense_likelihood_loss(
-    desc1, desc2, grid, sigma: float = 3, implementation: str = "auto", *, scale=None
+    desc1,
+    desc2,
+    grid,
+    sigma: float = 3,
+    every: int = 1,
+    implementation: str = "auto",
+    *,
+    scale=None,
 ):
     """Return the negative log-likelihood of matches at g(u), blurred by a Gaussian.
 
@@ -102,11 +109,13 @@ def dense_likelihood_loss(
     The other arguments are those of ``dense_correlation_loss``.
 
     sigma: in input pixels; above 0.
+    every: of the cells u, row by row, the first of as many is matched, to save time.
     """
-    points = _as_points(desc1, desc2)
-    cells, warped, inside = _cells(desc1, grid)
+    points1, points2 = _as_points(desc1, desc2)
+    cells, warped, inside = _cells(desc1, grid, every)
+    points = points1[:, ::every], points2, None
     objective = NegativeLogLikelihood(*cells, sigma)
-    return _mean(objective, *points, None, scale, warped, inside, implementation)
+    return _mean(objective, *points, scale, warped, inside, implementation)
 
 
 def dense_likelihood_loss_dve(
@@ -114,6 +123,7 @@ def dense_likelihood_loss_dve(
     desc2,
     grid,
     sigma: float = 3,
+    every: int = 1,
     implementation: str = "auto",
     num_auxiliary: int = 1,
     *,
@@ -126,10 +136,12 @@ def dense_likelihood_loss_dve(
     other arguments these are.
 
     sigma: in input pixels; above 0.
+    every: of the cells u, row by row, the first of as many is matched, to save time.
     num_auxiliary: auxiliary images of a pair, which take turns from cell to cell.
     """
-    points = _exchanging_points(desc1, desc2, desc_aux, num_auxiliary)
-    cells, warped, inside = _cells(desc1, grid)
+    points1, points2, auxiliary = _exchanging_points(desc1, desc2, desc_aux, num_auxiliary)
+    cells, warped, inside = _cells(desc1, grid, every)
+    points = points1[:, ::every], points2, auxiliary
     objective = NegativeLogLikelihood(*cells, sigma)
     return _mean(objective, *points, scale, warped, inside, implementation)
 
@@ -196,13 +208,13 @@ def _exchanging_points(desc1, desc2, desc_aux, num_auxiliary, normalize_vectors=
     return points1, points2, torch.stack(auxiliary)
 
 
-def _cells(desc, grid):
-    """Return (shape, stride) of a map's cells, their g(u) in pixels (B, P, 2), and whether g(u) is
-    in the frame (B, P).
+def _cells(desc, grid, every=1):
+    """Return (shape, stride) of a map's cells; and of every so manieth cell u, row by row, g(u) in
+    pixels (B, U, 2), and whether it is in the frame (B, U).
     """
     (h, w), (H, W) = desc.shape[-2:], grid.shape[1:3]
     stride = cell_stride((h, w), (H, W))
-    grid = grid[:, ::stride, ::stride].flatten(1, 2)
+    grid = grid[:, ::stride, ::stride].flatten(1, 2)[:, ::every]
     warped = to_pixels(grid, H, W).to(torch.promote_types(desc.dtype, torch.float32))
     return ((h, w), stride), warped, (grid.abs() <= 1).all(dim=-1)
 
@@ -210,7 +222,8 @@ def _cells(desc, grid):
 def _mean(objective, a, b, auxiliary, scale, warped, inside, implementation):
     """Return the mean of an objective over cells u, and over the pairs of a batch.
 
-    inside: None, or the cells that count, (B, P); the mean of each pair is over these.
+    inside: None, or the cells that count, (B, U); the mean of each pair is over these. The other
+        arguments are those of ``chunked_loss``.
     """
     weight = None
     if inside is not None:

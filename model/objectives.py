@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+LEAST_EXPONENT = -70  # of a share of a row's mass; float64 rounds that to e^-36
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -74,10 +76,11 @@ class NegativeLogLikelihood(Objective):
         torch.softmax(logits, dim=-1, out=prob)
         # The largest probability is exp(largest - log of the sum of exponentials).
         value = largest - prob.amax(dim=-1, keepdim=True).log_()
-        near = logits.unflatten(-1, self.shape)
         for squared in self.squared_distances(warped):
-            near.sub_(squared.div_(2 * self.sigma**2))
+            logits.unflatten(-1, self.shape).sub_(squared.div_(2 * self.sigma**2))
         largest = logits.amax(dim=-1, keepdim=True)
-        mass = logits.sub_(largest).exp_().sum(dim=-1, keepdim=True)
+        # Clamped, since arithmetic with numbers below the least normal one is slow.
+        near = logits.sub_(largest).clamp_(min=LEAST_EXPONENT).exp_()
+        mass = near.sum(dim=-1, keepdim=True)
         value = value.sub_(largest).sub_(mass.log())
-        return value, prob.addcdiv_(logits, mass, value=-1)
+        return value, prob.addcdiv_(near, mass, value=-1)

@@ -84,10 +84,11 @@ def test_likelihood(dve, C, h, w, scale, sigma):
     assert relative_error(gradient.cpu(), expected_gradient) < 1e-4
 
 
-def test_several_auxiliary_images():
-    case = on_device(random_case(3, 8, 5, 7, 2, torch.float32))
+def test_several_auxiliary_images_and_some_of_the_cells():
+    case = on_device(random_case(3, 8, 9, 15, 2, torch.float32))
     found, expected = (
-        value_and_gradients(dense_likelihood_loss_dve, *case, num_auxiliary=2, implementation=name)
+        value_and_gradients(dense_likelihood_loss_dve, *case, num_auxiliary=2, every=2,
+                            implementation=name)
         for name in ("fused", "chunked"))
     torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=0)
     assert relative_error(found[1], expected[1]) < 1e-4

@@ -15,10 +15,11 @@ def softmax(scores):
     return [e / total for e in exponentials]
 
 
-def literal_matches(desc1, desc2, grid, normalize_vectors=False, dve=0, scale=None):
+def literal_matches(desc1, desc2, grid, normalize_vectors=False, dve=0, scale=None, every=1):
     """Yield (pair, whether g(u) is in the frame, [(p(v | u), |v - g(u)|) for all v]) of each u.
 
-    ``dve``: the number of auxiliary images.
+    dve: the number of auxiliary images.
+    every: of the cells u, the first of as many is taken.
     """
     B, _, h, w = desc1.shape
     H, W = grid.shape[1:3]
@@ -34,7 +35,7 @@ def literal_matches(desc1, desc2, grid, normalize_vectors=False, dve=0, scale=No
 
     first, second = ([{cell: describe(desc, b, *cell) for cell in cells} for b in range(B)]
                      for desc in (desc1, desc2))
-    for b, (number, u) in product(range(B), enumerate(cells)):
+    for b, (number, u) in product(range(B), enumerate(cells[::every])):
         phi = first[b][u]
         if dve:
             auxiliary = first[(b + 1 + number % dve) % B].values()
@@ -56,10 +57,10 @@ def literal_loss(desc1, desc2, grid, pow=0.5, normalize_vectors=False, dve=False
     return sum(terms) / len(terms)
 
 
-def literal_likelihood(desc1, desc2, grid, sigma=3, dve=False, scale=None):
+def literal_likelihood(desc1, desc2, grid, sigma=3, dve=0, scale=None, every=1):
     """Mean over pairs, of means over cells u in frame, of -log sum_v p(v | u) exp(-d^2 / 2 s^2)."""
     terms = [[] for _ in desc1]
-    for b, inside, row in literal_matches(desc1, desc2, grid, dve=dve, scale=scale):
+    for b, inside, row in literal_matches(desc1, desc2, grid, dve=dve, scale=scale, every=every):
         if inside:
             likelihood = sum(p * math.exp(-distance**2 / (2 * sigma**2)) for p, distance in row)
             terms[b].append(-likelihood.log())

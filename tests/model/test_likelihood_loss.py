@@ -178,6 +178,20 @@ def test_auxiliary_images_take_turns_from_cell_to_cell(function, num_auxiliary, 
     torch.testing.assert_close(value_and_gradients(ours, leaves), expected, rtol=1e-9, atol=1e-12)
 
 
+@PLAIN_AND_DVE
+@pytest.mark.parametrize("every", [2, 5])
+def test_some_of_the_cells_are_matched(function, every):
+    *maps, grid = random_case(3, 3, 3, 4, 2)
+    ours, _, _, leaves = loss_of(function, SCALE, (*maps, grid.double()))
+    dve = 2 if function is dense_likelihood_loss_dve else 0
+    more = {"num_auxiliary": 2} if dve else {}
+    found = value_and_gradients(partial(ours, every=every, **more), leaves)
+    expected = value_and_gradients(
+        lambda *leaves: literal_likelihood(*leaves[:2], grid.double(), 3, dve, leaves[2], every),
+        leaves)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
 def test_a_small_batch_has_fewer_auxiliary_images():
     case = random_case(3, 3, 3, 4, 2)
     most, all_others = (dense_likelihood_loss_dve(*case, num_auxiliary=n) for n in (9, 2))
