@@ -13,7 +13,8 @@ from utils.errors import ConfigError
 # Base classes, and classes that need a closure, a function, a value or other objects.
 UNFIT = {"Optimizer", "LBFGS", "LRScheduler", "LambdaLR", "MultiplicativeLR", "ReduceLROnPlateau"}
 UNFIT |= {"SequentialLR", "ChainedScheduler"}
-MOST_REHEARSED = 1000  # epochs of a schedule
+MOST_REHEARSED = 1000  # epochs of a schedule, or steps of a one-cycle schedule
+LENGTHS = {"total_steps", "epochs"}  # arguments of a one-cycle schedule
 
 
 def _public_subclasses(module, base):
@@ -76,8 +77,10 @@ def _build(config, args, optimizer, num_steps):
     """
     section, planned = config.lr_scheduler, {}
     if section["type"] == "OneCycleLR":
-        if not {"total_steps", "epochs"} & args.keys():
-            planned["total_steps"] = num_steps
+        if not LENGTHS & args.keys():
+            # torch divides by zero where the rise is one step long.
+            is_one_step = args.get("pct_start", 0.3) * num_steps == 1
+            planned["total_steps"] = num_steps + is_one_step
         if config.bias_lr is not None and isinstance(args.get("max_lr"), (int, float)):
             planned["max_lr"] = [args["max_lr"], config.bias_lr]
     args = {name: value for name, value in args.items() if name not in planned}
@@ -87,7 +90,7 @@ def _build(config, args, optimizer, num_steps):
 
 def rehearse_schedule(config):
     """Raise ``ConfigError`` if a schedule would fail in a later epoch, or give a learning rate that
-    is negative, infinite or NaN. A one-cycle schedule is rehearsed with one step in each epoch.
+    is negative, infinite or NaN.
     """
     if config.lr_scheduler is None:
         return
@@ -97,13 +100,16 @@ def rehearse_schedule(config):
         # Without initial weights, whose random draws would change those of the backbone.
         layer = nn.utils.skip_init(nn.Conv2d, 1, 1, 1)
         optimizer = build_optimizer(config, layer)
-        scheduler = _build(config, args, optimizer, epochs)
-        for epoch in range(1, min(epochs, MOST_REHEARSED) + 1):
+        as_long_as_training = section["type"] == "OneCycleLR" and not LENGTHS & args.keys()
+        num_steps = MOST_REHEARSED if as_long_as_training else min(epochs, MOST_REHEARSED)
+        scheduler = _build(config, args, optimizer, num_steps)
+        for epoch in range(1, num_steps + 1):
             optimizer.step()
             scheduler.step()
             for rate in (group["lr"] for group in optimizer.param_groups):
                 if not 0 <= rate < math.inf:
-                    raise ValueError(f"after epoch {epoch} the learning rate is {rate}")
+                    unit = "step" if as_long_as_training else "epoch"
+                    raise ValueError(f"after {unit} {epoch} the learning rate is {rate}")
 
     attempt(rehearse, section["args"], "lr_scheduler.args", f"what {section['type']} takes")
 

@@ -17,12 +17,15 @@ OTHER_GPUS = {"mps": torch.backends.mps.is_available, "xpu": torch.xpu.is_availa
 def select_device(name):
     """Return the ``torch.device`` of ``--device``, and configure torch for it.
 
-    On a CUDA GPU TF32 is switched off; on the CPU the process keeps freed memory.
+    On a CUDA GPU TF32 is switched off. On the CPU the process keeps freed memory, and takes numbers
+    below the least normal one for 0: a softmax is full of them, and arithmetic with them is up to a
+    hundred times slower.
 
     name: None or "cpu", "mps", "xpu", or the number of a GPU.
     """
     if name in (None, "", "cpu"):
         keep_freed_memory()
+        torch.set_flush_denormal(True)
         return torch.device("cpu")
     require_gpu(name)
     if not name.isdigit():
