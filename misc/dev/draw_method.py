@@ -1,7 +1,7 @@
 """Draw the figures of docs/method.md, on generated faces with the embedding of the demo.
 
     python misc/demo.py               # trains the embedding if there is none
-    python misc/dev/draw_method.py    # writes docs/method-pair.png, -exchange.png, -protocols.png
+    python misc/dev/draw_method.py    # writes docs/method-pair.png, -exchange.png and others
 """
 
 import sys

@@ -1,11 +1,13 @@
 """Draw the figures of docs/method.md: warped pairs, the exchange, both matching protocols."""
 
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 
 from data_loader.augmentation import normalise
 from model.loss import cell_stride
 from model.matching import best_cells, cosine_at_pixels, nearest_cells, read_cells
+from model.objectives import ExpectedDistance, NegativeLogLikelihood
 from trainer.datasets import evaluation_dataset
 from trainer.evaluation.results import load_for_evaluation
 from trainer.parts import build_pair_warper
@@ -16,6 +18,7 @@ from utils.keyed_random import sample_keys
 IMAGES = [2, 10, 17]  # of the test split
 SHOWN_LANDMARKS = [0, 2, 4]  # an eye, the nose, a corner of the mouth
 INCHES = 1.7
+STRIDE_ON_LINE = 2  # pixels between the cells that show gradients
 LINES_EVERY = 5  # pixels, of the lattice that shows a warp
 
 
@@ -47,15 +50,18 @@ def draw_pairs(pair):
     return figure
 
 
-def draw_exchange(pair, maps, stride):
+def draw_exchange(pair, maps, stride, scale=1):
     """Return a figure of the probabilities in the loss, for a few cells u of the first image.
 
     maps: descriptors of the first and of the second views, each (B, C, h, w).
+    scale: factor of cosines, if these are of length 1.
     """
     first, second = (desc.flatten(2).mT for desc in maps)
     auxiliary = first.roll(-1, dims=0)
     size = maps[0].shape[-2:]
-    rebuilt = (first @ auxiliary.mT).softmax(dim=-1) @ auxiliary  # the exchange
+    rebuilt = (scale * first @ auxiliary.mT).softmax(dim=-1) @ auxiliary  # the exchange
+    if scale != 1:
+        rebuilt = F.normalize(rebuilt, dim=-1)
     H, W = pair.first.shape[-2:]
     places = to_pixels(pair.grid_1to2[0], H, W).cpu()
     figure, grid = _axes(len(SHOWN_LANDMARKS), 4)
@@ -71,7 +77,7 @@ def draw_exchange(pair, maps, stride):
             (axes[2], pair.second[0], first, second, truth),
             (axes[3], pair.second[0], rebuilt, second, truth),
         ):
-            probability = (query[0, u] @ keys[0].T).softmax(dim=-1).unflatten(0, size)
+            probability = (scale * query[0, u] @ keys[0].T).softmax(dim=-1).unflatten(0, size)
             _show_heat(ax, image, probability, stride)
             if cross is not None:
                 ax.scatter(*cross.T.numpy(), marker="x", c="deepskyblue", s=45)
@@ -105,6 +111,36 @@ def draw_protocols(pair, maps, stride):
     titles = ("source", "dot product, at cells", "cosine, at every pixel")
     for ax, title in zip(grid[0], titles):
         ax.set_title(title, fontsize=9)
+    return figure
+
+
+def draw_gradients():
+    """Return a figure of one match p along a line of cells, and of where each loss moves it.
+
+    The match is on a wrong place, with a small part on the right one; what moves it is the negative
+    gradient with respect to the logits.
+    """
+    places, truth = STRIDE_ON_LINE * torch.arange(36.0), 50.0
+    near = [(-((places - place) ** 2) / (2 * 4**2)).exp() for place in (18.0, truth)]
+    prob = 0.97 * near[0] / near[0].sum() + 0.03 * near[1] / near[1].sum()
+    line = (1, len(places)), STRIDE_ON_LINE
+    figure = Figure(figsize=(4.2 * INCHES, 1.5 * INCHES), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(places, prob, color="black")
+    left.set_title("p(v | u), and g(u) dashed", fontsize=9)
+    for objective, label in (
+        (ExpectedDistance(*line, 0.5), "expected distance"),
+        (NegativeLogLikelihood(*line, 3), "likelihood"),
+    ):
+        logits, warped = prob.log()[None, None], torch.tensor([[[truth, 0.0]]])
+        _, gradient = objective.of_logits(logits, warped, torch.empty_like(logits))
+        right.plot(places, -gradient[0, 0], label=label)
+    right.set_title("change of the logits", fontsize=9)
+    right.legend(fontsize=7, frameon=False)
+    for ax in (left, right):
+        ax.axvline(truth, color="gray", ls="--", lw=0.8)
+        ax.set_xlabel("v, pixels", fontsize=8)
+        ax.tick_params(labelsize=7)
     return figure
 
 
@@ -158,8 +194,10 @@ def draw_figures(config, checkpoint, device):
     pair = make_pairs(config, dataset, device)
     maps = [backbone(normalise(view)) for view in (pair.first, pair.second)]
     stride = cell_stride(maps[0].shape[-2:], pair.first.shape[-2:])
+    scale = 1 if backbone.unit_length is None else backbone.unit_length.scale.item()
     return {
         "method-pair": draw_pairs(pair),
-        "method-exchange": draw_exchange(pair, maps, stride),
+        "method-exchange": draw_exchange(pair, maps, stride, scale),
+        "method-gradients": draw_gradients(),
         "method-protocols": draw_protocols(pair, maps, stride),
     }

@@ -35,16 +35,16 @@ def call(monkeypatch, *args):
     return run_program(draw_method.main)
 
 
-def test_three_figures_are_written(config, tmp_path, monkeypatch, capsys):
+def test_all_figures_are_written(config, tmp_path, monkeypatch, capsys):
     save_checkpoint(tmp_path / "one.pth", {"state_dict": SmallNet(8).state_dict()})
     assert call(monkeypatch, "--resume", tmp_path / "one.pth", "--folder", tmp_path) == 0
     written = sorted(tmp_path.glob("*.png"))
     assert [path.name for path in written] == [
-        "method-exchange.png", "method-pair.png", "method-protocols.png"]
+        "method-exchange.png", "method-gradients.png", "method-pair.png", "method-protocols.png"]
     for path in written:
         with Image.open(path) as picture:
-            assert min(picture.size) > 300
-    assert capsys.readouterr().out.count(".png") == 3
+            assert min(picture.size) > 250
+    assert capsys.readouterr().out.count(".png") == 4
 
 
 def test_without_an_embedding_it_says_where_one_comes_from(config, monkeypatch, capsys):
