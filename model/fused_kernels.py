@@ -2,12 +2,13 @@
 
 Pointers are to contiguous float32: a and its gradient (B, U, C); b and its gradient (B, P, C);
 warped (B, U, 2), g(u) in pixels; value, saved, lse and weight (B, U). There are ``width`` cells v
-in a row, ``stride`` pixels apart. The grid of a kernel is (blocks of rows, B). Each number is summed by one program in one
-order, so that results are reproducible to the bit.
+in a row, ``stride`` pixels apart. The grid of a kernel is (blocks of rows, B). Each number is
+summed by one program in one order, so that results are reproducible to the bit.
 
 The objective is ``ExpectedDistance`` with exponent POW, or, if SIGMA is not 0,
 ``NegativeLogLikelihood``. Of each row u, lse is the log-sum-exp over v of the logits <a_u, b_v>;
-saved is the value of the expected distance, or the log-sum-exp of the logits less their costs.
+saved is the expected distance, or the log-sum-exp of the logits less |v - g(u)|^2 / (2 sigma^2),
+which less lse is the logarithm of the likelihood.
 """
 
 import triton
@@ -60,11 +61,13 @@ def _costs(x, y, cells, width, stride, POW: tl.constexpr, SIGMA: tl.constexpr):
 
 
 @triton.jit
-def _gradient(scores, costs, saved, lse, SIGMA: tl.constexpr):
+def _gradient(scores, costs, saved, lse, SIGMA: tl.constexpr, OUTLIER: tl.constexpr):
     """Return the gradient of a row's value with respect to its logits."""
     prob = tl.exp(scores - lse)
     if SIGMA > 0:
-        gradient = prob - tl.exp(scores - costs - saved)
+        likelihood = tl.exp(saved - lse)
+        share = likelihood / (OUTLIER + likelihood)
+        gradient = share * (prob - tl.exp(scores - costs - saved))
     else:
         gradient = prob * (costs - saved)
     return gradient
@@ -73,8 +76,8 @@ def _gradient(scores, costs, saved, lse, SIGMA: tl.constexpr):
 @triton.jit
 def forward(
     a, b, warped, value, saved, lse, U, P, width, stride,
-    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, PRECISION: tl.constexpr,
-    BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
+    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, OUTLIER: tl.constexpr,
+    PRECISION: tl.constexpr, BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """Store value, saved and lse of a block of rows u."""
     first, sample = _offsets(U, P)
@@ -105,7 +108,7 @@ def forward(
     norm = largest + tl.log(mass)
     if SIGMA > 0:
         keep = nearest + tl.log(weighted)
-        tl.store(value + first + rows, norm - keep, mask=rows < U)
+        tl.store(value + first + rows, -tl.log(OUTLIER + tl.exp(keep - norm)), mask=rows < U)
     else:
         keep = weighted / mass
         tl.store(value + first + rows, keep, mask=rows < U)
@@ -116,8 +119,8 @@ def forward(
 @triton.jit
 def backward_a(
     a, b, warped, saved, lse, weight, grad, U, P, width, stride,
-    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, PRECISION: tl.constexpr,
-    BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
+    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, OUTLIER: tl.constexpr,
+    PRECISION: tl.constexpr, BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """Store the gradient of the weighted sum of values, for a block of rows u of a."""
     first, sample = _offsets(U, P)
@@ -134,7 +137,7 @@ def backward_a(
         scores = tl.dot(query, tl.trans(key), input_precision=PRECISION)
         scores = tl.where((cells < P)[None, :], scores, float("-inf"))
         costs = _costs(x[:, None], y[:, None], cells[None, :], width, stride, POW, SIGMA)
-        gradient = _gradient(scores, costs, keep[:, None], norm[:, None], SIGMA)
+        gradient = _gradient(scores, costs, keep[:, None], norm[:, None], SIGMA, OUTLIER)
         total += tl.dot(gradient, key, input_precision=PRECISION)
     _store_points(grad + first * C, rows, share[:, None] * total, U, C, BLOCK_C)
 
@@ -142,8 +145,8 @@ def backward_a(
 @triton.jit
 def backward_b(
     a, b, warped, saved, lse, weight, grad, U, P, width, stride,
-    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, PRECISION: tl.constexpr,
-    BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
+    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, OUTLIER: tl.constexpr,
+    PRECISION: tl.constexpr, BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """Store the gradient of the weighted sum of values, for a block of rows v of b.
 
@@ -162,6 +165,6 @@ def backward_b(
         share = tl.load(weight + first + rows, mask=rows < U, other=0.0)
         scores = tl.dot(key, tl.trans(query), input_precision=PRECISION)
         costs = _costs(x[None, :], y[None, :], cells[:, None], width, stride, POW, SIGMA)
-        gradient = _gradient(scores, costs, keep[None, :], norm[None, :], SIGMA)
+        gradient = _gradient(scores, costs, keep[None, :], norm[None, :], SIGMA, OUTLIER)
         total += tl.dot(gradient * share[None, :], query, input_precision=PRECISION)
     _store_points(grad + sample * C, cells, total, P, C, BLOCK_C)

@@ -97,6 +97,7 @@ def _start(kernel, objective, *tensors):
             C=C,
             POW=0.0 if likely else float(objective.pow),
             SIGMA=float(objective.sigma) if likely else 0.0,
+            OUTLIER=float(objective.outlier) if likely else 0.0,
             PRECISION="tf32" if tf32 else "ieee",
             BLOCK=block,
             BLOCK_C=max(LEAST_CHANNELS, 1 << (C - 1).bit_length()),

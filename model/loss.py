@@ -3,7 +3,8 @@
 For a pair of images (x, x') and the warp g, pixel u of x is described by Phi_u(x), and p(v | u) =
 softmax over v of <Phi_u(x), Phi_v(x')>. The published loss is the mean over u of sum over v of
 |v - g(u)|^pow p(v | u) (Thewlis et al., ICCV 2019, section 3). The likelihood loss is this
-project's: the mean over u of -log sum over v of p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2)).
+project's: the mean over u of -log(outlier + sum over v of p(v | u) exp(-|v - g(u)|^2 / (2
+sigma^2))).
 
 The formulas are written out in ``model.reference_loss``. The implementations used here do not store
 P x P matrices of a whole batch: ``model.chunked_loss`` runs on any device, ``model.fused_loss`` has
@@ -95,6 +96,7 @@ def dense_likelihood_loss(
     desc2,
     grid,
     sigma: float = 3,
+    outlier: float = 0.01,
     every: int = 1,
     implementation: str = "auto",
     *,
@@ -102,19 +104,20 @@ def dense_likelihood_loss(
 ):
     """Return the negative log-likelihood of matches at g(u), blurred by a Gaussian.
 
-    The mean over the cells u whose g(u) is in the frame, and over the batch, of -log sum over v of
-    p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2)), with the p(v | u) of ``dense_correlation_loss``:
-    ``reference_loss.negative_log_likelihood``.
+    The mean over the cells u whose g(u) is in the frame, and over the batch, of -log(outlier + sum
+    over v of p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2))), with the p(v | u) of
+    ``dense_correlation_loss``: ``reference_loss.negative_log_likelihood``.
 
     The other arguments are those of ``dense_correlation_loss``.
 
     sigma: in input pixels; above 0.
+    outlier: above 0; bounds the loss of a cell that has no match, and so its influence.
     every: of the cells u, row by row, the first of as many is matched, to save time.
     """
     points1, points2 = _as_points(desc1, desc2)
     cells, warped, inside = _cells(desc1, grid, every)
     points = points1[:, ::every], points2, None
-    objective = NegativeLogLikelihood(*cells, sigma)
+    objective = NegativeLogLikelihood(*cells, sigma, outlier)
     return _mean(objective, *points, scale, warped, inside, implementation)
 
 
@@ -123,6 +126,7 @@ def dense_likelihood_loss_dve(
     desc2,
     grid,
     sigma: float = 3,
+    outlier: float = 0.01,
     every: int = 1,
     implementation: str = "auto",
     num_auxiliary: int = 1,
@@ -136,13 +140,14 @@ def dense_likelihood_loss_dve(
     other arguments these are.
 
     sigma: in input pixels; above 0.
+    outlier: above 0; bounds the loss of a cell that has no match, and so its influence.
     every: of the cells u, row by row, the first of as many is matched, to save time.
     num_auxiliary: auxiliary images of a pair, which take turns from cell to cell.
     """
     points1, points2, auxiliary = _exchanging_points(desc1, desc2, desc_aux, num_auxiliary)
     cells, warped, inside = _cells(desc1, grid, every)
     points = points1[:, ::every], points2, auxiliary
-    objective = NegativeLogLikelihood(*cells, sigma)
+    objective = NegativeLogLikelihood(*cells, sigma, outlier)
     return _mean(objective, *points, scale, warped, inside, implementation)
 
 

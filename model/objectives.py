@@ -59,25 +59,33 @@ class ExpectedDistance(Objective):
 
 @dataclass(frozen=True)
 class NegativeLogLikelihood(Objective):
-    """L_u = -log sum over v of p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2)); sigma in pixels."""
+    """L_u = -log(outlier + m_u), m_u = sum over v of p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2)).
+
+    sigma: in pixels.
+    outlier: above 0; what a cell without a match is likely to have, which bounds its loss.
+    """
 
     sigma: float
+    outlier: float
 
     def of_logits(self, logits, warped, prob):
         """Return L_u (b, U, 1), and its gradient with respect to the logits (b, U, P).
 
-        dL_u / dl(u, v) = p(v | u) - q(v | u), where q is p times the exponential, normalised.
+        dL_u / dl(u, v) = (p(v | u) - q(v | u)) m_u / (outlier + m_u), where q is p times the
+        exponential, normalised.
 
         The arguments are those of ``ExpectedDistance.of_logits``.
         """
         largest = logits.amax(dim=-1, keepdim=True)
         torch.softmax(logits, dim=-1, out=prob)
         # The largest probability is exp(largest - log of the sum of exponentials).
-        value = largest - prob.amax(dim=-1, keepdim=True).log_()
+        log_sum = largest - prob.amax(dim=-1, keepdim=True).log_()
         for squared in self.squared_distances(warped):
             logits.unflatten(-1, self.shape).sub_(squared.div_(2 * self.sigma**2))
         largest = logits.amax(dim=-1, keepdim=True)
         near = logits.sub_(largest).exp_()
         mass = near.sum(dim=-1, keepdim=True)
-        value = value.sub_(largest).sub_(mass.log())
-        return value, prob.addcdiv_(near, mass, value=-1)
+        likelihood = mass * (largest - log_sum).exp_()
+        share = likelihood / (self.outlier + likelihood)
+        value = (self.outlier + likelihood).log_().neg_()
+        return value, prob.mul_(share).addcmul_(near, share / mass, value=-1)

@@ -28,8 +28,8 @@ def expected_distance(desc1, desc2, warped, pixels, pow=0.5):
     return (match_probabilities(desc1, desc2) * cost).sum(dim=-1).mean()
 
 
-def negative_log_likelihood(desc1, desc2, warped, pixels, inside, sigma=3):
-    """Return the mean of -log sum over v of p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2)).
+def negative_log_likelihood(desc1, desc2, warped, pixels, inside, sigma=3, outlier=0.01):
+    """Return the mean of -log(outlier + sum over v of p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2))).
 
     The mean is over the cells u of a pair whose g(u) is in the frame, and over pairs. The other
     arguments are those of ``expected_distance``. Descriptors of length 1 are multiplied by the
@@ -38,6 +38,6 @@ def negative_log_likelihood(desc1, desc2, warped, pixels, inside, sigma=3):
     inside: (B, P), whether g(u) is in the frame.
     """
     near = (-(pixels - warped[:, :, None]).square().sum(dim=-1) / (2 * sigma**2)).exp()
-    likelihood = (match_probabilities(desc1, desc2) * near).sum(dim=-1)
+    likelihood = outlier + (match_probabilities(desc1, desc2) * near).sum(dim=-1)
     means = [-likelihood[b, inside[b]].log().mean() for b in range(len(desc1)) if inside[b].any()]
     return sum(means) / len(desc1)

@@ -130,7 +130,7 @@ def draw_gradients():
     left.set_title("p(v | u), and g(u) dashed", fontsize=9)
     for objective, label in (
         (ExpectedDistance(*line, 0.5), "expected distance"),
-        (NegativeLogLikelihood(*line, 3), "likelihood"),
+        (NegativeLogLikelihood(*line, 3, 0.01), "likelihood"),
     ):
         logits, warped = prob.log()[None, None], torch.tensor([[[truth, 0.0]]])
         _, gradient = objective.of_logits(logits, warped, torch.empty_like(logits))

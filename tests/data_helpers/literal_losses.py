@@ -57,13 +57,15 @@ def literal_loss(desc1, desc2, grid, pow=0.5, normalize_vectors=False, dve=False
     return sum(terms) / len(terms)
 
 
-def literal_likelihood(desc1, desc2, grid, sigma=3, dve=0, scale=None, every=1):
-    """Mean over pairs, of means over cells u in frame, of -log sum_v p(v | u) exp(-d^2 / 2 s^2)."""
+def literal_likelihood(desc1, desc2, grid, sigma=3, dve=0, scale=None, every=1,
+                       outlier=0.01):
+    """Mean over pairs, of means over cells u in frame, of -log(o + sum_v p(v | u) exp(-d^2/2s^2)).
+    """
     terms = [[] for _ in desc1]
     for b, inside, row in literal_matches(desc1, desc2, grid, dve=dve, scale=scale, every=every):
         if inside:
             likelihood = sum(p * math.exp(-distance**2 / (2 * sigma**2)) for p, distance in row)
-            terms[b].append(-likelihood.log())
+            terms[b].append(-(outlier + likelihood).log())
     return sum(sum(of_pair) / len(of_pair) for of_pair in terms if of_pair) / len(terms)
 
 

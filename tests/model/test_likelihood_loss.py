@@ -110,7 +110,7 @@ def test_the_value_is_the_same_where_no_gradient_is_wanted(function, scale):
 
 
 @PLAIN_AND_DVE
-def test_the_loss_is_finite_where_every_match_is_far_away(function):
+def test_the_loss_is_bounded_where_every_match_is_far_away(function):
     """A logit of 400 at the wrong place: the likelihood is below the least float32."""
     grid = random_case(2, 1, 4, 4, 2)[2].clamp(-0.9, -0.8)  # all at the first cell
     desc = torch.zeros(2, 16, 4, 4)
@@ -118,12 +118,10 @@ def test_the_loss_is_finite_where_every_match_is_far_away(function):
     far = -desc
     far[:, 0, 3, 3] = 20
     leaves = [desc, far]
-    value, gradients = value_and_gradients(lambda a, b: function(a, b, grid, sigma=0.5), leaves)
-    expected = matrix_loss(desc.double(), far.double(), grid.double(), sigma=0.5,
-                           dve=function is dense_likelihood_loss_dve)
-    assert 100 < value.item() < math.inf
-    assert value.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert all(gradient.isfinite().all() for gradient in gradients)
+    value, gradients = value_and_gradients(
+        lambda a, b: function(a, b, grid, sigma=0.5, outlier=1e-6), leaves)
+    assert value.item() == pytest.approx(-math.log(1e-6), rel=1e-5)
+    assert all(torch.equal(gradient, torch.zeros(2, 16, 4, 4)) for gradient in gradients)
 
 
 @PLAIN_AND_DVE
@@ -155,7 +153,7 @@ def test_descriptors_that_say_nothing_are_told_to_look_near(function):
     desc, grid = torch.zeros(2, 3, 3, 5), torch.zeros(2, 6, 10, 2)
     near = [math.exp(-((2 * x - 4.5) ** 2 + (2 * y - 2.5) ** 2) / (2 * 4**2))
             for x in range(5) for y in range(3)]
-    expected = -math.log(sum(near) / 15)
+    expected = -math.log(0.01 + sum(near) / 15)
     assert function(desc, desc, grid, sigma=4).item() == pytest.approx(expected, rel=1e-5)
 
 
