@@ -1,12 +1,16 @@
-"""Write the configs of the 111 published experiments, from the templates in configs/templates/.
+"""Write the configs of the 111 published experiments, from the templates in configs/templates/, and
+those of this project's own recipe beside them.
 
     python misc/generate_configs.py            # write what differs
     python misc/generate_configs.py --check    # write nothing; exit code 2 if anything differs
 
 A template is the config of a family of experiments, with a slot, "{name}", for each value that
-varies. ``slots.json`` has the values of each backbone, dimension (these override the backbone's)
-and data set; null omits the key. Values of a single experiment are filled in here: the dimension,
-the loss with or without DVE, the checkpoint to start from and the number of annotations.
+varies. ``slots.json`` has the values of each backbone, dimension, data set and recipe, later ones
+overriding earlier ones; null omits the key. Values of a single experiment are filled in here: the
+dimension, the loss with or without DVE, the checkpoint to start from and the number of annotations.
+
+The recipe "likelihood" has configs of embeddings with DVE and 64 dimensions on CelebA, and of
+landmarks on these. Nothing of it is published, so a landmark config starts from ``--resume``.
 """
 
 import json
@@ -28,6 +32,8 @@ from utils.cli import make_parser, parse_path, run_program
 from utils.errors import UserError
 
 TEMPLATES = CONFIGS / "templates"
+LIKELIHOOD = "likelihood"
+LOSSES = {"published": "dense_correlation_loss", LIKELIHOOD: "dense_likelihood_loss"}
 SLOT = re.compile(r"\{(\w+)\}")
 INDENT, LINE_LENGTH = 4, 100
 
@@ -83,23 +89,34 @@ def _packed(members, width):
 
 
 def generate():
-    """Return {path below configs/: text} of all published experiments."""
-    published, slots = load_experiments(), _read_template("slots")
+    """Return {path below configs/: text} of all published experiments, and of our recipe."""
     texts = {}
-    for name, facts in published.items():
-        start = starts_from(facts)
-        values = {
-            **slots["backbones"][facts["backbone"]],
-            **slots["dimensions"].get(str(facts["dim"]), {}),
-            **slots["datasets"][facts["dataset"]],
-            "dim": facts["dim"],
-            "loss": "dense_correlation_loss" + ("_dve" if facts["dve"] else ""),
-            "finetune_from": start and f"{SAVED}/{checkpoint_path(start, published[start])}",
-            "annotations": facts.get("annotations"),
-        }
-        config = fill_slots(_read_template(family(facts)), values)
-        texts[config_path(name, facts)] = layout(config) + "\n"
+    for name, facts in load_experiments().items():
+        path = config_path(name, facts)
+        texts[path] = config_text(facts, "published")
+        if facts["dve"] and facts["dim"] == 64 and not facts["finetuned"]:
+            path = path.with_stem(f"{path.stem}-{LIKELIHOOD}")
+            texts[path] = config_text(facts, LIKELIHOOD)
     return texts
+
+
+def config_text(facts, recipe):
+    """Return the config of an experiment by a recipe of ``slots.json``."""
+    slots, start = _read_template("slots"), starts_from(facts)
+    values = {
+        **slots["backbones"][facts["backbone"]],
+        **slots["dimensions"].get(str(facts["dim"]), {}),
+        **slots["datasets"][facts["dataset"]],
+        **slots["recipes"][recipe],
+        "dim": facts["dim"],
+        "loss": LOSSES[recipe] + ("_dve" if facts["dve"] else ""),
+        "finetune_from": None,
+        "annotations": facts.get("annotations"),
+    }
+    if start and recipe == "published":
+        checkpoint = checkpoint_path(start, load_experiments()[start])
+        values["finetune_from"] = f"{SAVED}/{checkpoint}"
+    return layout(fill_slots(_read_template(family(facts)), values)) + "\n"
 
 
 def _read_template(name):

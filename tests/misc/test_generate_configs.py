@@ -17,7 +17,7 @@ from trainer.optimisation import build_optimizer, build_scheduler
 from trainer.parts import build_loss
 from utils.cli import EXIT_USER_ERROR, run_program
 from utils.config.objects import build
-from utils.config.read import read_config
+from utils.config.read import flatten, read_config
 from utils.errors import ConfigError
 
 PUBLISHED = load_experiments()
@@ -34,6 +34,9 @@ FOUND = {f"{path.parent.name}-{path.stem}": f"{path.parent.name}/{path.stem}"
          for path in CONFIGS.glob("*/*.json")}
 CONFIG_PATHS = sorted(path for name, path in FOUND.items() if name in PUBLISHED)
 
+LIKELIHOODS = sorted(FOUND[f"{name}-likelihood"] for name in PUBLISHED
+                     if f"{name}-likelihood" in FOUND)
+
 each_config = pytest.mark.parametrize("named", list(map(Named, CONFIG_PATHS)), ids=CONFIG_PATHS)
 
 
@@ -42,14 +45,15 @@ each_config = pytest.mark.parametrize("named", list(map(Named, CONFIG_PATHS)), i
 def test_the_configs_are_the_published_experiments():
     assert len(PUBLISHED) == 111 and recipes.VALUES.keys() == PUBLISHED.keys()
     assert PUBLISHED.keys() <= FOUND.keys()
-    assert {path.as_posix() for path in generate()} == {f"{path}.json" for path in CONFIG_PATHS}
+    ours = {f"{path}.json" for path in [*CONFIG_PATHS, *LIKELIHOODS]}
+    assert {path.as_posix() for path in generate()} == ours
     for name, path in EXAMPLES.items():
         assert name in PUBLISHED and FOUND[name] == path
 
 
 def test_the_committed_configs_are_as_generated(capsys):
     assert run_program(lambda: generate_configs(["--check"])) == 0
-    assert capsys.readouterr().out == "111 configs, 0 written\n"
+    assert capsys.readouterr().out == "121 configs, 0 written\n"
 
 
 def test_check_names_a_config_that_was_edited_and_leaves_it(tmp_path, capsys):
@@ -60,10 +64,10 @@ def test_check_names_a_config_that_was_edited_and_leaves_it(tmp_path, capsys):
     command = ["--into", str(tmp_path)]
     assert run_program(lambda: generate_configs([*command, "--check"])) == EXIT_USER_ERROR
     message = capsys.readouterr().err
-    assert str(edited) in message and message.startswith("error: 1 of 111")
+    assert str(edited) in message and message.startswith("error: 1 of 121")
     assert "0.002" in edited.read_text()
     generate_configs(command)
-    assert capsys.readouterr().out == "111 configs, 1 written\n"
+    assert capsys.readouterr().out == "121 configs, 1 written\n"
     assert edited.read_bytes() == (CONFIGS / "celeba" / "smallnet-16d-dve.json").read_bytes()
 
 
@@ -71,6 +75,26 @@ def test_check_misses_a_config_that_is_not_there(tmp_path):
     code = run_program(lambda: generate_configs(["--into", str(tmp_path), "--check"]))
     assert code == EXIT_USER_ERROR
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", LIKELIHOODS)
+def test_the_recipe_of_this_project_changes_what_it_says_and_nothing_else(path):
+    ours, theirs = (flatten(read_config(CONFIGS / f"{name}.json").raw)
+                    for name in (path, path.removesuffix("-likelihood")))
+    changed = {key.split(".")[0] for key in ours.keys() | theirs.keys()
+               if ours.get(key) != theirs.get(key)}
+    recipe = {"arch", "optimizer", "lr_scheduler"}
+    if "keypoints" in path:
+        assert changed == recipe | {"finetune_from", "keypoint_regressor", "trainer"}
+        assert "finetune_from" not in ours
+    else:
+        assert changed == recipe | {"loss", "loss_args"}
+        assert ours["loss"] == "dense_likelihood_loss_dve"
+    assert ours["arch.args.unit_length"] is True
+
+
+def test_the_recipe_has_configs_of_both_backbones_on_every_data_set():
+    assert len(LIKELIHOODS) == 10
 
 
 def test_no_slot_is_left_open():
