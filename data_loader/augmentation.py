@@ -58,6 +58,12 @@ def normalise(images):
     return (images - mean) / std
 
 
+def denormalise(images):
+    """Return normalised images (B, 3, H, W) as uint8, rounded, and clipped where they exceed it."""
+    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) * 255 for v in (MEAN, STD))
+    return (images * std + mean).round().clamp(0, 255).to(torch.uint8)
+
+
 def augment(images, keys, view):
     """Return images (B, 3, H, W) uint8 augmented and normalised, float32.
 

@@ -1,13 +1,17 @@
-"""Read every image that a config names, and list all faults in one pass.
+"""Read every image that a config names, and list all faults in one pass; or draw some of them.
 
     python misc/check_data.py --config configs/own/smallnet-64d-dve.json
     python misc/check_data.py --config configs/celeba/smallnet-64d-dve.json --split train
     python misc/check_data.py --config configs/own/smallnet-64d-dve.json --list_splits
+    python misc/check_data.py --config configs/own/smallnet-64d-dve.json --draw pairs.png
 
 Faults are images and folders that cannot be read, lines of landmark files that cannot be parsed,
 and landmarks that are NaN or outside their image. The exit code is 0 without faults, else 2. A line
 with "note:" is about an image that can be read but may surprise, such as a PNG that is named .jpg.
-The last command reads no image: it prints the split of each image, as a csv.
+With --list_splits no image is read: the split of each image is printed, as a csv. With --draw a few
+images are read, and drawn as a training sees them in its first epoch: as they are read (what the
+crop leaves is framed), and warped, cropped and augmented, with their landmarks. Without landmarks,
+dots of one colour show the same place in both views.
 """
 
 import os
@@ -16,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
-from utils.cli import add_overrides, make_parser, path_text, run_program
+from utils.cli import add_overrides, make_parser, parse_path, path_text, run_program
 from utils.config.read import read_config
 
 SPLITS = ("train", "test", "val")
@@ -31,6 +35,10 @@ def main(argv=None):
     parser.add_argument(
         "--list_splits", action="store_true", help="print file,split of your own images; no check"
     )
+    parser.add_argument(
+        "--draw", nargs="?", const=True, type=parse_path, metavar="FILE",
+        help="draw a sheet of images, a PNG (default: in the config's save_dir); no check"
+    )
     parser.add_argument("--no_notes", action="store_true", help="print faults only")
     parser.add_argument(
         "--num_workers", type=int, default=os.cpu_count(), help="processes (default: %(default)s)"
@@ -44,11 +52,15 @@ def main(argv=None):
     from data_loader import DATASETS
     from data_loader.folder_listing import shared_listings
     from misc.parts.check_data import Report, check_split, list_splits
+    from misc.parts.check_data_sheet import write_sheet
     from utils.config.objects import look_up
 
     look_up(config.dataset["type"], DATASETS, "dataset.type")
     if args.list_splits:
         return list_splits(config.dataset)
+    if args.draw:
+        print(write_sheet(config, args.split or "train", args.draw))
+        return 0
     report = Report(with_notes=not args.no_notes)
     with shared_listings():
         for split in [args.split] if args.split else SPLITS:

@@ -15,16 +15,9 @@ VALIDATION_BATCH = 32
 
 
 def make_loaders(config, train_set, val_set, run):
-    """Return the loaders of training and validation batches.
-
-    The training set is reduced to ``restrict_annos`` images, and repeated until it has at least
-    ``min_epoch_images``.
-    """
-    train_items = _cached(config, train_set, run)
-    if config.is_landmark and config.restrict_annos is not None:
-        few = {"dataset": train_items, "num_annotations": config.restrict_annos}
-        train_items = call(RestrictedAnnotations, {}, "restrict_annos", **few, seed=config.seed)
-    train_items = _limited(repeated(train_items, config.min_epoch_images), config.limits.images)
+    """Return the loaders of training and validation batches."""
+    train_items = training_items(config, _cached(config, train_set, run))
+    train_items = _limited(train_items, config.limits.images)
     val_items = _limited(_cached(config, val_set, run), config.limits.images)
     most = config.limits.batch_size
     size, val_size = (min(n, most or n) for n in (config.batch_size, VALIDATION_BATCH))
@@ -49,6 +42,16 @@ def make_loaders(config, train_set, val_set, run):
         make_loader(train_items, size, training=True, **shared),
         make_loader(val_items, val_size, training=False, **shared),
     )
+
+
+def training_items(config, train_set):
+    """Return the items of an epoch: a training set is reduced to ``restrict_annos`` images, and
+    repeated until it has at least ``min_epoch_images``.
+    """
+    if config.is_landmark and config.restrict_annos is not None:
+        few = {"dataset": train_set, "num_annotations": config.restrict_annos}
+        train_set = call(RestrictedAnnotations, {}, "restrict_annos", **few, seed=config.seed)
+    return repeated(train_set, config.min_epoch_images)
 
 
 def _cached(config, dataset, run):
