@@ -1,9 +1,8 @@
 """List a folder of images: their splits, their landmarks, and notes on what is not used."""
 
-import math
 import os
-from collections import Counter, defaultdict
-from contextlib import contextmanager, suppress
+from collections import defaultdict
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from data_loader.find_images import (
@@ -16,14 +15,12 @@ from data_loader.find_images import (
     look_below,
     root_folder,
 )
-from data_loader.images import peculiarities, size_as_seen
+from data_loader.folder_description import FolderDescription
 from data_loader.landmark_formats import ImageNames, find_annotations, read_annotations
 from data_loader.splits import assign_splits, folder_splits
-from data_loader.squares import outside_window, square_window
 from utils.errors import EmptySplit, UserError
-from utils.text import command, counted, some_of
+from utils.text import counted, some_of
 
-DESCRIBED = 1000  # images at most that are opened for the log
 SUGGESTED = 3  # images to annotate that a message names
 _shared = ContextVar("shared", default=None)  # {arguments: FolderListing} of ``shared_listings``
 
@@ -87,8 +84,8 @@ class FolderListing:
         self.named = {name: table[name].split for name in listed if table[name].split}
         self.by_folder = folder_splits(name for name in listed + others if name not in self.named)
         self.splits = assign_splits(listed + others, {**self.by_folder, **self.named})
-        self.unread = _unread_notes(lists.unread)
         self._descriptions = {}  # by arguments of ``describe``
+        self.unread = _unread_notes(lists.unread)
         self.notes = [*self._notes(files, elsewhere, aliases, passed_over), *self.unread]
 
     def _no_images(self, files, pattern):
@@ -157,77 +154,11 @@ class FolderListing:
             f"split '{split}'{hint}"
         )
 
-    def describe(self, square, imwidth):
-        """Return lines for the log; square, imwidth: as of ``LandmarkFolder``."""
-        if (square, imwidth) not in self._descriptions:
-            sizes, *others = self._describe_sizes(square, imwidth)
-            images, landmarks = self._describe_images(), self._describe_landmarks()
-            lines = [images, sizes, landmarks, *others, *self.notes]
-            self._descriptions[square, imwidth] = [f"data: {line}" for line in lines]
-        return self._descriptions[square, imwidth]
-
-    def _describe_images(self):
-        counts = {
-            "as their list says": sum(name in self.named for name in self.images),
-            "as their folders say": sum(name in self.by_folder for name in self.images),
-        }
-        counts["by a hash of their names"] = len(self.images) - sum(counts.values())
-        hows = [how if n == len(self.images) else f"{n} {how}" for how, n in counts.items() if n]
-        images = counted(len(self.images), "image")
-        return f"{images} below {self.folder}: {self._counts(self.images)} ({', '.join(hows)})"
-
-    def _counts(self, names):
-        counts = Counter(self.splits[name] for name in names)
-        texts = [f"{counts[split]} {split}" for split in ("train", "val", "test") if counts[split]]
-        missing = {"val", "test"} - set(self.splits.values())
-        if len(missing) > 1:
-            return ", ".join([*texts, "none for validation or the test"])
-        uses = {"val": "the test images validate, too", "test": "the val images are the test, too"}
-        return "; ".join([", ".join(texts), *(uses[split] for split in missing)])
-
-    def _describe_sizes(self, square, imwidth):
-        """Yield a line on sizes, then lines on what else opening up to DESCRIBED images shows."""
-        step = -(-len(self.images) // DESCRIBED)
-        sizes, notes, outside = Counter(), defaultdict(list), []
-        for name in self.images[::step]:
-            with suppress(UserError):  # it is reported where the image is opened
-                size, found = size_as_seen(self.folder / name), peculiarities(self.folder / name)
-                sizes[size] += 1
-                for text in found:
-                    notes[text].append(name)
-                entry = self.annotations.table.get(name)
-                if entry and entry.landmarks is not None:
-                    window = square_window(size, square)
-                    if outside_window(entry.landmarks, window, imwidth).any():
-                        outside.append(name)
-        by_area = sorted(sizes, key=lambda size: (math.prod(size), size)) or [(0, 0)]
-        smallest, largest = ("{} x {}".format(*by_area[n]) for n in (0, -1))
-        line = f"sizes {smallest} to {largest}" if len(sizes) > 1 else f"all {smallest}"
-        line += " pixels" + (f" (of {sizes.total()} looked at)" if step > 1 else "")
-        if any(width != height for width, height in sizes):
-            whole = sum(n for size, n in sizes.items() if square_window(size, square)[2:] == size)
-            line += (
-                f"; made square (square = {square}): "
-                f"{whole} resized, {sizes.total() - whole} cut to their centre"
-            )
-        yield line
-        for text, names in notes.items():
-            yield f"{names[0]} {text}" + (f"; so {len(names) - 1:,} more" if names[1:] else "")
-        if outside:
-            yield (
-                f"{counted(len(outside), 'image')} with landmarks outside of what is used of them: "
-                f"{some_of(outside)}; {command('misc/check_data.py')} lists all"
-            )
-
-    def _describe_landmarks(self):
-        names = self.annotated
-        if not names:
-            return "no landmarks"
-        notes = "".join(f"; {note}" for note in self.annotations.notes)
-        return (
-            f"{counted(len(self.annotations.names), 'landmark')} of {counted(len(names), 'image')} "
-            f"in {self.annotations.source}: {self._counts(names)}{notes}"
-        )
+    def describe(self, *shown_as):
+        """Return lines for the log; shown_as: further arguments of ``FolderDescription``."""
+        if shown_as not in self._descriptions:
+            self._descriptions[shown_as] = FolderDescription(self, *shown_as).lines()
+        return self._descriptions[shown_as]
 
 
 def _unread_notes(unread):
