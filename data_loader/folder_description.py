@@ -4,7 +4,9 @@ import math
 from collections import Counter, defaultdict
 from contextlib import suppress
 
+from data_loader.boxes import box_window, outside_box_window
 from data_loader.images import peculiarities, size_as_seen
+from data_loader.landmark_formats import Entry
 from data_loader.squares import outside_window, square_window
 from utils.errors import UserError
 from utils.text import command, counted, some_of
@@ -13,15 +15,17 @@ DESCRIBED = 1000  # images at most that are opened
 
 
 class FolderDescription:
-    """Describes a ``FolderListing``; square, imwidth: as of ``LandmarkFolder``."""
+    """Describes a ``FolderListing``; the other arguments are those of ``LandmarkFolder``."""
 
-    def __init__(self, listing, square, imwidth):
+    def __init__(self, listing, square, imwidth, box_margin=None):
         self.listing, self.square, self.imwidth = listing, square, imwidth
+        self.box_margin = box_margin
 
     def lines(self):
         """Return what was found, as lines."""
         sizes, *others = self._sizes()
-        found = [self._images(), sizes, self._landmarks(), *others, *self.listing.notes]
+        boxes = [] if self.box_margin is None else [self._boxes()]
+        found = [self._images(), sizes, *boxes, self._landmarks(), *others, *self.listing.notes]
         return [f"data: {line}" for line in found]
 
     def _images(self):
@@ -73,7 +77,7 @@ class FolderDescription:
 
     def _made_square(self, sizes):
         """Return how images become square; sizes: {(width, height): count}."""
-        if not any(width != height for width, height in sizes):
+        if self.box_margin is not None or not any(width != height for width, height in sizes):
             return ""
         whole = sum(n for size, n in sizes.items() if square_window(size, self.square)[2:] == size)
         return (
@@ -82,18 +86,39 @@ class FolderDescription:
         )
 
     def _has_landmarks_outside(self, name, size):
-        entry = self.listing.annotations.table.get(name)
-        if entry is None or entry.landmarks is None:
-            return False
-        window = square_window(size, self.square)
-        return outside_window(entry.landmarks, window, self.imwidth).any()
+        entry = self.listing.annotations.table.get(name, Entry())
+        if entry.landmarks is not None:
+            window = square_window(size, self.square)
+            return outside_window(entry.landmarks, window, self.imwidth).any()
+        return any(
+            outside_box_window(found.landmarks, box_window(found.box, self.box_margin)).any()
+            for found in entry.objects
+            if found.landmarks is not None
+        )
+
+    def _boxes(self):
+        """Return how many objects there are, and how large they are cut out."""
+        table = self.listing.annotations.table
+        of_images = [table[name].objects for name in self.listing.images]
+        windows = [box_window(found.box, self.box_margin) for part in of_images for found in part]
+        sides = [right - left for left, _, right, _ in windows]
+        return (
+            f"{counted(len(sides), 'object')}, cut out by boxes as squares of {min(sides):.0f} to "
+            f"{max(sides):.0f} pixels (box_margin = {self.box_margin:g}), at most "
+            f"{max(map(len, of_images))} from one image"
+        )
 
     def _landmarks(self):
         names, annotations = self.listing.annotated, self.listing.annotations
-        if not names:
-            return "no landmarks"
         notes = "".join(f"; {note}" for note in annotations.notes)
+        if not names:
+            return f"no landmarks{notes}"
+        of_images = counted(len(names), "image")
+        if self.box_margin is not None:
+            objects = [found for name in names for found in annotations.table[name].objects]
+            annotated = sum(found.landmarks is not None for found in objects)
+            of_images = f"{counted(annotated, 'object')} in {of_images}"
         return (
-            f"{counted(len(annotations.names), 'landmark')} of {counted(len(names), 'image')} "
+            f"{counted(len(annotations.names), 'landmark')} of {of_images} "
             f"in {annotations.source}: {self._counts(names)}{notes}"
         )

@@ -35,12 +35,12 @@ def shared_listings():
         _shared.reset(token)
 
 
-def list_folder(root, pattern=None, annotation=None):
+def list_folder(root, pattern=None, annotation=None, with_boxes=False):
     """Return the ``FolderListing`` with these arguments, see ``shared_listings``."""
     shared = {} if (known := _shared.get()) is None else known
-    key = repr((os.fspath(root), pattern, annotation))
+    key = repr((os.fspath(root), pattern, annotation, with_boxes))
     if key not in shared:
-        shared[key] = FolderListing(root, pattern, annotation)
+        shared[key] = FolderListing(root, pattern, annotation, with_boxes)
     return shared[key]
 
 
@@ -53,10 +53,11 @@ class FolderListing:
     faults: errors in folders and lists, as texts.
 
     pattern, annotation: as of ``LandmarkFolder``.
+    with_boxes: read boxes, and leave out images without any.
     """
 
-    def __init__(self, root, pattern=None, annotation=None):
-        self.root = root_folder(root)
+    def __init__(self, root, pattern=None, annotation=None, with_boxes=False):
+        self.root, self.with_boxes = root_folder(root), with_boxes
         self.folder = images_folder(self.root)
         if not self.root.is_dir():
             raise UserError(
@@ -72,12 +73,19 @@ class FolderListing:
         aliases = duplicate_names(self.folder, files, found)
         found = [name for name in found if name not in aliases]
         names = ImageNames(self.folder, images_among(files), aliases)
-        lists = find_annotations(self.root, files, annotation, elsewhere, names)
-        self.annotations = read_annotations(lists.paths, self.root, files, found, elsewhere, names)
+        lists = find_annotations(self.root, files, annotation, elsewhere, names, with_boxes)
+        self.unread = _unread_notes(lists.unread)
+        self.annotations = read_annotations(
+            lists.paths, self.root, files, found, elsewhere, names, with_boxes
+        )
         self.faults = faults + self.annotations.faults
         table = self.annotations.table
         listed = [name for name in table if pattern is None or images_among([name], pattern)]
         others = [name for name in found if name not in table]
+        boxless = 0
+        if with_boxes:
+            listed, boxless = self._with_objects(listed, others)
+            others = []
         self.images = [n for n in listed if os.path.isfile(os.path.join(self.folder, n))] + others
         if not self.images:
             raise UserError(faults[0] if faults else self._no_images(files, pattern))
@@ -85,8 +93,22 @@ class FolderListing:
         self.by_folder = folder_splits(name for name in listed + others if name not in self.named)
         self.splits = assign_splits(listed + others, {**self.by_folder, **self.named})
         self._descriptions = {}  # by arguments of ``describe``
-        self.unread = _unread_notes(lists.unread)
-        self.notes = [*self._notes(files, elsewhere, aliases, passed_over), *self.unread]
+        left_out = [f"left out: {counted(boxless, 'image')} without a box"] if boxless else []
+        notes = self._notes(files, elsewhere, aliases, passed_over)
+        self.notes = [*left_out, *notes, *self.unread]
+
+    def _with_objects(self, listed, others):
+        """Return the listed images that have objects, and the number of those that have none."""
+        if not self.annotations.sources:
+            raise UserError(
+                f"{self.root}: dataset.args.box_margin takes boxes, but there is no list of boxes "
+                f"(docs/own_data.md){''.join(f'; {note}' for note in self.unread)}"
+            )
+        boxed = [name for name in listed if self.annotations.table[name].objects]
+        if not any(os.path.isfile(self.folder / name) for name in boxed):
+            none = f"{self.annotations.source}: none of its boxes is in an image of {self.folder}"
+            raise UserError(self.faults[0] if self.faults else none)
+        return boxed, len(listed) + len(others) - len(boxed)
 
     def _no_images(self, files, pattern):
         """Return the message for a folder without images."""
@@ -123,7 +145,7 @@ class FolderListing:
 
     def require_landmarks(self):
         """Raise ``EmptySplit`` if no landmark file was read."""
-        if not self.annotations.sources:
+        if not self.annotations.sources or not self.annotations.names:
             raise EmptySplit(
                 f"no landmarks yet ({self.root / 'landmarks.csv'}, or another format: "
                 f"docs/own_data.md){''.join(f'; {note}' for note in self.unread)}"

@@ -19,8 +19,9 @@ def compare_with_images(annotations):
     follow the others, if these agree.
     """
     rotated, names = {}, []
-    annotated = annotations.annotated
-    for name in tqdm(annotated, desc="orientations", unit="image", leave=False, disable=None):
+    table = annotations.table
+    located = [name for name, e in table.items() if e.landmarks is not None or e.objects]
+    for name in tqdm(located, desc="orientations", unit="image", leave=False, disable=None):
         path = os.path.join(annotations.folder, name)
         if not os.path.isfile(path):
             continue
@@ -29,7 +30,8 @@ def compare_with_images(annotations):
             if may_be_rotated(path) and (found := stored_size(path))[1] > 1:
                 rotated[name] = found
     _turn(annotations, rotated)
-    _warn_of_fractions(annotations, names)
+    if not annotations.with_boxes:
+        _warn_of_fractions(annotations, names)
 
 
 def _turn(annotations, rotated):
@@ -48,15 +50,32 @@ def _turn(annotations, rotated):
         )
     turned = [name for name, answer in on_stored.items() if answer]
     for name in turned:
-        entry, (size, flag) = table[name], rotated[name]
-        landmarks = turned_points(entry.landmarks, size, flag)
-        upright_size = entry.size and entry.size[:: -1 if flag >= 5 else 1]
-        table[name] = entry._replace(landmarks=landmarks, size=upright_size)
+        entry, turn = table[name], rotated[name]
+        objects = tuple(
+            found._replace(
+                box=turned_box(found.box, *turn), landmarks=_turned(found.landmarks, *turn)
+            )
+            for found in entry.objects
+        )
+        upright_size = entry.size and entry.size[:: -1 if turn[1] >= 5 else 1]
+        landmarks = _turned(entry.landmarks, *turn)
+        table[name] = entry._replace(landmarks=landmarks, size=upright_size, objects=objects)
+    what = "boxes and landmarks" if annotations.with_boxes else "landmarks"
     if turned:
         annotations.notes.append(
-            f"landmarks of {counted(len(turned), 'image')} are turned upright with the images: by "
+            f"{what} of {counted(len(turned), 'image')} are turned upright with the images: by "
             "the sizes in the list they were made before the EXIF orientation was applied"
         )
+
+
+def _turned(landmarks, size, flag):
+    return None if landmarks is None else turned_points(landmarks, size, flag)
+
+
+def turned_box(box, size, flag):
+    """Return a box of a stored image as that of the upright image, as ``turned_points`` does."""
+    corners = turned_points(np.reshape(box, (2, 2)) - 0.5, size, flag) + 0.5
+    return (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
 
 
 def _made_on_stored(listed, size, flag):

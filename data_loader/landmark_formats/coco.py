@@ -3,6 +3,9 @@
 Pixels, the centre of the top-left pixel is (0, 0); a keypoint is x, y and visibility. A keypoint
 with visibility 0, at -1 -1, or at 0 0 without being visible (2) is not labelled. Of several
 instances in an image the largest is taken; crowds are ignored. Ids may be numbers or text.
+
+Where boxes are read, each instance of the category is an object, with or without keypoints. Its
+"bbox" is x, y, width and height, with 0 at the corner of the top-left pixel.
 """
 
 import json
@@ -14,6 +17,7 @@ from data_loader.landmark_formats.table import Fault
 from utils.text import counted, some_of
 
 SHOWN = 3  # ids or names in a message
+EXPECTED = "expected bbox: x, y, width and height"
 
 
 def read(path, annotations, split=None):
@@ -23,12 +27,12 @@ def read(path, annotations, split=None):
         if not isinstance(content, dict):
             raise ValueError("expected an object with 'images' and 'annotations', found a list")
         images = _by_id(content["images"])
-        instances = [one for one in content["annotations"] if one.get("keypoints")]
-        names = _keypoint_names(instances, content.get("categories", []))
-        largest, several = _largest_instances(instances, len(names))
-        if largest and images and not largest.keys() & images.keys():
+        names, instances = _instances(content, annotations)
+        read_instances = _objects if annotations.with_boxes else _largest_instances
+        found = read_instances(instances, len(names), path, annotations)
+        if found and images and not found.keys() & images.keys():
             raise Fault(
-                f"annotations are of image_id {some_of(largest, SHOWN)}, "
+                f"annotations are of image_id {some_of(found, SHOWN)}, "
                 f"but the images have id {some_of(images, SHOWN)}"
             )
         annotations.take_names(names)
@@ -37,11 +41,13 @@ def read(path, annotations, split=None):
             with annotations.reading(where, "expected file name, size and keypoints"):
                 name = annotations.name_of(image["file_name"])
                 size = image_size(image.get("width"), image.get("height"))
-                annotations.add(name, largest.get(number), split, size, where)
-        if several:
-            those = counted(several, "image")
-            annotations.notes.append(f"{those} with several instances: the largest is taken")
-        strays = [number for number in largest if number not in images]
+                if not annotations.with_boxes:
+                    annotations.add(name, found.get(number), split, size, where)
+                    continue
+                for box, points, place in found.get(number, [(None, None, where)]):
+                    with annotations.reading(place, EXPECTED):
+                        annotations.add_object(name, box, points, split, size, place)
+        strays = [number for number in found if number not in images]
         if strays:
             those = counted(len(strays), "image id")
             annotations.notes.append(
@@ -73,34 +79,61 @@ def _by_id(images):
     return {number: group[0] for number, group in groups.items()}
 
 
-def _keypoint_names(instances, categories):
-    """Return the keypoint names of the only category with keypoints; 1, 2, 3 if it has no names."""
+def _instances(content, annotations):
+    """Return the names of keypoints, 1, 2, 3 if they have none, and the instances to read: those
+    with keypoints, or where boxes are read all of the category, crowds excepted.
+    """
+    instances = [one for one in content["annotations"] if one.get("keypoints")]
+    if not annotations.with_boxes:
+        category = _only_category(instances, content, "keypoints")
+        return _keypoint_names(instances, category), instances
+    boxed = [one for one in content["annotations"] if not one.get("iscrowd")]
+    category = _only_category(instances or boxed, content, "boxes")
+    kept = [one for one in boxed if _key(one.get("category_id")) == _key(category["id"])]
+    if len(kept) < len(boxed):
+        others = counted(len(boxed) - len(kept), "instance")
+        annotations.notes.append(f"left out: {others} of categories without keypoints")
+    return _keypoint_names(instances, category) if instances else [], kept
+
+
+def _only_category(instances, content, what):
+    """Return the only category of instances; raises ``Fault`` if there are others."""
     used = {_key(instance.get("category_id")) for instance in instances}
-    named = {_key(category["id"]): category for category in categories}
+    named = {_key(category["id"]): category for category in content.get("categories", [])}
     if len(used) != 1:
         found = [named.get(number, {}).get("name", number) for number in sorted(used)]
-        raise Fault(f"expected one category with keypoints, found {found}")
-    names = named.get(*used, {}).get("keypoints") or []
+        raise Fault(f"expected one category with {what}, found {found}")
+    return named.get(*used, {"id": instances[0].get("category_id")})
+
+
+def _keypoint_names(instances, category):
+    names = category.get("keypoints") or []
     if not isinstance(names, list):
         raise Fault(f"names of keypoints: expected a list, found {names!r}")
     count = len(instances[0]["keypoints"]) // 3
     return [str(name) for name in names or range(1, count + 1)]
 
 
-def _largest_instances(instances, num_keypoints):
-    """Return {image id: points of its largest instance}, and how many images have several.
+def _objects(instances, num_keypoints, path, annotations):
+    """Return {image id: [(edges of the box, points or None, place)]}; points are (K, 2)."""
+    found = {}
+    for instance in instances:
+        place = f"{path}, annotation {instance.get('id')}"
+        with annotations.reading(place, EXPECTED):
+            left, top, width, height = map(_number, instance["bbox"])
+            points = None
+            if instance.get("keypoints"):
+                points = _keypoints(instance, num_keypoints)
+            edges = left, top, left + width, top + height
+            found.setdefault(_key(instance["image_id"]), []).append((edges, points, place))
+    return found
 
-    Points are (K, 2), NaN where not labelled.
-    """
+
+def _largest_instances(instances, num_keypoints, path, annotations):
+    """Return {image id: points of its largest instance}: (K, 2), NaN where not labelled."""
     largest, several = {}, set()
     for instance in instances:
-        values, where = instance["keypoints"], f"annotation {instance.get('id')}"
-        if len(values) != 3 * num_keypoints:
-            raise Fault(
-                f"{where} has {len(values)} values, "
-                f"expected {3 * num_keypoints}: x, y and visibility of each keypoint"
-            )
-        points = _labelled(values, where)
+        points = _keypoints(instance, num_keypoints)
         if instance.get("iscrowd") or np.isnan(points).all():
             continue
         number, area = _key(instance["image_id"]), _area(instance, points)
@@ -108,7 +141,21 @@ def _largest_instances(instances, num_keypoints):
             several.add(number)
         if number not in largest or area > largest[number][0]:
             largest[number] = (area, points)
-    return {number: points for number, (_, points) in largest.items()}, len(several)
+    if several:
+        those = counted(len(several), "image")
+        annotations.notes.append(f"{those} with several instances: the largest is taken")
+    return {number: points for number, (_, points) in largest.items()}
+
+
+def _keypoints(instance, num_keypoints):
+    """Return the points of an instance, (K, 2), NaN where not labelled."""
+    values, where = instance["keypoints"], f"annotation {instance.get('id')}"
+    if len(values) != 3 * num_keypoints:
+        raise Fault(
+            f"{where} has {len(values)} values, "
+            f"expected {3 * num_keypoints}: x, y and visibility of each keypoint"
+        )
+    return _labelled(values, where)
 
 
 def _labelled(values, where):

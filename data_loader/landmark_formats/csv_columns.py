@@ -18,6 +18,16 @@ AXIS_LAST = re.compile(r"(?:.*[^a-z])?(?P<axis>[xy])[\W_]*\d*$", re.IGNORECASE) 
 AXIS_FIRST = re.compile(r"(?P<axis>[xy])[\W\d_].*$", re.IGNORECASE)  # x1, x_eye
 LETTER_LAST = re.compile(r".*(?P<axis>[xy])\d*$", re.IGNORECASE)  # eyeLX, lx; if all columns are so
 BOX = re.compile(r"[xy]?(?:min|max)[xy]?|bbox.*|box[xywh]?")  # even with an axis in the name
+BOX_COLUMNS = [  # of a box's edges, or of its corner and size; "box" or "bbox" may precede each
+    (("x0", "y0", "x1", "y1"), ("x2", "y2")),  # and what a table of landmarks has, too
+    (("x1", "y1", "x2", "y2"), ("x3", "y3")),
+    (("xmin", "ymin", "xmax", "ymax"), ()),
+    (("minx", "miny", "maxx", "maxy"), ()),
+    (("left", "top", "right", "bottom"), ()),
+    (("x", "y", "w", "h"), ()),
+    (("x", "y", "width", "height"), ()),
+    (("left", "top", "width", "height"), ()),
+]
 UNCLEAR = re.compile(  # columns that are no landmarks, but may be beside them
     r"[xy]?(?:left|top|right|bottom|center|centre)|rows?|cols?|columns?|size|area|depth|channels|"
     r"scale|angle|rotation|age|score|confidence|visible|visibility|z|.*(?:width|height)"
@@ -38,15 +48,19 @@ class Columns(NamedTuple):
     size: tuple | None  # the image's width and height
     points: list  # (x, y) of each landmark
     passed_over: list
+    box: tuple | None  # left, top, right, bottom; or left, top, width, height if it has a size
+    box_has_size: bool
 
 
-def columns_of(header, empty):
+def columns_of(header, empty, with_box=False):
     """Return the ``Columns`` of a header; raises ``Fault`` if it is ambiguous.
 
-    header: the column names; empty: the numbers of columns that are empty or count the rows.
+    header: the column names; empty: the numbers of columns that are empty or count the rows;
+    with_box: expect a box in each row, with or without landmarks.
     """
     words = [re.sub(r"[\W_]+|^unnamed\W*\d*$", "", name.lower()) for name in header]
-    sides = [SIZE.fullmatch(word) for word in words]
+    box, box_has_size = _box_columns(words) if with_box else (None, False)
+    sides = [None if n in (box or ()) else SIZE.fullmatch(word) for n, word in enumerate(words)]
 
     def only(numbers, what):
         if len(numbers) > 1:
@@ -66,23 +80,44 @@ def columns_of(header, empty):
         raise Fault(f"expected a header with a column 'file', found {', '.join(header[:4])!r}")
     split = only([n for n, word in enumerate(words) if word in SPLIT], "the split")
     size = size_column("width"), size_column("height")
-    _refuse_boxes(words, header)
-    others = [n for n in range(len(header)) if n not in (file, split, *size)]
+    _refuse_boxes({n: word for n, word in enumerate(words) if n not in (box or ())}, header)
+    others = [n for n in range(len(header)) if n not in (file, split, *size, *(box or ()))]
+    size = None if None in size else size
     passed_over = [
         n for n in others if words[n] in PASSED_OVER | INDEX and (words[n] or n in empty)
     ]
-    points = _pair_up([n for n in others if n not in passed_over], header)
-    return Columns(file, split, None if None in size else size, points, passed_over)
+    others = [n for n in others if n not in passed_over]
+    if box and not _axes({n: header[n] for n in others}):
+        return Columns(file, split, size, [], sorted(passed_over + others), box, box_has_size)
+    points = _pair_up(others, header)
+    return Columns(file, split, size, points, passed_over, box, box_has_size)
+
+
+def _box_columns(words):
+    """Return the numbers of a box's four columns, and whether the last two are its size."""
+    for prefix in ("bbox", "box", ""):
+        for names, further in BOX_COLUMNS:
+            wanted = [prefix + name for name in names]
+            if all(words.count(word) == 1 for word in wanted):
+                if not any(prefix + name in words for name in further):
+                    return tuple(map(words.index, wanted)), names[2] in ("w", "width")
+    raise Fault(
+        "expected columns of boxes, such as x0, y0, x1, y1, which dataset.args.box_margin takes"
+    )
 
 
 def _refuse_boxes(words, header):
-    """Raise ``Fault`` for columns of a box: xmin and the like, or x, y, w in a row."""
-    names = [name for word, name in zip(words, header) if BOX.fullmatch(word)]
-    for n, word in enumerate(words[2:-1], start=2):
-        if word in ("w", "width") and {words[n - 2], words[n - 1]} <= CORNERS:
+    """Raise ``Fault`` if columns {number: word} are a box's: xmin and the like, or x, y, w."""
+    names = [header[n] for n, word in words.items() if BOX.fullmatch(word)]
+    for n, word in words.items():
+        before = {words.get(n - 2), words.get(n - 1)}
+        if word in ("w", "width") and before <= CORNERS and n + 1 < len(header):
             names.append(header[n])
     if names:
-        raise Fault(f"column '{names[0]}' belongs to a box, which is no landmark: remove it")
+        raise Fault(
+            f"column '{names[0]}' belongs to a box, which is no landmark: remove it, or cut the "
+            "boxes out (dataset.args.box_margin)"
+        )
 
 
 def _pair_up(numbers, header):

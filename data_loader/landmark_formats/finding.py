@@ -26,7 +26,12 @@ SIGNS = {  # patterns that a readable landmark file contains, all of them
     ".json": (rb'"images"\s*:', rb'"keypoints"\s*:\s*\[\s*[-\d]'),
     ".xml": (rb"<image\b", rb"<part\b"),
 }
+BOX_SIGNS = {
+    ".json": (rb'"images"\s*:', rb'"bbox"\s*:\s*\[\s*[-\d]'),
+    ".xml": (rb"<image\b", rb"<box\b"),
+}
 TAKES = "dataset.args.annotation takes it"
+LACKING_BOXES = {".json": "holds no COCO boxes", ".xml": "holds no boxes of imglab"}
 LACKING = {".json": "holds no COCO keypoints", ".xml": "holds no parts of imglab's boxes"}
 
 
@@ -37,7 +42,7 @@ class Lists(NamedTuple):
     unread: dict
 
 
-def find_annotations(root, files, named=None, elsewhere=(), images=None):
+def find_annotations(root, files, named=None, elsewhere=(), images=None, with_boxes=False):
     """Return the ``Lists`` of a root.
 
     files: the names of all files in the image folder.
@@ -45,15 +50,20 @@ def find_annotations(root, files, named=None, elsewhere=(), images=None):
         ``none``; None: choose among the files found.
     elsewhere: the files of the root outside of the image folder, relative to the root.
     images: the ``ImageNames`` of the folder.
+    with_boxes: find lists of boxes, with or without landmarks.
     """
     images = images or ImageNames(images_folder(root), images_among(files))
     if named is None:
-        found, unread = _candidates(root, files, elsewhere, images)
-        return _choose(root, found, unread) if found else Lists([], unread | _above(root, images))
+        found, unread = _candidates(root, files, elsewhere, images, with_boxes)
+        if not found:
+            return Lists([], unread | _above(root, images, with_boxes))
+        return _choose(root, found, unread)
     named = [named] if isinstance(named, str) else named
     if named == [NONE]:
         return Lists([], {})
     for name in named:
+        if name == PTS and with_boxes:
+            raise UserError(f"dataset.args.annotation = {name!r}: .pts files hold no boxes")
         if name != PTS and not (root / name).is_file():
             raise UserError(f"dataset.args.annotation = {name!r}: no such file in {root}")
         if name != PTS and Path(name).suffix.lower() not in READERS:
@@ -62,7 +72,7 @@ def find_annotations(root, files, named=None, elsewhere=(), images=None):
     return Lists([root / name for name in named], {})
 
 
-def _candidates(root, files, elsewhere, images):
+def _candidates(root, files, elsewhere, images, with_boxes):
     """Return {name: rank} of the landmark files below a root, and {name: why not} of others.
 
     The lowest rank is read; names are relative to the root.
@@ -76,7 +86,7 @@ def _candidates(root, files, elsewhere, images):
                 unread[name] = f"{suffix} is not read: expected {' '.join([*READERS, PTS])}"
             continue
         is_the_csv = place.name == CSV and place.parent in (PurePath(), inner)
-        reason = None if is_the_csv else _why_not(root / name, images)
+        reason = None if is_the_csv else _why_not(root / name, images, with_boxes)
         if reason:
             unread[name] = reason
         elif len(place.parts) == 1:
@@ -85,22 +95,25 @@ def _candidates(root, files, elsewhere, images):
             found[name] = 2 if is_the_csv else 2 + len(place.parts)
     for folder, names, rank in ((images.folder, files, 1), (root, elsewhere, 4)):
         points = [folder / name for name in names if pts.is_pts(name)]
-        if any(images.find(path.stem, path)[0] for path in points):
+        fitting = any(images.find(path.stem, path)[0] for path in points)
+        if fitting and not with_boxes:
             found.setdefault(PTS, rank)
         elif points:
             name = os.path.relpath(points[0], root)
-            unread[name] = "belongs to no image, nor do other .pts files"
+            why = "belongs to no image, nor do other .pts files"
+            unread[name] = "holds no boxes, nor do other .pts files" if fitting else why
     return found, unread
 
 
-def _above(root, images):
+def _above(root, images, with_boxes):
     """Return {path relative to the root: hint} of the landmark files beside the root."""
     try:
         paths = [Path("..", name) for name in sorted(os.listdir(root / ".."))]
     except OSError:
         return {}
     paths = [path for path in paths if path.suffix.lower() in READERS]
-    return {path.as_posix(): TAKES for path in paths if not _why_not(root / path, images)}
+    readable = [path for path in paths if not _why_not(root / path, images, with_boxes)]
+    return {path.as_posix(): TAKES for path in readable}
 
 
 def _choose(root, found, unread):
@@ -120,15 +133,16 @@ def _choose(root, found, unread):
     return Lists([root / name for name in chosen], unread)
 
 
-def _why_not(path, images):
-    """Return why a file cannot be read as landmarks, None if it can."""
+def _why_not(path, images, with_boxes):
+    """Return why a file cannot be read as landmarks or boxes, None if it can."""
     suffix = path.suffix.lower()
+    signs, lacking = (BOX_SIGNS, LACKING_BOXES) if with_boxes else (SIGNS, LACKING)
     try:
         if READERS[suffix] is landmark_csv:
-            return _why_no_csv(path, images)
+            return _why_no_csv(path, images, with_boxes)
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             text = data if b"\0" not in data[:4] else data[:].replace(b"\0", b"")  # of UTF-16
-            return None if all(re.search(sign, text) for sign in SIGNS[suffix]) else LACKING[suffix]
+            return None if all(re.search(sign, text) for sign in signs[suffix]) else lacking[suffix]
     except ValueError:
         return "is empty"
     except OSError:
@@ -141,8 +155,9 @@ def _holds_numbers(path):
     return False
 
 
-def _why_no_csv(path, images):
-    """Return why a csv, not named landmarks.csv, cannot be read as landmarks, None if it can.
+def _why_no_csv(path, images, with_boxes):
+    """Return why a csv, not named landmarks.csv, cannot be read as landmarks or boxes, None if it
+    can.
 
     Its header must name x and y; the rest must have no faults and name an image of the folder.
     """
@@ -150,9 +165,9 @@ def _why_no_csv(path, images):
         head = file.read(HEAD).decode("latin-1").replace("\0", "").lower()
     header = next((line for line in head.splitlines() if re.search("[,;\t]", line)), "")
     columns = [column.strip(' "') for column in re.split("[,;\t]", header)[1:]]
-    if len(list(filter(axis_in, columns))) < 2:
+    if not with_boxes and len(list(filter(axis_in, columns))) < 2:
         return "its header names no x and y of landmarks"
-    trial = Annotations(images.folder, images)
+    trial = Annotations(images.folder, images, with_boxes)
     trial.sources.append(path)
     landmark_csv.read(path, trial)
     if trial.faults:
@@ -160,14 +175,14 @@ def _why_no_csv(path, images):
     return None if trial.table.keys() & images.images.keys() else "names no image of this folder"
 
 
-def read_annotations(paths, root, files, found, elsewhere=(), images=None):
+def read_annotations(paths, root, files, found, elsewhere=(), images=None, with_boxes=False):
     """Return the ``Annotations`` in landmark files.
 
-    files, found: the names of all files of the image folder, and of its images; elsewhere, images:
-    as of ``find_annotations``.
+    files, found: the names of all files of the image folder, and of its images; elsewhere, images,
+    with_boxes: as of ``find_annotations``.
     """
     folder = images_folder(root)
-    annotations = Annotations(folder, images or ImageNames(folder, found))
+    annotations = Annotations(folder, images or ImageNames(folder, found), with_boxes)
     for path in paths:
         annotations.sources.append(path)
         if path.name == PTS:

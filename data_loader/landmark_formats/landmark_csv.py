@@ -1,5 +1,8 @@
 """Read landmarks from a csv: ``file[,split],x0,y0,x1,y1,...``, one image in each row.
 
+Where boxes are read, each row is an object: ``file[,split],x0,y0,x1,y1[,heel_x,heel_y,...]``, where
+x0 to y1 are its edges, with 0 at the corner of the top-left pixel.
+
 Pixels, the centre of the top-left pixel is (0, 0). ``csv_columns`` says which columns may be there.
 Read as spreadsheets and pandas write it: in UTF-8, UTF-16 or Windows-1252, separated by commas,
 semicolons, tabs or bars, with decimal points or commas, with index or empty columns.
@@ -7,6 +10,7 @@ semicolons, tabs or bars, with decimal points or commas, with index or empty col
 
 import csv
 import io
+import math
 import re
 
 from data_loader.annotation_files import decoded, image_size, parse_number
@@ -25,12 +29,13 @@ def read(path, annotations, split=None):
     with annotations.reading(path, "cannot read this csv"):
         rows = _read_rows(path, annotations)
         header = [" ".join(name.split()) for name in rows[0][1]] if rows else []
-        columns = columns_of(header, _empty_columns([row for _, row in rows[1:]], len(header)))
+        empty = _empty_columns([row for _, row in rows[1:]], len(header))
+        columns = columns_of(header, empty, annotations.with_boxes)
         annotations.take_names([header[x] for x, _ in columns.points])
         passed_over = ", ".join(f"'{header[n]}'" for n in columns.passed_over if header[n])
         if passed_over:
             annotations.notes.append(f"columns passed over: {passed_over}")
-        cells = [n for pair in columns.points for n in pair]
+        cells = [*(columns.box or ()), *(n for pair in columns.points for n in pair)]
         decimal_comma = any("," in row[n] for _, row in rows[1:] for n in cells if n < len(row))
         for number, row in rows[1:]:
             where = f"{path}, line {number}"
@@ -89,7 +94,20 @@ def _add_row(row, columns, decimal_comma, annotations, split, where):
         raise Fault("expected the name of an image")
     points = [[_number(row[n], decimal_comma) for n in pair] for pair in columns.points]
     size = columns.size and image_size(*(_number(row[n], decimal_comma) for n in columns.size))
-    annotations.add(annotations.name_of(row[columns.file]), points, split, size, where)
+    name = annotations.name_of(row[columns.file])
+    if columns.box is None:
+        annotations.add(name, points, split, size, where)
+    else:
+        box = _edges([_number(row[n], decimal_comma) for n in columns.box], columns.box_has_size)
+        annotations.add_object(name, box, points, split, size, where)
+
+
+def _edges(numbers, has_size):
+    """Return left, top, right, bottom; None if no number is given."""
+    if all(map(math.isnan, numbers)):
+        return None
+    left, top, right, bottom = numbers
+    return (left, top, left + right, top + bottom) if has_size else tuple(numbers)
 
 
 def _number(text, decimal_comma):

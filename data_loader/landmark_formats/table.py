@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data_loader.boxes import checked_box
 from data_loader.landmark_formats.beside_images import compare_with_images
 from data_loader.landmark_formats.image_names import ImageNames
 from utils.errors import UserError
@@ -21,12 +22,21 @@ class Fault(ValueError):
     """An error in a landmark file, fully worded."""
 
 
+class ListedObject(NamedTuple):
+    """An object in an image, as a list has it."""
+
+    box: tuple  # see ``data_loader.boxes``
+    landmarks: np.ndarray | None  # as of an ``Entry``
+    place: str  # file and line
+
+
 class Entry(NamedTuple):
     """What a list says of an image; None for what it leaves out."""
 
     split: str | None = None  # "train", "val" or "test"
     landmarks: np.ndarray | None = None  # (K, 2), (x, y) in pixels; None if any is not labelled
     size: tuple | None = None  # (width, height) of the image that was annotated
+    objects: tuple = ()  # of ``ListedObject``s, where boxes are read; then landmarks is None
 
 
 class Annotations:
@@ -42,12 +52,13 @@ class Annotations:
     warnings: what is probably a mistake.
 
     images: the ``ImageNames`` of the folder; None: images are found by their paths alone.
+    with_boxes: read boxes, with the landmarks in them, instead of one set of landmarks an image.
     """
 
     splits = ("train", "val", "test")
 
-    def __init__(self, folder, images=None):
-        self.folder = Path(folder)
+    def __init__(self, folder, images=None, with_boxes=False):
+        self.folder, self.with_boxes = Path(folder), with_boxes
         self.images = images or ImageNames(self.folder)
         self.table, self.places = {}, {}
         self.faults, self.notes, self.warnings = [], [], []
@@ -63,8 +74,17 @@ class Annotations:
 
     @property
     def annotated(self):
-        """The images that have all landmarks, in the order of the files."""
-        return [name for name, entry in self.table.items() if entry.landmarks is not None]
+        """The images that have all landmarks, or an object that has, in the order of the files."""
+        return [
+            name
+            for name, entry in self.table.items()
+            if entry.landmarks is not None or any(o.landmarks is not None for o in entry.objects)
+        ]
+
+    @property
+    def objects(self):
+        """The ``ListedObject``s of all images, in the order of the files."""
+        return [found for entry in self.table.values() for found in entry.objects]
 
     def fault(self, where, text):
         """Add an error in a file, or at a place in it, as one line."""
@@ -112,37 +132,65 @@ class Annotations:
         points: (K, 2), NaN or -1 -1 where not labelled; None if none is. An image that lacks a
             landmark has no landmarks in the table.
         """
-        landmarks, labelled = None, []
-        if points is not None:
-            landmarks = np.array(points, np.float64).reshape(-1, 2)
-            absent = np.isnan(landmarks).all(axis=1) | (landmarks == -1).all(axis=1)
-            if len(landmarks) != len(self.names):
-                raise Fault(f"{len(landmarks)} landmarks, expected {len(self.names)}")
-            if not np.isfinite(landmarks[~absent]).all():
-                raise Fault("expected finite coordinates, x and y of each landmark")
-            labelled = np.flatnonzero(~absent).tolist()
-        self._labelled.update(labelled)
-        if name in self._several:
-            some = some_of(self._several[name])
-            raise Fault(f"{name} may be any of {some}: expected the path of one image")
+        landmarks = self._whole(points)
+        self._require_one_image(name)
         if name in self.table:
             called = f", here as {self._called[name]}" if name in self._called else ""
             raise Fault(f"{name} is listed twice{called}")
-        is_whole = len(labelled) == len(self.names)
-        self.table[name] = Entry(split, landmarks if is_whole else None, size)
+        self.table[name] = Entry(split, landmarks, size)
         self.places[name] = where
+
+    def add_object(self, name, box, points, split, size, where):
+        """Add an object to an image's entry; box: its edges, None if the image has no object.
+
+        The other arguments are those of ``add``.
+        """
+        landmarks = self._whole(points)
+        self._require_one_image(name)
+        entry = self.table.get(name, Entry(split, None, size))
+        if (entry.split, entry.size) != (split, size):
+            raise Fault(f"{name} has another split or size than in {self.places[name]}")
+        if box is not None:
+            found = ListedObject(self._checked(box), landmarks, where)
+            entry = entry._replace(objects=(*entry.objects, found))
+        elif landmarks is not None:
+            raise Fault("landmarks without a box, while dataset.args.box_margin takes boxes")
+        self.table[name] = entry
+        self.places.setdefault(name, where)
+
+    def _checked(self, box):
+        try:
+            return checked_box(box)
+        except ValueError as error:
+            raise Fault(str(error)) from error
+
+    def _whole(self, points):
+        """Return points as an array, None if any is not labelled; count those that are."""
+        if points is None:
+            return None
+        landmarks = np.array(points, np.float64).reshape(-1, 2)
+        absent = np.isnan(landmarks).all(axis=1) | (landmarks == -1).all(axis=1)
+        if len(landmarks) != len(self.names):
+            raise Fault(f"{len(landmarks)} landmarks, expected {len(self.names)}")
+        if not np.isfinite(landmarks[~absent]).all():
+            raise Fault("expected finite coordinates, x and y of each landmark")
+        self._labelled.update(np.flatnonzero(~absent).tolist())
+        return landmarks if len(landmarks) and not absent.any() else None
+
+    def _require_one_image(self, name):
+        if name in self._several:
+            some = some_of(self._several[name])
+            raise Fault(f"{name} may be any of {some}: expected the path of one image")
 
     def finish(self):
         """Check the annotations of all files together, and return them."""
-        listed = len(self.table)
-        lacking = listed - len(self.annotated)
-        if not self.faults and lacking == listed:
-            self.fault(self.source, self._scarcest() if listed else "lists no images")
-        elif lacking:
-            lack = "lacks a landmark and is" if lacking == 1 else "lack a landmark and are"
-            self.notes.append(
-                f"{lacking} of {listed} listed images {lack} left out where landmarks are used"
-            )
+        if self.with_boxes:
+            self._check_boxes()
+            self._note_lacking([found.landmarks for found in self.objects], "objects")
+        elif not self.faults and not self.annotated:
+            self.fault(self.source, self._scarcest() if self.table else "lists no images")
+        else:
+            self._note_lacking([entry.landmarks for entry in self.table.values()], "listed images")
         if self._called:
             name, file = next(iter(self._called.items()))
             those = counted(len(self._called), "image")
@@ -150,6 +198,21 @@ class Annotations:
             self.notes.append(f"{those} not listed by {whose}, but found: '{file}' is {name}")
         compare_with_images(self)
         return self
+
+    def _check_boxes(self):
+        boxes = [found.box for found in self.objects]
+        if not self.faults and not boxes:
+            self.fault(self.source, "holds no boxes, which dataset.args.box_margin takes")
+        elif boxes and max(map(max, boxes)) <= 1:
+            self.fault(self.source, "all boxes lie between 0 and 1: expected pixels, not fractions")
+
+    def _note_lacking(self, landmarks, what):
+        lacking = sum(points is None for points in landmarks)
+        if lacking and self.names:
+            lack = "lacks a landmark and is" if lacking == 1 else "lack a landmark and are"
+            self.notes.append(
+                f"{lacking} of {len(landmarks)} {what} {lack} left out where landmarks are used"
+            )
 
     def _scarcest(self):
         k = min(range(len(self.names)), key=self._labelled.__getitem__)

@@ -31,8 +31,9 @@ class FaultyFolder(LandmarkFolder):
         """Return the fault of landmark k of an image, outside it, with its place in the list."""
         path, (x, y) = self.paths[index], self.landmarks[index][k]
         size = size_as_seen(path)
-        left, top, right, bottom = window = self.window(size, self.square)
-        used = f", of which x = {left} to {right - 1}, y = {top} to {bottom - 1} are used"
+        left, top, right, bottom = window = self.seen_window(index, size)
+        ends = f"x = {left:.6g} to {right - 1:.6g}, y = {top:.6g} to {bottom - 1:.6g}"
+        used = f", of which {ends} are used"
         return (
             f"{self.places[index]}: landmark {k + 1}, ({x:g}, {y:g}), is outside {path}: "
             f"{size[0]} x {size[1]} pixels{'' if window == (0, 0, *size) else used}"
@@ -78,6 +79,12 @@ def named_files(dataset):
     """Return the file of each item of a data set, [] if items are not files."""
     files = dataset.source_files()
     return files if len(files) == len(dataset) else []
+
+
+def shown_parts(dataset):
+    """Return the file of each item, and its box if objects are cut out; [] as ``named_files``."""
+    files, boxes = named_files(dataset), getattr(dataset, "boxes", None)
+    return files if boxes is None else list(zip(files, map(tuple, boxes.tolist())))
 
 
 def versions(config, split, report):
@@ -148,16 +155,17 @@ def check_split(config, split, report, num_workers):
             except UserError as error:
                 report.add(one_line(error))
     for dataset in datasets:
-        files = named_files(dataset) or [None] * len(dataset)
-        indices = [i for i, file in enumerate(files) if file is None or file not in seen]
+        shown = shown_parts(dataset) or [None] * len(dataset)
+        indices = [i for i, part in enumerate(shown) if part is None or part not in seen]
         for fault, note in examine(Findings(dataset, indices), num_workers):
             wrong += bool(fault)
             report.add(fault, note)
         total += len(indices)
-        if None in files:  # the plain images would be the same
+        if None in shown:  # the plain images would be the same
             break
-        seen.update(files)
-    return f"{counted(total, 'image')}, {wrong} of them with something wrong"
+        seen.update(shown)
+    what = "object" if config.dataset["args"].get("box_margin") is not None else "image"
+    return f"{counted(total, what)}, {wrong} of them with something wrong"
 
 
 def list_splits(section):
@@ -165,8 +173,9 @@ def list_splits(section):
     if section["type"] != LandmarkFolder.__name__:
         raise UserError(f"--list_splits: {section['type']} is split as it was published")
     check_arguments(LandmarkFolder, section["args"], "dataset.args", runtime=("split",))
-    names = ("root", "pattern", "annotation")
-    listing = FolderListing(**{n: section["args"][n] for n in names if n in section["args"]})
+    args, names = section["args"], ("root", "pattern", "annotation")
+    given = {name: args[name] for name in names if name in args}
+    listing = FolderListing(**given, with_boxes=args.get("box_margin") is not None)
     if listing.faults:
         raise UserError(f"{listing.faults[0]} (without --list_splits all faults are listed)")
     rows = ((name, listing.splits[name]) for name in sorted(listing.images))
