@@ -76,9 +76,9 @@ def hourglass(num_output_channels=64, **args):
     return _networks.HourglassNet(num_output_channels, **args)
 
 
-def model(path, device="cpu", config=None, whole=False):
+def model(path, device="cpu", config=None, whole=False, box_margin=None):
     """Return the trained network of a checkpoint or run folder, with ``embed``, ``match`` and
     ``landmarks``; the arguments are those of ``inference.load``.
     """
     with _own_packages():
-        return _inference.load(path, device, config, whole)
+        return _inference.load(path, device, config, whole, box_margin)

@@ -14,7 +14,7 @@ from utils.config.read import check_config, errors_of, read_config
 from utils.errors import UserError, config_errors
 
 
-def load(path, device="cpu", config=None, whole=False):
+def load(path, device="cpu", config=None, whole=False, box_margin=None):
     """Return the ``Model`` in a checkpoint of this project or a published one.
 
     Raises ``UserError``.
@@ -23,9 +23,11 @@ def load(path, device="cpu", config=None, whole=False):
     config: path of its config; None: the one in the checkpoint, or config.json beside it.
     whole: show whole images to the network, without the crop of its training; it has not been
     trained on what lies near the borders.
+    box_margin: what to show around the boxes of objects, as a share of their longer sides; None: as
+    in the training, nothing if it was not on boxes.
     """
     network, config, names = read_network(path, config)
-    viewer = build_viewer(config, whole)
+    viewer = build_viewer(config, whole, box_margin)
     if config.is_landmark:
         return Model(network[0], viewer, network[1:], device, names)
     return Model(network, viewer, device=device)
@@ -64,11 +66,15 @@ def _config_of(checkpoint, path, config):
     )
 
 
-def build_viewer(config, whole=False):
+def build_viewer(config, whole=False, box_margin=None):
     """Return the ``Viewer`` that prepares images as the data set of a config did."""
     with errors_of(config):
         kind = look_up(config.dataset["type"], DATASETS, "dataset.type")
         args = config.dataset["args"]
         check_arguments(kind, args, "dataset.args", runtime=("split",))
         frame = {"imwidth": args["imwidth"], "crop": 0 if whole else args.get("crop", 0)}
-        return call(Viewer, frame, "dataset.args", window=partial(kind.window, **args))
+        trained = args.get("box_margin")
+        frame["box_margin"] = trained or 0 if box_margin is None else box_margin
+        frame["box_outside"] = args.get("box_outside", "edge")
+        window = partial(kind.window, **args)
+        return call(Viewer, frame, "dataset.args", window=window, by_content=trained is not None)

@@ -1,29 +1,25 @@
 """A trained network with methods that take images."""
 
 import os
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from PIL import Image
 
 from data_loader.augmentation import normalise
 from data_loader.batches import MAX_WORKERS
-from inference.images import as_rgb, is_file
+from inference.arguments import as_points, is_one_image, parts_of, require_inside
+from inference.images import as_rgb
 from inference.matching import PROTOCOLS, match_maps
 from inference.view import Seen, View
 from model.compute_descriptors import compute_descriptors
 from model.loss import cell_stride
 from utils.config.objects import look_up
 from utils.device import usable_device
-from utils.errors import UserError, config_errors, one_line
+from utils.errors import UserError, config_errors
 from utils.geometry.coordinates import to_pixels
 
 BATCH_SIZE = 32
-ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike)
-ONE_IMAGE += (Image.Image, np.ndarray, torch.Tensor, Seen)
 
 
 @dataclass(frozen=True)
@@ -53,6 +49,10 @@ class Model:
     sizes and of the kinds that ``inference.images.as_rgb`` lists, and return one result or several.
     Points are (x, y) in pixels of the image as given, with its EXIF orientation applied;
     ``inference.view`` relates them to the network's input.
+
+    box: cuts an object out of an image as in a training on boxes: (left, top, right, bottom) in
+    pixels, 0 being the left edge of the image's first pixel. One image takes one box, or (B, 4) for
+    B results; N images take (N, 4). Results are in pixels of the whole image.
 
     backbone: module, images to descriptors.
     viewer: ``inference.view.Viewer``.
@@ -84,26 +84,35 @@ class Model:
         """Whether this is a landmark model."""
         return self.head is not None
 
-    def see(self, image):
-        """Return the network's view of one image, which all methods take in place of the image."""
-        return image if isinstance(image, Seen) else self.viewer(as_rgb(image))
+    def see(self, image, box=None):
+        """Return the network's view of one image, or of the object in a box of it: all methods take
+        it in place of the image.
+        """
+        if isinstance(image, Seen):
+            return image
+        name = image if isinstance(image, (str, os.PathLike)) else "the image"
+        image = as_rgb(image)
+        with config_errors(name):
+            return self.viewer(image, box)
 
     @torch.no_grad()
-    def embed(self, images, batch_size=BATCH_SIZE):
+    def embed(self, images, batch_size=BATCH_SIZE, box=None):
         """Return an ``Embedding``, or a list of them."""
+        parts, is_one = parts_of(images, box)
         embeddings = [
             Embedding(descriptors, view)
-            for inputs, views in self._batches(images, batch_size)
+            for inputs, views in self._batches(parts, batch_size)
             for descriptors, view in zip(self._maps(inputs).contiguous(), views)
         ]
-        return embeddings[0] if is_one_image(images) else embeddings
+        return embeddings[0] if is_one else embeddings
 
     @torch.no_grad()
     def match(self, a, b, points, protocol="cosine", batch_size=BATCH_SIZE):
         """Match points (K, 2) of image ``a`` in image ``b``; returns points (K, 2), scores (K,).
 
-        Several images ``b`` give (N, K, 2) and (N, K). ``a`` and ``b`` may be results of ``embed``.
-        A point in the border that is cropped is matched as the nearest one inside; outside the
+        Several images ``b`` give (N, K, 2) and (N, K). ``a`` and ``b`` may be results of ``see`` or
+        ``embed``, of objects in boxes, too. A point that the network is not shown, in the border
+        that is cropped or far from the box, is matched as the nearest one that it is; outside the
         image it raises ``UserError``.
 
         protocol: "cosine": descriptors are interpolated to every pixel of the input, scores are
@@ -124,18 +133,19 @@ class Model:
         return (matched[0], scores[0]) if is_one_image(b) else (matched, scores)
 
     @torch.no_grad()
-    def landmarks(self, images, batch_size=BATCH_SIZE):
+    def landmarks(self, images, batch_size=BATCH_SIZE, box=None):
         """Return the landmarks (K, 2) of an image, or (N, K, 2)."""
         if self.head is None:
             raise UserError("landmarks: this is an embedding; expected a landmark model")
+        parts, is_one = parts_of(images, box)
         found = [
             view.landmarks_to_image(points)
-            for inputs, views in self._batches(images, batch_size)
+            for inputs, views in self._batches(parts, batch_size)
             for points, view in zip(self._input_landmarks(inputs), views)
         ]
         if not found:
             raise UserError("landmarks: expected at least one image")
-        return found[0] if is_one_image(images) else torch.stack(found)
+        return found[0] if is_one else torch.stack(found)
 
     def _input_landmarks(self, inputs):
         return to_pixels(self.head(self._maps(inputs)), *inputs.shape[-2:]).cpu()
@@ -162,12 +172,14 @@ class Model:
         matched = [target.view.to_image(p) for target, p in zip(targets, places.cpu())]
         return torch.stack(matched), scores.cpu()
 
-    def _batches(self, images, batch_size):
-        """Yield the network's inputs, (B, 3, H, W), and their views, reading images in threads."""
-        listed = [images] if is_one_image(images) else list(images)
+    def _batches(self, parts, batch_size):
+        """Yield the network's inputs, (B, 3, H, W), and their views, reading images in threads.
+
+        parts: (image, box) of each input.
+        """
         with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count())) as pool:
-            for first in range(0, len(listed), batch_size):
-                seen = list(pool.map(self.see, listed[first : first + batch_size]))
+            for first in range(0, len(parts), batch_size):
+                seen = list(pool.map(self.see, *zip(*parts[first : first + batch_size])))
                 pixels = torch.stack([s.pixels for s in seen]).to(self.device)
                 yield normalise(pixels), [s.view for s in seen]
 
@@ -178,32 +190,3 @@ def _attribute(network, name, form):
         if hasattr(part, name):
             yield form.format(getattr(part, name))
             return
-
-
-def is_one_image(images):
-    """Return whether this is one image, or an object that stands for one, and not several."""
-    if getattr(images, "ndim", 3) == 4:
-        return False
-    return isinstance(images, ONE_IMAGE) or is_file(images) or not isinstance(images, Iterable)
-
-
-def as_points(points):
-    """Return points as a float32 tensor (K, 2); raises ``UserError`` for anything else."""
-    try:
-        points = torch.as_tensor(points, dtype=torch.float32)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"points: expected numbers, (K, 2) ({one_line(error)})") from error
-    if points.ndim != 2 or points.shape[1] != 2:
-        raise UserError(f"points of shape {tuple(points.shape)}, expected (K, 2)")
-    if not points.isfinite().all():
-        raise UserError("points: expected finite numbers")
-    return points
-
-
-def require_inside(points, view):
-    """Raise ``UserError`` for the first of points (K, 2) outside the image of a ``View``."""
-    outside = points[~view.holds(points)].tolist()
-    if outside:
-        x, y = outside[0]
-        width, height = view.image_size
-        raise UserError(f"point {x:g},{y:g}: outside the image, which is {width}x{height} pixels")

@@ -1,8 +1,9 @@
 """Relate pixels of an image to pixels of the network's input.
 
-An image is prepared as in training: its window (all of it, unless the data set takes a part) is
-resized to S x S, the aspect not kept, and ``crop`` pixels are cut from every side. Two rules map a
-coordinate x of the window to x' of the S x S pixels; s is S / width of the window:
+An image is prepared as in training: its window (all of it, unless the data set takes a part, or the
+square around an object's box) is resized to S x S, the aspect not kept, and ``crop`` pixels are cut
+from every side. Two rules map a coordinate x of the window to x' of the S x S pixels; s is S /
+width of the window:
 
 * By content: x' + 1/2 = s (x + 1/2), since Pillow's resize keeps the edges of an image in place.
   Points to match are mapped by this rule and its inverse, and return to where they were.
@@ -12,6 +13,9 @@ coordinate x of the window to x' of the S x S pixels; s is S / width of the wind
 The rules differ by |1 - s| / 2 pixels of the S x S image: less than half a pixel, a quarter of a
 cell, if the image is larger. A regressor's landmarks are exact for images of the size that it was
 fitted on, and within that half pixel for others. Pixel centres are integers in both frames.
+
+Objects that are cut out by boxes are of any size, so their landmarks are mapped by content, in
+training (``data_loader.boxes``) and here.
 """
 
 from dataclasses import dataclass
@@ -21,6 +25,7 @@ import torch
 from PIL import Image
 
 from data_loader.base_dataset import check_frame
+from data_loader.boxes import box_window, check_cutting, checked_box, cut_out, require_inside
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,14 @@ class View:
     window: (left, top, right, bottom) in the image.
     S: the side that the window is resized to.
     crop: pixels cut from every side afterwards.
+    by_content: map landmarks by content, too.
     """
 
     image_size: tuple
     window: tuple
     S: int
     crop: int
+    by_content: bool = False
 
     @property
     def input_size(self):
@@ -63,7 +70,11 @@ class View:
         return (points + self.crop + 0.5) / scale - 0.5 + corner
 
     def landmarks_to_image(self, points):
-        """Map landmarks in pixels of the network's input to pixels of the image, by annotation."""
+        """Map landmarks in pixels of the network's input to pixels of the image, by annotation
+        unless the view is ``by_content``.
+        """
+        if self.by_content:
+            return self.to_image(points)
         scale, corner = self._scale_and_corner(points)
         return (points + self.crop) / scale + corner
 
@@ -91,16 +102,41 @@ class Viewer:
 
     imwidth, crop: as in the config.
     window: callable, (width, height) of an image -> (left, top, right, bottom).
+    box_margin, box_outside: as of ``LandmarkFolder``, for objects in boxes.
+    by_content: of the ``View``s of whole images.
     """
 
-    def __init__(self, imwidth, crop=0, window=lambda size: (0, 0, *size)):
+    def __init__(
+        self,
+        imwidth,
+        crop=0,
+        window=lambda size: (0, 0, *size),
+        box_margin=0,
+        box_outside="edge",
+        by_content=False,
+    ):
         check_frame(imwidth, crop)
+        check_cutting(box_margin, box_outside)
         self.imwidth, self.crop, self.window = imwidth, crop, window
+        self.box_margin, self.box_outside = box_margin, box_outside
+        self.by_content = by_content
 
-    def __call__(self, image):
-        """Return an RGB PIL image as ``Seen``."""
+    def __call__(self, image, box=None):
+        """Return an RGB PIL image as ``Seen``, or the object in a box of it.
+
+        Raises ``ValueError`` for a box that is empty or not finite, or that lies more than half
+        outside of the image.
+        """
         S, crop = self.imwidth, self.crop
-        view = View(image.size, tuple(self.window(image.size)), S, crop)
-        pixels = np.array(image.resize((S, S), Image.BILINEAR, box=view.window))
+        if box is None:
+            window = tuple(self.window(image.size))
+            view = View(image.size, window, S, crop, self.by_content)
+            pixels = np.array(image.resize((S, S), Image.BILINEAR, box=window))
+        else:
+            box = checked_box(box)
+            require_inside(box, image.size)
+            window = box_window(box, self.box_margin)
+            view = View(image.size, window, S, crop, by_content=True)
+            pixels = np.array(cut_out(image, window, S, self.box_outside))
         inner = pixels[crop : S - crop, crop : S - crop]
         return Seen(torch.from_numpy(inner.transpose(2, 0, 1).copy()), view)

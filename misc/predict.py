@@ -3,12 +3,16 @@
     python misc/predict.py saved/models/<run>/<time> photos/ --output found
     python misc/predict.py <embedding>.pth photos/ --output found --reference a.jpg --points 9,8
     python misc/predict.py <embedding>.pth photos/ --output colours
+    python misc/predict.py <landmark model>.pth photos/ --output found --boxes boxes.csv
 
 MODEL is a checkpoint, or the folder of a run. A landmark model writes landmarks.csv, which a data
 set of type LandmarkFolder reads, and pictures of the landmarks. With --points and --reference, the
 points of the reference image are found in every image: matches.csv, and pictures. Otherwise an
 embedding is drawn, its descriptors as colours, the same colours for all images. Points are x,y in
 pixels of the image as a viewer shows it, the centre of its top-left pixel at 0,0.
+
+With --boxes each object is cut out by its box, as in a training on boxes, and answered in pixels of
+the whole image; images without a box are left out.
 """
 
 import sys
@@ -53,6 +57,15 @@ def parse_args(argv=None):
         "%(default)s)",
     )
     parser.add_argument(
+        "--boxes", type=path_text, metavar="FILE",
+        help="predict the objects in the boxes of this list: a csv, COCO's JSON or imglab's XML",
+    )
+    parser.add_argument(
+        "--box_margin", type=float, metavar="SHARE",
+        help="what is shown around each box, as a share of its longer side (default: as in the "
+        "model's training, nothing if it was not on boxes)",
+    )
+    parser.add_argument(
         "--whole", action="store_true", help="show whole images, without the crop of the training"
     )
     parser.add_argument("--no_pictures", action="store_true", help="write the csv only")
@@ -67,6 +80,8 @@ def parse_args(argv=None):
     args = parser.parse_args(argv)
     if bool(args.points) != bool(args.reference):
         parser.error("--points and --reference go together: points of which image, and which of it")
+    if args.box_margin is not None and not args.boxes:
+        parser.error("--box_margin goes with --boxes")
     return args
 
 
@@ -74,16 +89,24 @@ def main(argv=None):
     args = parse_args(argv)
     # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     import inference
-    from misc.predicting.photos import PhotoReader, find_images
+    from misc.predicting.boxes import boxed_sources, read_boxes
+    from misc.predicting.photos import PhotoReader, Source, find_images
     from misc.predicting.results import make_task, predict
     from utils.device import select_device
 
     paths = find_images(args.images, args.output)
-    model = inference.load(args.model, select_device(args.device), args.config, args.whole)
+    sources, boxes = [Source(*item) for item in paths.items()], None
+    if args.boxes:
+        places = [*args.images, *([args.reference] if args.reference else [])]
+        boxes = read_boxes(args.boxes, find_images(places, args.output))
+        sources = boxed_sources(paths, boxes, args.boxes)
+    device = select_device(args.device)
+    model = inference.load(args.model, device, args.config, args.whole, args.box_margin)
     reader = PhotoReader(model, drawn=not args.no_pictures, skip=args.skip_broken)
-    predict(make_task(args, model, paths, reader), reader, paths, args)
+    predict(make_task(args, model, sources, reader, boxes), reader, sources, args)
     skipped = f", {len(reader.skipped)} skipped" if reader.skipped else ""
-    print(f"{counted(len(paths) - len(reader.skipped), 'image')}{skipped}: {args.output}")
+    predicted = counted(len(sources) - len(reader.skipped), "object" if args.boxes else "image")
+    print(f"{predicted}{skipped}: {args.output}")
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def draw_sheet(config, split):
     dataset = shown_dataset(config, split)
     items = training_items(config, dataset)
     distinct = (config.is_landmark and config.restrict_annos) or len(dataset)
-    step = max(1, distinct // NUM_SHOWN)
+    step = max(1, distinct // NUM_SHOWN - 1) | 1  # odd: of objects in pairs either one is shown
     chosen = range(0, len(items), step)[:NUM_SHOWN]
     batch = default_collate([items[index] for index in chosen])
     draw_views = landmark_views if config.is_landmark else pair_views

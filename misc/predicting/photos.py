@@ -1,5 +1,6 @@
 """Find the images to predict, and read many at a time, in threads."""
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,30 +11,48 @@ import torch
 from tqdm import tqdm
 
 from data_loader.batches import MAX_WORKERS
+from data_loader.boxes import cut_out
 from data_loader.find_images import IMAGE_SUFFIXES, files_below, images_among
 from inference.images import as_rgb
 from inference.view import Seen
-from utils.errors import UserError, one_line
+from utils.errors import UserError, config_errors, one_line
 
 PICTURE_SIDE = 1000  # pixels: larger images are drawn smaller
 
 
 @dataclass(frozen=True)
-class Photo:
-    """An image as the network sees it, and as it is drawn.
-
-    picture: uint8 (3, h, w), None if nothing is drawn
-    scale: (2,), the picture's width and height divided by the image's
-    """
+class Source:
+    """An image file, or an object in it: its box, and its number among the image's, from 1."""
 
     name: str
+    path: Path
+    box: tuple | None = None
+    number: int | None = None
+
+    @property
+    def label(self):
+        """The name, for captions."""
+        return self.name if self.number is None else f"{self.name}, box {self.number}"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image, or an object in it, as the network sees it, and as it is drawn.
+
+    picture: uint8 (3, h, w), None if nothing is drawn
+    scale: (2,), the picture's width and height divided by those of what it shows
+    corner: (2,), (left, top) of what it shows
+    """
+
+    source: Source
     seen: Seen
     picture: torch.Tensor | None = None
     scale: torch.Tensor | None = None
+    corner: torch.Tensor | None = None
 
     def in_picture(self, points):
         """Return points (..., 2) in pixels of the picture, given in pixels of the image."""
-        return (points + 0.5) * self.scale - 0.5
+        return (points + 0.5 - self.corner) * self.scale - 0.5
 
 
 def find_images(arguments, output):
@@ -70,38 +89,44 @@ class PhotoReader:
 
     def __init__(self, model, drawn, skip):
         self.model, self.drawn, self.skip = model, drawn, skip
-        self.skipped = set()
+        self.skipped = set()  # sources
 
-    def batches(self, paths, batch_size):
-        """Yield lists of photos of {name: path}, at most ``batch_size`` at a time."""
-        items = list(paths.items())
+    def batches(self, sources, batch_size):
+        """Yield lists of photos of ``Source``s, at most ``batch_size`` at a time."""
         with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count())) as pool:
-            for first in range(0, len(items), batch_size):
-                found = pool.map(self._try, items[first : first + batch_size])
+            for first in range(0, len(sources), batch_size):
+                found = pool.map(self._try, sources[first : first + batch_size])
                 yield [photo for photo in found if photo is not None]
 
-    def _try(self, item):
-        name, path = item
+    def _try(self, source):
         try:
-            return read_photo(path, name, self.model, self.drawn)
+            return read_photo(source, self.model, self.drawn)
         except UserError as error:
             if not self.skip:
                 raise UserError(
                     f"{one_line(error)} (--skip_broken leaves such images out)"
                 ) from error
-            if path not in self.skipped:
-                self.skipped.add(path)
+            if source not in self.skipped:
+                self.skipped.add(source)
                 tqdm.write(f"skipped: {one_line(error)}")
             return None
 
 
-def read_photo(path, name, model, drawn):
-    """Return an image file as a ``Photo``, with its picture if it is to be drawn."""
-    image = as_rgb(path)
-    seen = model.see(image)
+def read_photo(source, model, drawn):
+    """Return a ``Source`` as a ``Photo``, with its picture if it is to be drawn."""
+    image = as_rgb(source.path)
+    with config_errors(source.path):
+        seen = model.viewer(image, source.box)
     if not drawn:
-        return Photo(name, seen)
-    size = image.size
-    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+        return Photo(source, seen)
+    if source.box is None:
+        size, corner = image.size, (0, 0)
+        image.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
+    else:
+        left, top, right, bottom = window = seen.view.window
+        size, corner = (right - left, bottom - top), (left, top)
+        side = min(PICTURE_SIDE, math.ceil(right - left))
+        image = cut_out(image, window, side, model.viewer.box_outside)
     picture = torch.from_numpy(np.array(image).transpose(2, 0, 1).copy())
-    return Photo(name, seen, picture, torch.tensor(image.size) / torch.tensor(size))
+    scale = torch.tensor(image.size) / torch.tensor(size)
+    return Photo(source, seen, picture, scale, torch.tensor(corner))

@@ -9,8 +9,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_loader.annotation_files import read_csv
-from inference.model import as_points, require_inside
-from misc.predicting.photos import read_photo
+from inference.arguments import as_points, require_inside
+from misc.predicting.boxes import box_around
+from misc.predicting.photos import Source, read_photo
 from misc.predicting.tasks import ColourTask, LandmarkTask, MatchTask
 from utils.disk import disk_errors, fitting, write_atomically
 from utils.errors import UserError, config_errors
@@ -19,11 +20,16 @@ NUM_COLOURED = 64  # images, evenly spread, whose principal components give the 
 PICTURE_DPI = 300
 
 
-def make_task(args, model, paths, reader):
-    """Return the task that the arguments and the kind of model ask for."""
+def make_task(args, model, sources, reader, boxes=None):
+    """Return the task that the arguments and the kind of model ask for.
+
+    boxes: as of ``read_boxes``, None if whole images are predicted.
+    """
     if args.points:
-        reference = read_photo(args.reference, args.reference, model, not args.no_pictures)
         points = read_points(args.points)
+        box = boxes and box_around(points, args.reference, boxes, model.viewer.box_margin)
+        source = Source(args.reference, Path(args.reference), box)
+        reference = read_photo(source, model, not args.no_pictures)
         with config_errors(f"--points, of {args.reference}"):
             require_inside(points, reference.seen.view)
         warn_of_border(points, reference.seen.view)
@@ -32,8 +38,7 @@ def make_task(args, model, paths, reader):
         return LandmarkTask(model)
     if args.no_pictures:
         raise UserError("--no_pictures: nothing else comes of an embedding without --points")
-    names = list(paths)
-    some = {name: paths[name] for name in names[:: -(-len(names) // NUM_COLOURED)]}
+    some = sources[:: -(-len(sources) // NUM_COLOURED)]
     photos = [photo for batch in reader.batches(some, args.batch_size) for photo in batch]
     return ColourTask(model, require_some(photos))
 
@@ -81,17 +86,19 @@ def require_some(photos):
     return photos
 
 
-def predict(task, reader, paths, args):
-    """Write the picture of each image as it is predicted, and the table at the end."""
+def predict(task, reader, sources, args):
+    """Write the picture of each image or object as it is predicted, and the table at the end."""
     rows = []
-    with tqdm(total=len(paths), desc="predicting", unit="image", disable=None) as bar:
-        for photos in reader.batches(paths, args.batch_size):
+    with tqdm(total=len(sources), desc="predicting", unit="image", disable=None) as bar:
+        for photos in reader.batches(sources, args.batch_size):
             for photo, result in zip(photos, task.predict(photos) if photos else ()):
+                source = photo.source
                 if task.table:
-                    rows += [] if rows else [task.header(result)]
-                    rows += task.rows(photo.name, result)
+                    rows += [] if rows else [task.header(source, result)]
+                    rows += task.rows(source, result)
                 if not args.no_pictures:
-                    path = fitting(args.output / "pictures" / f"{photo.name}.png")
+                    number = "" if source.number is None else f"-{source.number}"
+                    path = fitting(args.output / "pictures" / f"{source.name}{number}.png")
                     figure = task.figure(photo, result)
                     save(path, partial(figure.savefig, format="png", dpi=PICTURE_DPI))
             bar.update(min(args.batch_size, bar.total - bar.n))

@@ -16,6 +16,8 @@ from utils.drawing.galleries import (
     match_figure,
 )
 
+BOX_COLUMNS = ("bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1")
+
 
 class LandmarkTask:
     """Predict landmarks; the table is in the format that ``LandmarkFolder`` reads."""
@@ -28,18 +30,20 @@ class LandmarkTask:
     def predict(self, photos):
         return self.model.landmarks([photo.seen for photo in photos], len(photos))
 
-    def header(self, landmarks):
+    def header(self, source, landmarks):
         names = self.model.landmark_names or []
         if len(names) != len(landmarks):
             names = [""] * len(landmarks)
-        return ["file", *chain.from_iterable(map(columns, names, count()))]
+        box = BOX_COLUMNS if source.box else ()
+        return ["file", *box, *chain.from_iterable(map(columns, names, count()))]
 
-    def rows(self, name, landmarks):
-        yield [name, *(f"{value:.2f}" for value in landmarks.flatten().tolist())]
+    def rows(self, source, landmarks):
+        values = [*(source.box or ()), *landmarks.flatten().tolist()]
+        yield [source.name, *(f"{value:.2f}" for value in values)]
 
     def figure(self, photo, landmarks):
         points = photo.in_picture(landmarks)
-        return landmarks_figure([photo.picture], [points], [None], [photo.name])
+        return landmarks_figure([photo.picture], [points], [None], [photo.source.label])
 
 
 def columns(name, number):
@@ -70,17 +74,18 @@ class MatchTask:
         found = self.model.match(self.source, seen, self.points, self.protocol, len(photos))
         return list(zip(*found))
 
-    def header(self, matches):
-        return ["file", "point", "x", "y", "score"]
+    def header(self, source, matches):
+        return ["file", *(["box"] if source.box else []), "point", "x", "y", "score"]
 
-    def rows(self, name, matches):
+    def rows(self, source, matches):
+        named = [source.name, *([source.number] if source.box else [])]
         for number, ((x, y), score) in enumerate(zip(*(part.tolist() for part in matches))):
-            yield [name, number, f"{x:.2f}", f"{y:.2f}", f"{score:.4f}"]
+            yield [*named, number, f"{x:.2f}", f"{y:.2f}", f"{score:.4f}"]
 
     def figure(self, photo, matches):
         pictures = [self.reference.picture], [photo.picture]
         points = [self.reference.in_picture(self.points)], [photo.in_picture(matches[0])]
-        return match_figure(*pictures, *points, [None], [photo.name])
+        return match_figure(*pictures, *points, [None], [photo.source.label])
 
 
 class ColourTask:
@@ -99,4 +104,4 @@ class ColourTask:
     def figure(self, photo, embedding):
         places = photo.in_picture(embedding.places())
         colours = self.colours(embedding.descriptors[None].cpu())[0]
-        return embedding_figure(photo.picture, colours, places, photo.name)
+        return embedding_figure(photo.picture, colours, places, photo.source.label)

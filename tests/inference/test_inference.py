@@ -16,7 +16,7 @@ import inference
 from data_loader import DATASETS
 from data_loader.augmentation import normalise
 from inference import Model
-from inference.model import as_points
+from inference.arguments import as_points
 from inference.view import View, Viewer
 from model.matching import match_landmarks
 from tests.data_helpers.pictures import noise

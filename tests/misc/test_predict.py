@@ -14,7 +14,7 @@ from inference.matching import PROTOCOLS
 from inference.model import BATCH_SIZE
 from inference.view import Viewer
 from misc import predict
-from misc.predicting.photos import find_images, read_photo
+from misc.predicting.photos import Source, find_images, read_photo
 from misc.predicting.results import read_points
 from misc.predicting.tasks import ColourTask
 from tests.data_helpers.stand_ins import (
@@ -184,7 +184,7 @@ def test_colours_are_shared_and_lie_where_the_cells_are(tmp_path):
     model = inference.Model(RampReader(), Viewer(100, 15))
     for name, size in (("a", (60, 90)), ("b", (90, 60))):
         Image.fromarray(ramp(*size)).save(tmp_path / f"{name}.png")
-    photos = [read_photo(tmp_path / f"{n}.png", n, model, drawn=True) for n in "ab"]
+    photos = [read_photo(Source(n, tmp_path / f"{n}.png"), model, drawn=True) for n in "ab"]
     task = ColourTask(model, photos)
     shown = [task.figure(*pair).axes[1].images[0] for pair in zip(photos, task.predict(photos))]
     arrays = [np.asarray(image.get_array()) for image in shown]
@@ -205,7 +205,7 @@ def test_descriptors_of_few_dimensions_have_colours(channels):
 
 def test_large_images_are_drawn_smaller_with_their_points(tmp_path):
     Image.fromarray(ramp(2400, 600)).save(tmp_path / "a.png")
-    photo = read_photo(tmp_path / "a.png", "a", inference.Model(RampReader(), Viewer(100)), True)
+    photo = read_photo(Source("a", tmp_path / "a.png"), inference.Model(RampReader(), Viewer(100)), True)
     assert photo.picture.shape == (3, 250, 1000)
     assert photo.in_picture(torch.tensor([2399.5, 599.5])).tolist() == pytest.approx([999.5, 249.5])
     assert photo.in_picture(torch.tensor([-0.5, -0.5])).tolist() == pytest.approx([-0.5, -0.5])

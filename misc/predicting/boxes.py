@@ -1,0 +1,62 @@
+"""Find objects in the images to predict, by a list of boxes."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from data_loader.boxes import box_window, outside_box_window
+from data_loader.landmark_formats import READERS, Annotations, ImageNames
+from misc.predicting.photos import Source
+from utils.errors import UserError
+from utils.text import counted
+
+
+def read_boxes(path, images):
+    """Return {path of an image: its boxes} in a list of any format that holds boxes.
+
+    images: {name: path}, as of ``find_images``.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in READERS:
+        raise UserError(f"--boxes {path}: expected one of {' '.join(READERS)}")
+    name, first = next(iter(images.items()))
+    root = first.parents[name.count("/")]
+    found = Annotations(root, ImageNames(root, images), with_boxes=True)
+    found.sources.append(path)
+    READERS[path.suffix.lower()].read(path, found)
+    found.finish()
+    if found.faults:
+        more = f" ({len(found.faults) - 1} more)" if found.faults[1:] else ""
+        raise UserError(f"{found.faults[0]}{more}")
+    listed = {images[name]: entry for name, entry in found.table.items() if name in images}
+    return {path: [one.box for one in entry.objects] for path, entry in listed.items()}
+
+
+def boxed_sources(paths, boxes, where):
+    """Return a ``Source`` for each box in images {name: path}; where: the list, for messages."""
+    sources = [
+        Source(name, path, box, number)
+        for name, path in paths.items()
+        for number, box in enumerate(boxes.get(path, ()), start=1)
+    ]
+    if not sources:
+        raise UserError(f"--boxes {where}: none of its boxes is in {counted(len(paths), 'image')}")
+    without = sum(not boxes.get(path) for path in paths.values())
+    if without:
+        print(f"left out: {counted(without, 'image')} without a box in {where}")
+    return sources
+
+
+def box_around(points, reference, boxes, margin):
+    """Return the box of the reference image that shows all points (K, 2), the nearest of several.
+
+    boxes: {path of an image: its boxes}; margin: around each.
+    """
+    points = points.numpy()
+    here = boxes.get(Path(os.path.abspath(reference)), ())
+    shown = [box for box in here if not outside_box_window(points, box_window(box, margin)).any()]
+    if not shown:
+        raise UserError(f"--reference {reference}: none of its boxes holds all --points")
+    middles = np.reshape(shown, (-1, 2, 2)).mean(axis=1)
+    return shown[np.linalg.norm(middles - points.mean(axis=0), axis=1).argmin()]
