@@ -19,8 +19,8 @@ AXIS_FIRST = re.compile(r"(?P<axis>[xy])[\W\d_].*$", re.IGNORECASE)  # x1, x_eye
 LETTER_LAST = re.compile(r".*(?P<axis>[xy])\d*$", re.IGNORECASE)  # eyeLX, lx; if all columns are so
 BOX = re.compile(r"[xy]?(?:min|max)[xy]?|bbox.*|box[xywh]?")  # even with an axis in the name
 BOX_COLUMNS = [  # of a box's edges, or of its corner and size; "box" or "bbox" may precede each
-    (("x0", "y0", "x1", "y1"), ("x2", "y2")),  # and what a table of landmarks has, too
-    (("x1", "y1", "x2", "y2"), ("x3", "y3")),
+    (("x0", "y0", "x1", "y1"), ("x2",)),  # with x2 they are landmarks
+    (("x1", "y1", "x2", "y2"), ("x0", "x3")),
     (("xmin", "ymin", "xmax", "ymax"), ()),
     (("minx", "miny", "maxx", "maxy"), ()),
     (("left", "top", "right", "bottom"), ()),

@@ -205,7 +205,8 @@ def test_descriptors_of_few_dimensions_have_colours(channels):
 
 def test_large_images_are_drawn_smaller_with_their_points(tmp_path):
     Image.fromarray(ramp(2400, 600)).save(tmp_path / "a.png")
-    photo = read_photo(Source("a", tmp_path / "a.png"), inference.Model(RampReader(), Viewer(100)), True)
+    model = inference.Model(RampReader(), Viewer(100))
+    photo = read_photo(Source("a", tmp_path / "a.png"), model, True)
     assert photo.picture.shape == (3, 250, 1000)
     assert photo.in_picture(torch.tensor([2399.5, 599.5])).tolist() == pytest.approx([999.5, 249.5])
     assert photo.in_picture(torch.tensor([-0.5, -0.5])).tolist() == pytest.approx([-0.5, -0.5])
