@@ -77,6 +77,8 @@ def test_a_key_without_effect_is_noted_by_its_name(kind, changes, noted):
 @pytest.mark.parametrize("dataset, given, noted", [
     ("LandmarkFolder", {"use_keypoints": True}, []),  # only the images with landmarks are taken
     ("LandmarkFolder", {"eye_indices": [1, 2]}, ["dataset.args.eye_indices"]),
+    ("LandmarkFolder", {"box_outside": "zero"}, ["dataset.args.box_outside"]),
+    ("LandmarkFolder", {"box_outside": "zero", "box_margin": 0}, []),
     ("MAFLAligned", {"val_split": "mafl"}, ["dataset.args.val_split"]),
     ("MAFLAligned", {"val_size": 10}, ["dataset.args.val_size"]),
     ("CelebAPrunedAligned_MAFLVal", {"val_split": "mafl"}, []),

@@ -71,6 +71,11 @@ IDLE_KEYS = (
     # Either.
     IdleKey("cache_dir", None, lambda e: e.cache != "disk", "cache is not 'disk'"),
     IdleKey(
+        "dataset.args.box_outside", "edge",
+        lambda e: e.dataset["args"].get("box_margin") is None,
+        "no objects are cut out (dataset.args.box_margin)",
+    ),
+    IdleKey(
         "dataset.args.val_split", "celeba", _is_mafl, "MAFL is validated on its test images"
     ),
     IdleKey(
