@@ -274,14 +274,36 @@ def test_a_bad_box_is_one_line_in_training_and_in_the_check(root, tmp_path, caps
         objects(root, first, use_keypoints=False)[1]
     text, beginning = str(caught.value), f"{path}, {where}: "
     assert text.startswith(beginning) and told in text and "\n" not in text
+    code, printed = check(root, tmp_path, capsys)
+    assert code == 2 and text.partition(" (1 more")[0] in printed.splitlines()
+
+
+def check(root, tmp_path, capsys, *args):
+    """Run misc/check_data.py; returns its exit code and what it printed."""
     dataset = {"type": "LandmarkFolder", "args": {"imwidth": S, "box_margin": MARGIN}}
     config = write_tiny_config(tmp_path / "configs/a/b.json", EMBEDDING, root, tmp_path,
                                dataset=dataset)
-    code = run_program(
-        lambda: check_data.main(["--config", str(config), "--num_workers", "0", "--no_notes"]))
+    args = ["--config", str(config), "--num_workers", "0", "--no_notes", *args]
+    code = run_program(lambda: check_data.main(args))
     printed = capsys.readouterr()
-    assert code == 2 and printed.err == ""
-    assert text.partition(" (1 more")[0] in printed.out.splitlines()
+    assert printed.err == ""
+    return code, printed.out
+
+
+def test_the_check_looks_at_every_object_and_its_own_square(root, tmp_path, capsys):
+    path = write_csv(root)
+    assert check(root, tmp_path, capsys)[1].splitlines()[-3:] == [
+        "train: 2 objects, 0 of them with something wrong",
+        "test: 2 objects, 0 of them with something wrong", "val: the test images"]
+    write_csv(root, dots=(DOTS[0], DOTS[0]))  # the second one is outside of its box's square
+    code, out = check(root, tmp_path, capsys, "--split", "train")
+    assert code == 2 and out.splitlines()[-2:] == [
+        f"{path}, line 3: landmark 1, (151, 120), is outside {root / 'a.png'}: 600 x 400 pixels, "
+        "of which x = 387.5 to 641.5, y = 222.5 to 476.5 are used",
+        "train: 2 objects, 1 of them with something wrong"]
+    assert "2 images with landmarks outside of what is used of them" in out
+    assert check(root, tmp_path, capsys, "--list_splits")[1] == (
+        "file,split\na.png,train\ndeep/b.png,test\n")
 
 
 @pytest.mark.parametrize("text, told", [
