@@ -20,7 +20,7 @@ def compare_with_images(annotations):
     """
     rotated, names = {}, []
     table = annotations.table
-    located = [name for name, e in table.items() if e.landmarks is not None or e.objects]
+    located = [name for name, e in table.items() if e.points is not None or e.objects]
     for name in tqdm(located, desc="orientations", unit="image", leave=False, disable=None):
         path = os.path.join(annotations.folder, name)
         if not os.path.isfile(path):
@@ -31,7 +31,7 @@ def compare_with_images(annotations):
                 rotated[name] = found
     _turn(annotations, rotated)
     if not annotations.with_boxes:
-        _warn_of_fractions(annotations, names)
+        _warn_of_fractions(annotations, [n for n in names if table[n].landmarks is not None])
 
 
 def _turn(annotations, rotated):
@@ -58,8 +58,11 @@ def _turn(annotations, rotated):
             for found in entry.objects
         )
         upright_size = entry.size and entry.size[:: -1 if turn[1] >= 5 else 1]
-        landmarks = _turned(entry.landmarks, *turn)
-        table[name] = entry._replace(landmarks=landmarks, size=upright_size, objects=objects)
+        points = _turned(entry.points, *turn)
+        landmarks = None if entry.landmarks is None else points
+        table[name] = entry._replace(
+            landmarks=landmarks, size=upright_size, objects=objects, points=points
+        )
     what = "boxes and landmarks" if annotations.with_boxes else "landmarks"
     if turned:
         annotations.notes.append(

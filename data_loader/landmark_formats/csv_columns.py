@@ -156,6 +156,20 @@ def axis_in(name):
     return AXIS_LAST.match(name) or AXIS_FIRST.match(name)
 
 
+def column_names(name, number):
+    """Return the names of the columns of a landmark's x and y: from its own name if that can be
+    recognised when the table is read, else from its number.
+    """
+    found = axis_in(name)
+    if not name or not name.isprintable() or found and found["axis"] in "yY" or BOX.match(name):
+        return f"x{number}", f"y{number}"
+    if found is None:
+        return f"{name}_x", f"{name}_y"
+    first, last = found.span("axis")
+    y = {"x": "y", "X": "Y"}[name[first:last]]
+    return name, f"{name[:first]}{y}{name[last:]}"
+
+
 def _axes(names):
     """Return {number: (landmark, axis)} of the columns {number: name} whose names have an axis."""
     matches = {n: match for n, name in names.items() if (match := axis_in(name))}

@@ -37,6 +37,7 @@ class Entry(NamedTuple):
     landmarks: np.ndarray | None = None  # (K, 2), (x, y) in pixels; None if any is not labelled
     size: tuple | None = None  # (width, height) of the image that was annotated
     objects: tuple = ()  # of ``ListedObject``s, where boxes are read; then landmarks is None
+    points: np.ndarray | None = None  # (K, 2), NaN where not labelled; None if it says of none
 
 
 class Annotations:
@@ -48,6 +49,7 @@ class Annotations:
     names: the names of the K landmarks.
     sources: the files read.
     faults: errors, as texts that begin with file and line.
+    shortage: the fault, one of these, that no image has all landmarks; None if one has.
     notes: choices that were made, for the log.
     warnings: what is probably a mistake.
 
@@ -62,7 +64,7 @@ class Annotations:
         self.images = images or ImageNames(self.folder)
         self.table, self.places = {}, {}
         self.faults, self.notes, self.warnings = [], [], []
-        self.names, self.sources = None, []
+        self.names, self.sources, self.shortage = None, [], None
         self._labelled = Counter()  # number of a landmark -> images that have it
         self._called = {}  # images that are not listed by their paths -> their names in the lists
         self._several = {}  # listed names that fit several images -> these
@@ -129,15 +131,15 @@ class Annotations:
     def add(self, name, points, split, size, where):
         """Add an image's entry.
 
-        points: (K, 2), NaN or -1 -1 where not labelled; None if none is. An image that lacks a
-            landmark has no landmarks in the table.
+        points: (K, 2), NaN or -1 -1 where not labelled; None, or NaN throughout, says nothing. An
+            image that lacks a landmark has points, but no landmarks in the table.
         """
-        landmarks = self._whole(points)
+        points = self._checked_points(points)
         self._require_one_image(name)
         if name in self.table:
             called = f", here as {self._called[name]}" if name in self._called else ""
             raise Fault(f"{name} is listed twice{called}")
-        self.table[name] = Entry(split, landmarks, size)
+        self.table[name] = Entry(split, _whole(points), size, points=points)
         self.places[name] = where
 
     def add_object(self, name, box, points, split, size, where):
@@ -145,7 +147,7 @@ class Annotations:
 
         The other arguments are those of ``add``.
         """
-        landmarks = self._whole(points)
+        landmarks = _whole(self._checked_points(points))
         self._require_one_image(name)
         entry = self.table.get(name, Entry(split, None, size))
         if (entry.split, entry.size) != (split, size):
@@ -164,18 +166,23 @@ class Annotations:
         except ValueError as error:
             raise Fault(str(error)) from error
 
-    def _whole(self, points):
-        """Return points as an array, None if any is not labelled; count those that are."""
+    def _checked_points(self, points):
+        """Return points as an array, NaN where not labelled, None for NaN throughout; count those
+        that are labelled.
+        """
         if points is None:
             return None
-        landmarks = np.array(points, np.float64).reshape(-1, 2)
-        absent = np.isnan(landmarks).all(axis=1) | (landmarks == -1).all(axis=1)
-        if len(landmarks) != len(self.names):
-            raise Fault(f"{len(landmarks)} landmarks, expected {len(self.names)}")
-        if not np.isfinite(landmarks[~absent]).all():
+        points = np.array(points, np.float64).reshape(-1, 2)
+        absent = np.isnan(points).all(axis=1) | (points == -1).all(axis=1)
+        if len(points) != len(self.names):
+            raise Fault(f"{len(points)} landmarks, expected {len(self.names)}")
+        if not np.isfinite(points[~absent]).all():
             raise Fault("expected finite coordinates, x and y of each landmark")
         self._labelled.update(np.flatnonzero(~absent).tolist())
-        return landmarks if len(landmarks) and not absent.any() else None
+        if np.isnan(points).all():
+            return None
+        points[absent] = np.nan
+        return points
 
     def _require_one_image(self, name):
         if name in self._several:
@@ -189,6 +196,7 @@ class Annotations:
             self._note_lacking([found.landmarks for found in self.objects], "objects")
         elif not self.faults and not self.annotated:
             self.fault(self.source, self._scarcest() if self.table else "lists no images")
+            self.shortage = self.faults[-1]
         else:
             self._note_lacking([entry.landmarks for entry in self.table.values()], "listed images")
         if self._called:
@@ -222,3 +230,8 @@ class Annotations:
 
 def _listing(names):
     return f"{len(names)} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"
+
+
+def _whole(points):
+    """Return points, None if there are none or any is not labelled."""
+    return None if points is None or not len(points) or np.isnan(points).any() else points

@@ -8,7 +8,7 @@ from itertools import chain, count
 
 import torch
 
-from data_loader.landmark_formats.csv_columns import BOX, axis_in
+from data_loader.landmark_formats.csv_columns import column_names
 from utils.drawing.galleries import (
     PrincipalColours,
     embedding_figure,
@@ -35,7 +35,7 @@ class LandmarkTask:
         if len(names) != len(landmarks):
             names = [""] * len(landmarks)
         box = BOX_COLUMNS if source.box else ()
-        return ["file", *box, *chain.from_iterable(map(columns, names, count()))]
+        return ["file", *box, *chain.from_iterable(map(column_names, names, count()))]
 
     def rows(self, source, landmarks):
         values = [*(source.box or ()), *landmarks.flatten().tolist()]
@@ -44,20 +44,6 @@ class LandmarkTask:
     def figure(self, photo, landmarks):
         points = photo.in_picture(landmarks)
         return landmarks_figure([photo.picture], [points], [None], [photo.source.label])
-
-
-def columns(name, number):
-    """Return the names of the columns of a landmark's x and y: from its own name if that can be
-    recognised when the table is read, else from its number.
-    """
-    found = axis_in(name)
-    if not name or not name.isprintable() or found and found["axis"] in "yY" or BOX.match(name):
-        return f"x{number}", f"y{number}"
-    if found is None:
-        return f"{name}_x", f"{name}_y"
-    first, last = found.span("axis")
-    y = {"x": "y", "X": "Y"}[name[first:last]]
-    return name, f"{name[:first]}{y}{name[last:]}"
 
 
 class MatchTask:
