@@ -2,6 +2,7 @@
 through a pipe.
 """
 
+import base64
 import json
 import os
 import select
@@ -9,10 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, suppress
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SECONDS = 120  # that an answer may take, on a machine that does much else
+SECONDS = int(os.environ.get("BS", 120))  # that an answer may take, on a machine that does much else
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
          "--disable-background-networking", "--disable-breakpad", "--remote-debugging-pipe")
 # Chromium reads commands from descriptor 3 and writes answers to 4.
@@ -86,7 +88,12 @@ class Page:
 
     def open(self, path):
         """Load a file and wait until all of it is there."""
-        self.send("Page.navigate", url=path.resolve().as_uri())
+        self.visit(path.resolve().as_uri())
+
+    def visit(self, url):
+        """Load what is at an address and wait until all of it is there."""
+        self.events = []
+        self.send("Page.navigate", url=url)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._read())
 
@@ -98,12 +105,51 @@ class Page:
     def _is_inside(self, params):
         return params.get("request", {}).get("url", "").startswith(("file:", "data:"))
 
-    def resize(self, width, height=900, scheme="light"):
-        """Show the page in a window of so many pixels, with a colour scheme."""
+    def resize(self, width, height=900, scheme="light", touch=False):
+        """Show the page in a window of so many pixels, with a colour scheme; touch: as a phone."""
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height,
-                  deviceScaleFactor=1, mobile=False)
+                  deviceScaleFactor=1, mobile=touch)
+        self.send("Emulation.setTouchEmulationEnabled", enabled=touch, maxTouchPoints=5)
         self.send("Emulation.setEmulatedMedia",
                   features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def drag(self, start, end=None, steps=4):
+        """Press the mouse at (x, y), move to ``end`` in steps, and release; without an end: click.
+        """
+        end = end or start
+        at = {"button": "left", "clickCount": 1}
+        self.send("Input.dispatchMouseEvent", type="mouseMoved", x=start[0], y=start[1])
+        self.send("Input.dispatchMouseEvent", type="mousePressed", x=start[0], y=start[1], **at)
+        for step in range(1, steps + 1 if end != start else 1):
+            x, y = (a + (b - a) * step / steps for a, b in zip(start, end))
+            self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, buttons=1, **at)
+        self.send("Input.dispatchMouseEvent", type="mouseReleased", x=end[0], y=end[1], **at)
+
+    def touch(self, *fingers):
+        """Move fingers over a touch screen: a list of places (x, y) for each, as many for all."""
+        for number, places in enumerate(zip(*fingers)):
+            points = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(places)]
+            kind = "touchMove" if number else "touchStart"
+            self.send("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+        self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def press(self, key, **params):
+        """Press and release a key."""
+        text = {"text": key} if len(key) == 1 else {}
+        self.send("Input.dispatchKeyEvent", type="keyDown", key=key, **text, **params)
+        self.send("Input.dispatchKeyEvent", type="keyUp", key=key, **params)
+
+    def wait_for(self, script):
+        """Wait until an expression is true."""
+        last = time.monotonic() + SECONDS
+        while not self.evaluate(script):
+            assert time.monotonic() < last, f"not within {SECONDS} s: {script}"
+            time.sleep(0.02)
+
+    def screenshot(self, path):
+        """Write what the window shows as a PNG."""
+        data = self.send("Page.captureScreenshot", format="png")["data"]
+        path.write_bytes(base64.b64decode(data))
 
     def evaluate(self, script):
         """Return the value of an expression."""

@@ -1,0 +1,105 @@
+"""Place named points on the images of a folder, in the browser; an embedding proposes them.
+
+    python misc/annotate.py photos/ --names heel,toe,top
+    python misc/annotate.py photos/ --names heel,toe,top --model saved/models/<run>/<time>
+    python misc/annotate.py photos/ --model <embedding>.pth     # go on, or correct an existing list
+
+Click the points in the first image. In every further one they are proposed, with their certainty,
+and better with each image: drag what is wrong, and confirm. Images come in the order in which most
+is learned from them. Each confirmed image is at once in FOLDER/landmarks.csv, which a data set of
+type LandmarkFolder reads; -1,-1 stands for a point that is not visible. The page is served on this
+machine alone. Its button Finish, or Ctrl-C, ends the program, and the next start goes on.
+"""
+
+import sys
+import webbrowser
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
+
+from utils.cli import add_device_option, make_parser, path_text, positive, run_program
+from utils.text import counted
+
+
+def parse(argv):
+    parser = make_parser(__doc__)
+    parser.add_argument("folder", type=path_text, metavar="FOLDER", help="of the images")
+    parser.add_argument(
+        "--names", type=point_names, metavar="A,B,...",
+        help="of the points (default: those of the list in the folder)",
+    )
+    parser.add_argument(
+        "--model", type=path_text, metavar="MODEL",
+        help="an embedding's checkpoint, or the folder of its run; without it nothing is proposed",
+    )
+    parser.add_argument(
+        "-c", "--config", type=path_text, metavar="FILE",
+        help="the model's config, if it does not come with it",
+    )
+    parser.add_argument(
+        "--annotation", metavar="LIST",
+        help="the list to begin with, if the folder has several (dataset.args.annotation)",
+    )
+    parser.add_argument(
+        "--images", type=positive, metavar="N", help="how many to annotate (default: all)"
+    )
+    parser.add_argument(
+        "--port", type=port_number, default=0, metavar="N",
+        help="of the page's address, for a tunnel from elsewhere (default: one that is free)",
+    )
+    parser.add_argument(
+        "--no_browser", action="store_true", help="print the page's address, open no browser"
+    )
+    add_device_option(parser)
+    return parser.parse_args(argv)
+
+
+def point_names(text):
+    """Return the names in "heel,toe,top"; raises ``argparse.ArgumentTypeError``."""
+    names = [" ".join(name.split()) for name in text.split(",")]
+    if not all(names):
+        raise ArgumentTypeError(f"'{text}', expected names such as heel,toe,top")
+    return names
+
+
+def port_number(text):
+    """Return a port that a user may take; raises ``argparse.ArgumentTypeError``."""
+    if not text.isdecimal() or not 1024 <= int(text) < 1 << 16:
+        raise ArgumentTypeError(f"'{text}', expected a number from 1024 to 65535")
+    return int(text)
+
+
+def main(argv=None):
+    args = parse(argv)
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
+    from misc.annotating.server import AnnotationServer
+    from misc.annotating.session import Session
+    from misc.annotating.store import AnnotationStore
+
+    store = AnnotationStore(args.folder, args.names, args.annotation)
+    with store.reserved():
+        for note in store.notes:
+            print(f"note: {note}")
+        images, proposer = store.images, None
+        if args.model:
+            from misc.annotating.embeddings import compute_embeddings
+            from misc.annotating.proposals import Proposer
+
+            embeddings = compute_embeddings(store, args.model, args.config, args.device)
+            proposer = Proposer(embeddings.names, embeddings)
+            images = proposer.order(store.points)
+        server = AnnotationServer(Session(store, images, proposer, args.images), args.port)
+        print(f"{counted(len(images), 'image')}: {server.address}", flush=True)
+        if not args.no_browser:
+            webbrowser.open(server.address)
+        with server:
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                print()
+    print(f"{store.path}: {counted(len(store.points), 'image')} annotated")
+
+
+if __name__ == "__main__":
+    sys.exit(run_program(main))

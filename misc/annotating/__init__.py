@@ -1,0 +1,1 @@
+"""The parts of ``misc/annotate.py``: a page in the browser on which points are placed."""

@@ -1,0 +1,208 @@
+"""The points of a folder's images: read from its list, written to landmarks.csv at each change."""
+
+import csv
+import io
+import os
+from contextlib import contextmanager, suppress
+from itertools import chain, count
+from pathlib import Path
+
+import numpy as np
+
+from data_loader.folder_listing import FolderListing
+from data_loader.images import size_as_seen
+from data_loader.landmark_formats.csv_columns import axis_in, column_names, columns_of
+from utils.disk import lock, write_atomically
+from utils.errors import UserError
+from utils.text import counted
+
+LIST = "landmarks.csv"
+SEPARATING = set(',;|\t"\r\n')  # characters of a csv, which the names of points are kept free of
+NOT_VISIBLE = ("-1", "-1")  # empty cells say nothing: such an image is still to be annotated
+
+
+class AnnotationStore:
+    """The points of a folder's images.
+
+    labels: the names of the K points.
+    images: the names of the images, relative to ``folder``.
+    points: {image: (K, 2)}, (x, y) in pixels of the image as a viewer shows it, NaN for what is not
+        visible; images without an entry are to be annotated.
+    notes: what is not used, as texts.
+
+    root: the folder.
+    names: of the points; None: those of the list that is found in the folder.
+    annotation: the list to read, relative to the root; None: what is found.
+    """
+
+    def __init__(self, root, names=None, annotation=None):
+        if not os.path.isdir(root):
+            raise UserError(f"{root}: no such folder")
+        self.path = Path(root) / LIST
+        self._stamp = _stamp(self.path)
+        listing = FolderListing(root, annotation=annotation)
+        annotations = listing.annotations
+        faults = [fault for fault in listing.faults if fault != annotations.shortage]
+        if faults:
+            raise UserError(faults[0])
+        if self._stamp and annotations.sources not in ([], [self.path]):
+            raise UserError(f"{self.path}: exists, and would be replaced; rename it first")
+        self.folder, self._home = listing.folder, os.path.realpath(listing.folder)
+        self.images = [name for name in listing.images if self._is_inside(name)]
+        left_out = len(listing.images) - len(self.images)
+        links = f"{counted(left_out, 'image')} left out: links that lead out of {self.folder}"
+        self.notes = [*annotations.warnings, *listing.unread, *([links] if left_out else [])]
+        if not self.images:
+            raise UserError(f"{self.folder}: {links}")
+        self._entries = annotations.table
+        self.points = {
+            name: entry.points for name, entry in self._entries.items() if entry.points is not None
+        }
+        self._columns = _columns(names, annotations)
+        self.labels = [_label(x) for x, _ in self._columns]
+        self._sizes = {}
+        self._is_ours = False  # whether the file is one that this object wrote
+
+    @contextmanager
+    def reserved(self):
+        """Reserve the folder for this process; raises ``UserError`` if another one annotates it."""
+        descriptor = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            lock(descriptor, self.path)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _is_inside(self, name):
+        place = os.path.realpath(self.folder / name)
+        return place.startswith(os.path.join(self._home, ""))
+
+    def path_of(self, name):
+        """Return the path of an image; raises ``UserError`` if it has become a link to outside."""
+        if not self._is_inside(name):
+            raise UserError(f"{name}: leads out of the folder")
+        return self.folder / name
+
+    def size_of(self, name):
+        """Return (width, height) of an image as a viewer shows it.
+
+        Raises ``UserError`` if it cannot be read, or if its list was made for another size.
+        """
+        if name not in self._sizes:
+            self._sizes[name] = size_as_seen(self.path_of(name))
+        size, listed = self._sizes[name], self._listed_size(name)
+        if listed and listed != size:
+            raise UserError(
+                f"{name}: is {size[0]} x {size[1]} pixels, but its points were made on "
+                f"{listed[0]} x {listed[1]}"
+            )
+        return size
+
+    def _listed_size(self, name):
+        return self._entries[name].size if name in self._entries else None
+
+    def confirm(self, name, points):
+        """Take the points (K, 2) of an image, NaN for what is not visible, and write the list.
+
+        They are rounded to tenths of a pixel. Raises ``UserError`` if a point is outside the image,
+        or if the list cannot be written or was changed by another program; then nothing changes.
+        """
+        width, height = self.size_of(name)
+        points = np.round(np.asarray(points, np.float64), 1)
+        outside = (points < -0.5) | (points > (width - 0.5, height - 0.5)) | np.isinf(points)
+        if points.shape != (len(self.labels), 2) or outside.any():
+            raise UserError(f"{name}: expected {len(self.labels)} points in {width} x {height}")
+        if _stamp(self.path) != self._stamp:
+            raise UserError(
+                f"{self.path}: another program has changed it; end this one and start it again"
+            )
+        if not self._is_ours:
+            self._keep_original()
+        before = self.points.get(name)
+        self.points[name] = points
+        try:
+            data = self._csv()
+            write_atomically(self.path, lambda file: file.write(data))
+        except UserError:
+            if before is None:
+                del self.points[name]
+            else:
+                self.points[name] = before
+            raise
+        self._stamp, self._is_ours = _stamp(self.path), True
+
+    def _keep_original(self):
+        """Copy a landmarks.csv that this program would write otherwise to landmarks.csv.orig."""
+        data = self.path.read_bytes() if self._stamp else None
+        if data not in (None, self._csv()):
+            numbered = (Path(f"{self.path}.orig{n or ''}") for n in count())
+            copy = next(path for path in numbered if not path.exists())
+            write_atomically(copy, lambda file: file.write(data))
+
+    def _csv(self):
+        """Return the list as the bytes of a csv."""
+        has_splits = any(entry.split for entry in self._entries.values())
+        splits = ["split"] if has_splits else []
+        rows = [["file", *splits, "width", "height", *chain(*self._columns)]]
+        for name in dict.fromkeys([*self._entries, *self.points]):
+            split = self._entries[name].split or "" if name in self._entries else ""
+            rows.append([name, *([split] if has_splits else []), *self._size_cells(name),
+                         *self._cells(self.points.get(name))])
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        return text.getvalue().encode(errors="surrogateescape")  # names that are not UTF-8
+
+    def _size_cells(self, name):
+        """Return width and height, which tell a reader that points are those of upright images."""
+        size = self._listed_size(name)
+        with suppress(UserError):  # an image that is gone, or damaged
+            size = size or self.size_of(name)
+        return size or ("", "")
+
+    def _cells(self, points):
+        if points is None:
+            return [""] * (2 * len(self.labels))
+        return chain(*(NOT_VISIBLE if np.isnan(p).any() else map(_number, p) for p in points))
+
+
+def _number(value):
+    return f"{value:.4f}".rstrip("0").rstrip(".")
+
+
+def _stamp(path):
+    """Return what changes when a file is written, None if it is not there."""
+    with suppress(FileNotFoundError):
+        status = path.stat()
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _columns(names, annotations):
+    """Return the names of the columns x and y of each point; raises ``UserError``."""
+    if names is None and annotations.names is None:
+        raise UserError("--names: there is no list of points yet, expected the names of the points")
+    columns = list(map(column_names, names or annotations.names, count()))
+    if names is None:
+        return columns
+    listed = [_label(x) for x, _ in map(column_names, annotations.names or [], count())]
+    if annotations.names and [_label(x) for x, _ in columns] != listed:
+        raise UserError(
+            f"--names: {','.join(names)}, but {annotations.source} has {','.join(listed)}"
+        )
+    header = ["file", *chain(*columns)]
+    try:
+        read = [(header[x], header[y]) for x, y in columns_of(header, set()).points]
+    except ValueError as error:
+        raise UserError(f"--names: {error}") from error
+    unclear = read != columns or len(set(columns)) < len(columns)
+    if unclear or any(SEPARATING & set(name) for name in names):
+        raise UserError(f"--names: {','.join(names)}, expected different names, of letters")
+    return columns
+
+
+def _label(column):
+    """Return the name of a point, of its column of x without the axis: heel of heel_x."""
+    match = axis_in(column)
+    if not match:
+        return column
+    first, last = match.span("axis")
+    return (column[:first] + column[last:]).strip(" _.-") or "point"
