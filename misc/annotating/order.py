@@ -3,24 +3,25 @@
 import torch
 import torch.nn.functional as F
 
-MOST_ORDERED = 1000  # images: later ones are annotated by hardly anybody
+MOST_CHOSEN = 200  # images that are chosen; the others follow as they are
 
 
-def farthest_first(features, done=()):
-    """Return the numbers of all images, each as far as possible from those before it.
+def representative_first(features, done=()):
+    """Return the numbers of all images: the one that is most like all, then always the one by which
+    the others are best represented, each by the most alike image so far.
 
-    The first is the most average one. Images of ``done`` come first, in their order; after
-    ``MOST_ORDERED`` images the rest follow as they are.
+    Images of ``done`` come first, in their order.
 
-    features: (N, C), whose cosines say how alike images are.
+    features: (N, F), whose deviations from their mean are alike in alike images.
     """
-    features = F.normalize(features, dim=1)
-    order = list(done) or [int((features @ features.mean(dim=0)).argmax())]
     features = F.normalize(features - features.mean(dim=0), dim=1)
-    likeness = (features @ features[order].T).amax(dim=1)  # to the most alike one so far
-    likeness[order] = torch.inf
-    while len(order) < min(len(features), MOST_ORDERED):
-        order.append(int(likeness.argmin()))
-        likeness = torch.maximum(likeness, features @ features[order[-1]])
-        likeness[order[-1]] = torch.inf
-    return order + [n for n, alike in enumerate(likeness.tolist()) if alike != torch.inf]
+    alike = features @ features.T
+    order = list(done)
+    best = alike[order].amax(dim=0) if order else torch.full_like(alike[0], -1)
+    is_open = torch.ones_like(best, dtype=torch.bool)
+    is_open[order] = False
+    for _ in range(min(MOST_CHOSEN, int(is_open.sum()))):
+        gains = torch.maximum(alike, best).sum(dim=1).where(is_open, -torch.inf)
+        order.append(int(gains.argmax()))
+        best, is_open[order[-1]] = torch.maximum(best, alike[order[-1]]), False
+    return order + is_open.nonzero()[:, 0].tolist()

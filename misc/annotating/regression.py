@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 
 STRENGTHS = [10.0**power for power in range(-3, 4)]  # the last: close to the mean of the points
-FEWEST = 3  # images with a point that a regression is fitted on
 
 
 @dataclass(frozen=True)

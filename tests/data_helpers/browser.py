@@ -14,7 +14,7 @@ import time
 from contextlib import contextmanager, suppress
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SECONDS = int(os.environ.get("BS", 120))  # that an answer may take, on a machine that does much else
+SECONDS = 120  # that an answer may take, on a machine that does much else
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions",
          "--disable-background-networking", "--disable-breakpad", "--remote-debugging-pipe")
 # Chromium reads commands from descriptor 3 and writes answers to 4.
