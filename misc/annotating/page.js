@@ -36,6 +36,7 @@ async function ask(path, body) {
 async function busy(work) {
   if (page.isBusy) return;
   page.isBusy = true;
+  document.body.ariaBusy = true;
   try {
     await work();
     find("problem").hidden = true;
@@ -44,6 +45,7 @@ async function busy(work) {
     find("problem").hidden = false;
   } finally {
     page.isBusy = false;
+    document.body.ariaBusy = false;
     tell();
   }
 }
@@ -58,8 +60,8 @@ async function visit(number) {
   page.points = page.drafts.get(number) ?? startingPoints(item);
   page.past = [];
   page.chosen = Math.max(unplaced(), 0);
-  stage.show(`image/${number}`, item.size, item.name);
   draw();
+  await stage.show(`image/${number}`, item.size, item.name);
   const coming = nextOpen(number);
   if (coming !== null) new Image().src = `image/${coming}`;
 }

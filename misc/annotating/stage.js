@@ -48,13 +48,19 @@ export class Stage {
     return mark;
   }
 
-  show(source, size, alt) {
+  // Show an image of a size in pixels, and wait until it can be seen.
+  async show(source, size, alt) {
     this.size = size;
+    this.fit();
     this.image.classList.add("loading");
-    this.image.onload = () => this.image.classList.remove("loading");
     this.image.alt = alt;
     for (const picture of [this.image, this.loupe.firstChild]) picture.src = source;
-    this.fit();
+    try {
+      await this.image.decode();
+    } catch {
+      throw new Error(`${alt}: this image cannot be shown.`);
+    }
+    this.image.classList.remove("loading");
   }
 
   // points: [{at: [x, y] or null, proposed}], chosen: a number.

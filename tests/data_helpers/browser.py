@@ -54,7 +54,7 @@ class Page:
     def __init__(self, commands, answers):
         self.commands, self.answers, self.last = commands, answers, 0
         self.received = b""
-        self.session, self.events = None, []
+        self.session, self.events, self.address = None, [], "about:"
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
         self.session = attached["sessionId"]
@@ -92,7 +92,7 @@ class Page:
 
     def visit(self, url):
         """Load what is at an address and wait until all of it is there."""
-        self.events = []
+        self.events, self.address = [], url
         self.send("Page.navigate", url=url)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._read())
@@ -103,7 +103,8 @@ class Page:
                 and not self._is_inside(event["params"])]
 
     def _is_inside(self, params):
-        return params.get("request", {}).get("url", "").startswith(("file:", "data:"))
+        url = params.get("request", {}).get("url", "")
+        return url.startswith(("file:", "data:", self.address))
 
     def resize(self, width, height=900, scheme="light", touch=False):
         """Show the page in a window of so many pixels, with a colour scheme; touch: as a phone."""
@@ -152,8 +153,9 @@ class Page:
         path.write_bytes(base64.b64decode(data))
 
     def evaluate(self, script):
-        """Return the value of an expression."""
-        result = self.send("Runtime.evaluate", expression=script, returnByValue=True)
+        """Return the value of an expression, of a promise what it becomes."""
+        result = self.send("Runtime.evaluate", expression=script, returnByValue=True,
+                           awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"]["value"]
 

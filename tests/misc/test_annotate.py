@@ -1,4 +1,4 @@
-"""misc/annotate.py as a user has it: a process, its page in a browser, clicks, and what is written."""
+"""misc/annotate.py as users have it: a process, its page in a browser, clicks, and a list."""
 
 import os
 import signal
@@ -11,6 +11,7 @@ from PIL import Image
 
 from data_loader.annotation_files import read_csv
 from misc import annotate
+from tests.data_helpers.annotating import served
 from tests.data_helpers.browser import CHROMIUM, OVERFLOWING, browser_page
 from tests.data_helpers.stand_ins import save_both
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT, write_image
@@ -19,7 +20,6 @@ from utils.cli import run_program
 LABELS = ["heel", "toe", "<b>top</b>"]
 MARKUP = "<img src=x onerror=alert(1)>.png"
 SIZE = (40, 48)
-READY = "document.querySelector('#image').naturalWidth > 0 && !document.querySelector('#confirm[busy]')"
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium found to open the page in")
 
 
@@ -43,8 +43,8 @@ def photos(tmp_path):
 
 
 @contextmanager
-def program(folder, *options):
-    """Run the program; yields its address. It ends by Ctrl-C, unless the page has ended it."""
+def program(folder, *options, is_finished=False):
+    """Run the program; yields its address. It ends by Ctrl-C, or is finished from the page."""
     process = subprocess.Popen(
         [sys.executable, "misc/annotate.py", folder, "--no_browser", *map(str, options)],
         cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -53,7 +53,8 @@ def program(folder, *options):
         while lines[-1].startswith("note: "):
             lines.append(process.stdout.readline())
         yield lines[-1].rpartition(" ")[2].strip()
-        process.send_signal(signal.SIGINT)
+        if not is_finished:
+            process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (0, ""), err
         assert out.strip().startswith(f"{folder / 'landmarks.csv'}: ")
@@ -76,9 +77,14 @@ class Annotator:
 
     def wait(self, before):
         """Wait until another image than that of a name is there, and can be annotated."""
-        self.page.wait_for(f"document.getElementById('name').textContent !== {before!r} && "
-                           "document.getElementById('stage').dataset.shown === "
-                           "document.getElementById('name').textContent")
+        self.page.wait_for("document.body.ariaBusy === 'false' && "
+                           f"document.getElementById('name').textContent !== {before!r}")
+
+    @property
+    def item(self):
+        """What the server says of the image."""
+        number = int(self.text("position").split()[1]) - 1
+        return self.page.evaluate(f"fetch('item/{number}').then(answer => answer.json())")
 
     def on_screen(self, point):
         """Return where a point (x, y) of the image is in the window."""
@@ -126,7 +132,7 @@ def test_ten_images_are_annotated_by_clicks(photos, embedding, tmp_path):
                 page.drag(user.on_screen(point))
             expected[user.confirm()] = first
             assert user.text("told") == "1 of 10 confirmed"
-            proposed = page.evaluate("fetch('item/1').then(answer => answer.json())", wait=True)
+            assert all(user.item["points"]) and user.item["name"] == user.text("name")
             page.press("x")  # the first point is not visible
             for k, point in ((1, (11, 33.4)), (2, (38.9, 2))):
                 page.drag(user.mark(k), user.on_screen(point))
@@ -137,32 +143,121 @@ def test_ten_images_are_annotated_by_clicks(photos, embedding, tmp_path):
             second = user.confirm(" ")  # what was moved is still there
             expected[second] = [None, (11, 33.4), (38.9, 2)]
             assert user.text("told") == "2 of 10 confirmed; 0 of 3 proposals kept as they were"
-            assert all(point is not None for point in proposed["points"])
-            assert page.complaints_of(address) == []
-            assert not page.evaluate("document.querySelector('#points b b, #where img')")
+            assert page.complaints == []
+            assert page.evaluate("document.querySelector('#points b b, #where img') === null")
     rows = {row[0]: row for row in read_csv(path)[1:]}
     assert rows.keys() == expected.keys()
     assert all(near(rows[name], expected[name]) for name in expected)
-    with program(photos, "--model", embedding) as address:
+    with program(photos, "--model", embedding, is_finished=True) as address:
         with browser_page(tmp_path / "two") as page:
             user = Annotator(page, address)
             assert user.text("told") == "2 of 10 confirmed" and user.text("name") not in expected
             assert page.evaluate("[...document.querySelectorAll('#points b')]"
                                  ".map(name => name.textContent)") == LABELS
             for count in range(3, 11):
-                number = page.evaluate("page_number()")
-                item = page.evaluate(f"fetch('item/{number}').then(answer => answer.json())", wait=True)
-                expected[user.text("name")] = item["points"]
+                expected[user.text("name")] = user.item["points"]
                 user.page.press("Enter")
                 page.wait_for(f"document.getElementById('told').textContent.startsWith('{count} ')")
                 if count < 10:
                     user.wait(list(expected)[-1])
-            page.wait_for("document.querySelector('#done[open]')")
+            page.wait_for("document.getElementById('done').open")
             assert user.text("summary") == \
                 "10 of 10 confirmed; 24 of 24 proposals kept as they were"
-            assert page.complaints_of(address) == []
+            assert page.complaints == []
             user.click("#finish")
             page.wait_for("document.body.textContent.startsWith('The program has ended')")
     rows = {row[0]: row for row in read_csv(path)[1:]}
     assert rows.keys() == expected.keys() == set(os.listdir(photos)) - {"landmarks.csv"}
     assert all(near(rows[name], expected[name]) for name in expected)
+
+
+@in_browser
+def test_mouse_keys_and_fingers_do_what_the_help_says(photos, tmp_path):
+    with served(photos, ["heel", "toe"], wanted=1) as server:
+        with browser_page(tmp_path / "browser") as page:
+            user = Annotator(page, server.address)
+            page.press("Enter")  # nothing is placed yet
+            assert user.text("hint").startswith("Click the heel") and user.text("told")[0] == "0"
+            page.drag(user.on_screen((5, 5)), user.on_screen((10, 20)))  # held until it is right
+            page.drag(user.on_screen((30, 30)))
+            assert is_at(user.mark(0), user.on_screen((10, 20)))
+            page.press("1")
+            page.drag(user.on_screen((12, 14)))  # a click moves the chosen point
+            assert is_at(user.mark(0), user.on_screen((12, 14)))
+            page.press("u")
+            assert is_at(user.mark(0), user.on_screen((10, 20)))
+            page.press("ArrowRight")
+            (x, y), (left, top) = user.mark(0), user.on_screen((10, 20))
+            assert 0.5 < x - left < 2 and abs(y - top) < 0.5
+            page.press("r")
+            assert user.mark(0) is None and user.mark(1) is None
+            page.press("+")
+            assert float(user.text("fit").split()[0]) > 0
+            width = user.on_screen((39, 0))[0] - user.on_screen((0, 0))[0]
+            page.press("0")
+            assert width > 1.3 * (user.on_screen((39, 0))[0] - user.on_screen((0, 0))[0])
+            page.resize(390, 800, touch=True)
+            page.wait_for("document.getElementById('stage').clientWidth <= 390")
+            page.touch([user.on_screen((20, 20)), user.on_screen((22, 24))])
+            page.touch([user.on_screen((30, 40))])
+            assert is_at(user.mark(0), user.on_screen((22, 24)))
+            assert is_at(user.mark(1), user.on_screen((30, 40)))
+            before = user.on_screen((39, 0))[0] - user.on_screen((0, 0))[0]
+            page.touch([(150, 300), (100, 300)], [(200, 300), (250, 300)])  # a pinch
+            after = user.on_screen((39, 0))[0] - user.on_screen((0, 0))[0]
+            assert 2 < after / before < 4
+            assert is_at(user.mark(0), user.on_screen((22, 24)))  # it moves no point
+            user.click("#confirm")
+            page.wait_for("document.getElementById('done').open")
+            assert page.complaints == []
+    assert [float(cell) for cell in read_csv(photos / "landmarks.csv")[1][3:]] == \
+        pytest.approx([22, 24, 30, 40], abs=0.15)
+
+
+def is_at(place, expected):
+    return max(abs(a - b) for a, b in zip(place, expected)) < 1
+
+
+@in_browser
+def test_the_page_fits_into_any_window(photos, tmp_path):
+    names = [f"a point with a long name {n}" for n in range(30)]
+    with served(photos, names) as server, browser_page(tmp_path / "browser") as page:
+        user = Annotator(page, server.address)
+        for width, height in ((320, 500), (390, 800), (800, 400), (1600, 900)):
+            for scheme in ("light", "dark"):
+                page.resize(width, height, scheme)
+                page.wait_for(f"innerWidth === {width}")
+                spilling = [name for name in page.evaluate(OVERFLOWING) if "points" not in name]
+                assert spilling == [] or width < 740  # there the list of points is pushed
+                for name in ("#confirm", "#back", "#next", "#stage", "#help", "#told"):
+                    box = page.evaluate(
+                        "(box => [box.left, box.top, innerWidth - box.right, innerHeight - "
+                        f"box.bottom, box.width])(document.querySelector('{name}')"
+                        ".getBoundingClientRect())")
+                    assert min(box[:4]) >= 0 and box[4] > 20, (name, width, height)
+        assert user.text("told") == "0 of 10 confirmed" and page.complaints == []
+
+
+@pytest.mark.parametrize("options, words", [
+    (["none", "--names", "a"], "none: no such folder"),
+    (["photos"], "--names: there is no list of points yet"),
+    (["photos", "--names", "a,a"], "--names: a,a, expected different names"),
+    (["photos", "--names", "a", "--model", "none.pth"], "none.pth"),
+    (["photos", "--names", "a", "--annotation", "none.json"], "none.json"),
+])
+def test_mistakes_are_told_in_one_line(photos, capsys, monkeypatch, options, words):
+    monkeypatch.chdir(photos.parent)
+    assert run_program(lambda: annotate.main([*options, "--no_browser"])) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and words in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--names", "a,,b"], "'a,,b', expected names"),
+    (["--port", "80"], "'80', expected a number from 1024"),
+    (["--images", "0"], "'0', expected a whole number from 1"),
+])
+def test_mistakes_in_arguments(photos, capsys, options, words):
+    with pytest.raises(SystemExit) as ended:
+        annotate.main([str(photos), *options])
+    assert ended.value.code == 2 and words in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The proposals of the annotator: places to the pixel, regressions against plain loops, the order."""
+"""The proposals of the annotator: places, regressions against plain loops, the order."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ RAMPS = {"a": (40, 40), "b": (80, 60), "c": (31, 97), "d": (200, 100)}  # width,
 
 @pytest.fixture
 def proposer():
-    """A proposer for ramps of several sizes, whose descriptors say where in the image a pixel is."""
+    """A proposer for ramps of several sizes, whose descriptors say where a pixel is."""
     model = inference.Model(RampReader(), Viewer(40))
     return Proposer(RAMPS, lambda name: model.embed(ramp(*RAMPS[name])))
 
@@ -148,7 +148,8 @@ def test_broken_images_are_left_out_and_memory_is_bounded(tmp_path, monkeypatch,
     whole = Embeddings(model, paths)
     assert whole.names == ["a.png", "b.png", "c.png", "d.png"]
     assert capsys.readouterr().out.startswith("skipped: ")
-    monkeypatch.setattr("misc.annotating.embeddings.MOST_BYTES", 2 * whole("a.png").descriptors.nbytes)
+    most = 2 * whole("a.png").descriptors.nbytes
+    monkeypatch.setattr("misc.annotating.embeddings.MOST_BYTES", most)
     bounded = Embeddings(model, paths)
     assert len(bounded._kept) == 2
     for name in whole.names:

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -16,8 +15,7 @@ import pytest
 from PIL import Image
 
 from misc.annotating.server import MOST_BYTES, AnnotationServer
-from misc.annotating.session import Session
-from misc.annotating.store import AnnotationStore
+from tests.data_helpers.annotating import served
 from tests.data_helpers.landmark_lists import write_images
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
 from utils.errors import UserError
@@ -51,13 +49,8 @@ def folder(tmp_path):
 @pytest.fixture
 def server(folder):
     """A server of three images, with proposals, in a thread."""
-    store = AnnotationStore(folder, NAMES)
-    with AnnotationServer(Session(store, store.images, Fixed(), wanted=2)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with served(folder, NAMES, Fixed(), wanted=2) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def ask(server, path="", body=None, token=None, method=None, headers=None):
@@ -184,7 +177,8 @@ def test_other_methods_are_not_known(server, method):
 
 def test_a_link_out_of_the_folder_is_not_followed(server, folder):
     write_images(folder.parent / "outside", ["secret.jpg"])
-    for name, to in (("a.jpg", folder.parent / "outside/secret.jpg"), ("deep/b.jpg", "/etc/passwd")):
+    secret = folder.parent / "outside/secret.jpg"
+    for name, to in (("a.jpg", secret), ("deep/b.jpg", "/etc/passwd")):
         (folder / name).unlink()
         (folder / name).symlink_to(to)
     for number in (0, 1):
@@ -249,7 +243,8 @@ async def storm(address, number):
     async def one(n):
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         what = "image/0" if n % 2 else "state"
-        writer.write(f"GET {address.path}{what} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
+        head = f"GET {address.path}{what} HTTP/1.1", f"Host: {address.netloc}", "", ""
+        writer.write("\r\n".join(head).encode())
         answer = await reader.read()
         writer.close()
         return int(answer.split()[1])
