@@ -73,6 +73,7 @@ def port_number(text):
 def main(argv=None):
     args = parse(argv)
     # Imported late: torch takes seconds, which --help and mistakes need not wait for.
+    from misc.annotating.order import with_test_images
     from misc.annotating.server import AnnotationServer
     from misc.annotating.session import Session
     from misc.annotating.store import AnnotationStore
@@ -89,6 +90,7 @@ def main(argv=None):
             embeddings = compute_embeddings(store, args.model, args.config, args.device)
             proposer = Proposer(embeddings.names, embeddings)
             images = proposer.order(store.points)
+        images = with_test_images(images, store.tests)
         server = AnnotationServer(Session(store, images, proposer, args.images), args.port)
         print(f"{counted(len(images), 'image')}: {server.address}", flush=True)
         if not args.no_browser:

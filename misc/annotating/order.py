@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 MOST_CHOSEN = 200  # images that are chosen; the others follow as they are
+TEST_EVERY = 5  # images one is of the test split, so that a few annotations serve both splits
 
 
 def representative_first(features, done=()):
@@ -25,3 +26,17 @@ def representative_first(features, done=()):
         order.append(int(gains.argmax()))
         best, is_open[order[-1]] = torch.maximum(best, alike[order[-1]]), False
     return order + is_open.nonzero()[:, 0].tolist()
+
+
+def with_test_images(names, tests):
+    """Return names in their order, but such that one of ``TEST_EVERY`` is in ``tests``, a set, as
+    long as there are any.
+    """
+    ordered, since = {}, 0  # images since the last one of the tests
+    waiting = (name for name in names if name in tests and name not in ordered)
+    for name in names:
+        if since == TEST_EVERY - 1 and (test := next(waiting, None)) is not None:
+            ordered[test], since = None, 0
+        if name not in ordered:
+            ordered[name], since = None, 0 if name in tests else since + 1
+    return list(ordered)

@@ -1,8 +1,8 @@
 // The page: which image and point are at hand, keys and buttons, and the server's answers.
 
-import {colour, Stage} from "./stage.js";
+import {Panel, progress} from "./panel.js";
+import {Stage} from "./stage.js";
 
-const DOUBTFUL = 0.6;   // certainty below which a proposal asks for a second look
 const find = id => document.getElementById(id);
 
 const page = {
@@ -17,7 +17,7 @@ const page = {
   isBusy: false,
   hasEnded: false,   // whether the end was told
 };
-let stage;
+let stage, panel;
 
 async function ask(path, body) {
   const options = body && {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)};
@@ -46,7 +46,7 @@ async function busy(work) {
   } finally {
     page.isBusy = false;
     document.body.ariaBusy = false;
-    tell();
+    if (page.folder) tell();
   }
 }
 
@@ -54,14 +54,21 @@ async function visit(number) {
   if (page.number !== null && page.past.length) page.drafts.set(page.number, page.points);
   page.number = number;
   page.item = null;
-  find("name").textContent = page.folder.names[number];
-  const item = await ask(`item/${number}`);
-  page.item = item;
-  page.points = page.drafts.get(number) ?? startingPoints(item);
   page.past = [];
-  page.chosen = Math.max(unplaced(), 0);
-  draw();
-  await stage.show(`image/${number}`, item.size, item.name);
+  find("name").textContent = page.folder.names[number];
+  try {
+    const item = await ask(`item/${number}`);
+    page.points = page.drafts.get(number) ?? startingPoints(item);
+    page.chosen = unplaced() >= 0 ? unplaced() : leastCertain();
+    draw();
+    await stage.show(`image/${number}`, item.size, item.name);
+    page.item = item;
+  } catch (error) {
+    page.points = startingPoints({});
+    draw();
+    stage.clear();
+    throw error;
+  }
   const coming = nextOpen(number);
   if (coming !== null) new Image().src = `image/${coming}`;
 }
@@ -72,7 +79,7 @@ const unplaced = () => page.points.findIndex(point => !point.at && !point.hidden
 function startingPoints(item) {
   return page.folder.labels.map((_, k) => {
     const at = item.points?.[k] ?? null;
-    return {at, hidden: item.confirmed && !at, proposed: !item.confirmed && at !== null,
+    return {at, hidden: Boolean(item.confirmed) && !at, proposed: !item.confirmed && at !== null,
             certainty: item.certainty?.[k] ?? null};
   });
 }
@@ -82,6 +89,11 @@ function nextOpen(number) {
   for (let step = 1; step < count; step++)
     if (!confirmed.has((number + step) % count)) return (number + step) % count;
   return null;
+}
+
+function leastCertain() {
+  const certainties = page.points.map(point => point.certainty ?? 1);
+  return certainties.indexOf(Math.min(...certainties));
 }
 
 // Change the points; the state before is kept to be undone.
@@ -141,10 +153,11 @@ const confirm = () => busy(async () => {
   page.past = [];
   page.drafts.delete(number);
   page.visited.push(number);
-  const isWhole = answer.confirmed.length >= page.folder.wanted;
-  await visit(answer.next ?? number);
-  if (answer.next === null || isWhole && !page.hasEnded) end();
+  await visit(answer.next ?? (number + 1) % page.folder.names.length);
+  if (isWhole() && !page.hasEnded) end();
 });
+
+const isWhole = () => page.folder.confirmed.length >= page.folder.wanted;
 
 const back = () => busy(async () => {
   const count = page.folder.names.length;
@@ -158,66 +171,18 @@ const next = () => busy(async () => {
 
 function end() {
   page.hasEnded = true;
-  find("summary").textContent = progress();
+  find("summary").textContent = progress(page.folder);
   find("list").textContent = page.folder.list;
   find("done").showModal();
 }
 
-function progress() {
-  const {confirmed, wanted, offered, kept} = page.folder;
-  const of = offered ? `; ${kept} of ${offered} proposals kept as they were` : "";
-  return `${confirmed.length} of ${wanted} confirmed${of}`;
-}
-
-// Write everything that the page says about its state.
 function draw() {
   stage.draw(page.points, page.chosen);
-  page.points.forEach((point, k) => {
-    const row = find("points").children[k], [choose, hide] = row.children, note = choose.lastChild;
-    row.classList.toggle("chosen", k === page.chosen);
-    row.classList.toggle("hidden", point.hidden);
-    hide.setAttribute("aria-pressed", point.hidden);
-    const isSure = point.certainty === null || point.certainty >= DOUBTFUL;
-    note.classList.toggle("doubtful", !isSure);
-    note.textContent = point.hidden ? "" : !point.at ? "to place"
-      : point.certainty === null ? "" : `${Math.round(100 * point.certainty)} %`;
-    note.title = note.textContent.endsWith("%") ? "certainty of the proposal" : "";
-  });
-  find("points").children[page.chosen]?.scrollIntoView({block: "nearest", inline: "nearest"});
+  panel.drawPoints(page.points, page.chosen);
   tell();
 }
 
-function tell() {
-  if (!page.folder) return;
-  const {labels, names, confirmed, wanted} = page.folder;
-  find("position").textContent = `image ${page.number + 1} of ${names.length}`;
-  find("told").textContent = progress();
-  find("bar").value = confirmed.length / wanted;
-  const open = unplaced();
-  find("confirm").disabled = page.isBusy || !page.item || open >= 0;
-  const label = labels[page.chosen], point = page.points[page.chosen];
-  find("hint").textContent = !page.item ? "This image cannot be annotated; go on with the next."
-    : open >= 0 ? `Click the ${label}, or say that it is not visible.`
-    : point.proposed || page.points.some(p => p.proposed) ? "Proposed: drag what is wrong, then confirm."
-    : page.item.confirmed && !page.past.length ? "Confirmed and saved. It can still be changed."
-    : "All points are placed. Confirm, or correct them.";
-}
-
-function makeRow(label, k) {
-  const row = document.createElement("li"), choose = document.createElement("button");
-  row.style.setProperty("--of-point", colour(k));
-  choose.className = "choose";
-  choose.append(...["i", "b", "small"].map(tag => document.createElement(tag)));
-  choose.children[1].textContent = label;
-  choose.addEventListener("click", () => events.choose(k));
-  const toggle = document.createElement("button");
-  toggle.className = "hide";
-  toggle.textContent = "not visible";
-  toggle.addEventListener("click", () => hide(k));
-  for (const button of [choose, toggle]) button.type = "button";
-  row.append(choose, toggle);
-  return row;
-}
+const tell = () => panel.tell(page, unplaced());
 
 const KEYS = {
   Enter: confirm, " ": confirm, x: () => hide(page.chosen), Delete: () => hide(page.chosen),
@@ -245,21 +210,21 @@ async function start() {
   page.folder.labels = page.folder.labels.map(label => label.replaceAll("_", " "));
   document.title = `Annotate ${page.folder.folder.split("/").pop()}`;
   stage = new Stage(find("stage"), page.folder.labels, events);
-  find("points").append(...page.folder.labels.map(makeRow));
+  panel = new Panel(page.folder.labels, events.choose, hide);
   const buttons = {
     confirm, back, next, in: () => stage.zoom(1.4), out: () => stage.zoom(1 / 1.4), fit: () => stage.fit(),
-    help: () => find("keys").showModal(), finish: () => ask("finish", {}).then(left),
+    help: () => find("keys").showModal(), finish: leave, leave,
   };
   for (const [id, action] of Object.entries(buttons)) find(id).addEventListener("click", () => action());
   // A pointer leaves the focus, and so the keys, with the image.
   document.addEventListener("click", event => event.detail && !document.querySelector("dialog[open]") && find("stage").focus());
   document.addEventListener("keydown", pressed);
   await visit(page.folder.next ?? 0);
-  if (page.folder.next === null) end();
+  if (isWhole()) end();
 }
 
-function left() {
-  page.folder.hasLeft = true;
+async function leave() {
+  await ask("finish", {}).catch(() => null);  // it may have ended already
   document.body.replaceChildren("The program has ended; the points are saved. This page can be closed.");
   document.body.style.padding = "2rem";
 }

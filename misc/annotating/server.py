@@ -23,6 +23,7 @@ PAGE_FILES = {
     "": ("page.html", "text/html"),
     "page.css": ("page.css", "text/css"),
     "page.js": ("page.js", "text/javascript"),
+    "panel.js": ("panel.js", "text/javascript"),
     "stage.js": ("stage.js", "text/javascript"),
 }
 MOST_BYTES = 1 << 16  # of a request's body

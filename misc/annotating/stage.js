@@ -8,7 +8,10 @@ const SQUARES = 12;       // screen pixels of an image's pixel from which on pix
 const MANY = 12;          // points, beyond which only the chosen one shows its name
 const COLOURS = ["#4fc3ff", "#ffb02e", "#5ee08a", "#ff7ab8", "#c8a2ff", "#ffe24a", "#ff8a65", "#6ff2e0"];
 
+const DOUBTFUL = 0.5;     // certainty below which a proposal asks for a second look
+
 export const colour = k => COLOURS[k % COLOURS.length];
+export const isDoubtful = point => point.at !== null && point.certainty !== null && point.certainty < DOUBTFUL;
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const tenths = value => Math.round(value * 10) / 10;
 
@@ -63,13 +66,19 @@ export class Stage {
     this.image.classList.remove("loading");
   }
 
-  // points: [{at: [x, y] or null, proposed}], chosen: a number.
+  clear() {
+    this.image.removeAttribute("src");
+    this.image.classList.remove("loading");
+  }
+
+  // points: [{at: [x, y] or null, proposed, certainty}], chosen: a number.
   draw(points, chosen) {
     this.points = points;
     this.chosen = chosen;
     this.marks.forEach((mark, k) => {
       mark.hidden = !points[k].at;
       mark.classList.toggle("proposed", points[k].proposed);
+      mark.classList.toggle("doubtful", isDoubtful(points[k]));
       mark.classList.toggle("chosen", k === chosen);
     });
     this.layOut();

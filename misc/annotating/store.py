@@ -28,6 +28,7 @@ class AnnotationStore:
     images: the names of the images, relative to ``folder``.
     points: {image: (K, 2)}, (x, y) in pixels of the image as a viewer shows it, NaN for what is not
         visible; images without an entry are to be annotated.
+    tests: the images of the test split, a set.
     notes: what is not used, as texts.
 
     root: the folder.
@@ -49,6 +50,7 @@ class AnnotationStore:
             raise UserError(f"{self.path}: exists, and would be replaced; rename it first")
         self.folder, self._home = listing.folder, os.path.realpath(listing.folder)
         self.images = [name for name in listing.images if self._is_inside(name)]
+        self.tests = {name for name in self.images if listing.splits[name] == "test"}
         left_out = len(listing.images) - len(self.images)
         links = f"{counted(left_out, 'image')} left out: links that lead out of {self.folder}"
         self.notes = [*annotations.warnings, *listing.unread, *([links] if left_out else [])]

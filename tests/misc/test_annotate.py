@@ -133,6 +133,7 @@ def test_ten_images_are_annotated_by_clicks(photos, embedding, tmp_path):
             expected[user.confirm()] = first
             assert user.text("told") == "1 of 10 confirmed"
             assert all(user.item["points"]) and user.item["name"] == user.text("name")
+            page.press("1")
             page.press("x")  # the first point is not visible
             for k, point in ((1, (11, 33.4)), (2, (38.9, 2))):
                 page.drag(user.mark(k), user.on_screen(point))
@@ -261,3 +262,28 @@ def test_mistakes_in_arguments(photos, capsys, options, words):
     with pytest.raises(SystemExit) as ended:
         annotate.main([str(photos), *options])
     assert ended.value.code == 2 and words in capsys.readouterr().err
+
+
+@in_browser
+def test_what_cannot_be_shown_or_saved_is_said(photos, tmp_path):
+    with served(photos, ["heel"]) as server, browser_page(tmp_path / "browser") as page:
+        user = Annotator(page, server.address)
+        (photos / "1.png").write_bytes(b"no image")
+        user.confirm("n")
+        assert "1.png: cannot read this image" in user.text("problem")
+        assert user.text("hint").startswith("This image cannot be annotated")
+        page.drag(user.on_screen((5, 5)))
+        assert page.evaluate("document.getElementById('confirm').disabled")
+        user.confirm("n")
+        assert page.evaluate("document.getElementById('problem').hidden")
+        page.drag(user.on_screen((5, 5)))
+        (photos / "landmarks.csv").write_text("file,heel_x,heel_y\n")
+        page.press("Enter")
+        page.wait_for("!document.getElementById('problem').hidden")
+        assert "another program has changed it" in user.text("problem")
+        assert user.text("name") == "2.png" and user.mark(0)
+        server.shutdown()
+        server.server_close()
+        page.press("n")
+        page.wait_for("document.getElementById('problem').textContent.startsWith('The program has"
+                      " ended; what was confirmed is saved')")

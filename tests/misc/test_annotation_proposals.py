@@ -9,7 +9,7 @@ import inference
 from inference.view import Viewer
 from misc.annotating.embeddings import Embeddings
 from misc.annotating.fitting import Fitted
-from misc.annotating.order import representative_first
+from misc.annotating.order import representative_first, with_test_images
 from misc.annotating.proposals import Proposer
 from misc.annotating.regression import STRENGTHS, fit_ridge
 from tests.data_helpers.stand_ins import RampReader, ramp
@@ -131,6 +131,17 @@ def test_the_order_begins_with_what_represents_most():
     order = representative_first(features, done=[9, 0])
     assert order[:2] == [9, 0] and order[2] in (6, 7, 8) and sorted(order) == list(range(10))
     assert representative_first(torch.zeros(3, 2)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("names, tests, expected", [
+    ("abcdefghijkl", "", "abcdefghijkl"),
+    ("abcdefghijkl", "l", "abcdlefghijk"),
+    ("abcdefghijkl", "bkl", "abcdefkghijl"),
+    ("abcd", "abcd", "abcd"),
+    ("", "", ""),
+])
+def test_one_image_of_five_is_of_the_test_split(names, tests, expected):
+    assert "".join(with_test_images(names, set(tests))) == expected
 
 
 def test_done_images_lead_and_all_others_follow(proposer):
