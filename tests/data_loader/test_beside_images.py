@@ -82,6 +82,15 @@ def test_landmarks_of_stored_pictures_are_turned_with_them(tmp_path, write, flag
             np.testing.assert_allclose(item["keypts"][0], centre_of_dot(item), atol=0.7)
 
 
+def test_points_of_an_image_that_lacks_one_are_turned_too(tmp_path):
+    (name, (size, (x, y))), = write_photographs(tmp_path, [6]).items()
+    cells = f"{name},{size[0]},{size[1]},{x},{y},,\nabsent.png,60,50,1,1,2,2"
+    (tmp_path / "landmarks.csv").write_text(f"file,width,height,x0,y0,x1,y1\n{cells}\n")
+    entry = FolderListing(tmp_path).annotations.table[name]
+    np.testing.assert_array_equal(entry.points, [PLACE, (np.nan, np.nan)])
+    assert entry.landmarks is None and entry.size == UPRIGHT
+
+
 @pytest.mark.parametrize("write", [write_coco, write_imglab, write_csv])
 def test_landmarks_of_upright_pictures_stay(tmp_path, write):
     names = write_photographs(tmp_path, range(1, 9))

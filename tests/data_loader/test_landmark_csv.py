@@ -4,6 +4,7 @@ numbers are written, what is not labelled; and what may mean several things, ref
 
 import codecs
 
+import numpy as np
 import pytest
 
 from data_loader.landmark_folder import LandmarkFolder
@@ -147,6 +148,16 @@ def test_what_is_not_labelled_is_counted(root, x, y):
     assert not found.faults
     line = read_line(root)
     assert "2 landmarks of 2 images" in line and "2 of 4 listed images lack a landmark" in line
+
+
+def test_points_of_an_image_that_lacks_some_are_kept(root):
+    rows = [ROWS[0], ["b.jpg", "1", "2", "", ""], ["c.jpg", *["-1"] * 4], ["d.jpg", *[""] * 4]]
+    found = read(root, table(rows=rows)).table
+    assert [found[name].landmarks is None for name in NAMES] == [False, True, True, True]
+    np.testing.assert_array_equal(found["a.jpg"].points, POINTS[0])
+    np.testing.assert_array_equal(found["b.jpg"].points, [[1, 2], [np.nan, np.nan]])
+    assert np.isnan(found["c.jpg"].points).all()  # said to show none
+    assert found["d.jpg"].points is None  # nothing said
 
 
 def read_line(root):

@@ -198,7 +198,7 @@ def test_mouse_keys_and_fingers_do_what_the_help_says(photos, tmp_path):
             page.press("0")
             assert width > 1.3 * (user.on_screen((39, 0))[0] - user.on_screen((0, 0))[0])
             page.resize(390, 800, touch=True)
-            page.wait_for("document.getElementById('stage').clientWidth <= 390")
+            page.wait_for("document.getElementById('image').getBoundingClientRect().right <= 390")
             page.touch([user.on_screen((20, 20)), user.on_screen((22, 24))])
             page.touch([user.on_screen((30, 40))])
             assert is_at(user.mark(0), user.on_screen((22, 24)))
