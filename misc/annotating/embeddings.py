@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 import inference
-from misc.predicting.photos import PhotoReader
+from misc.predicting.photos import PhotoReader, Source
 from utils.device import select_device
 from utils.errors import UserError
 from utils.progress import progress_bar
@@ -28,16 +28,17 @@ class Embeddings:
         self.model, self.paths = model, paths
         self.names, self._kept, size = [], {}, 0
         reader = PhotoReader(model, drawn=False, skip=True)
+        sources = [Source(name, path) for name, path in paths.items()]
         with progress_bar(len(paths), "descriptors") as bar:
-            for photos in reader.batches(paths, BATCH_SIZE):
+            for photos in reader.batches(sources, BATCH_SIZE):
                 found = model.embed([photo.seen for photo in photos]) if photos else []
                 for photo, embedding in zip(photos, found):
-                    self.names.append(photo.name)
+                    self.names.append(photo.source.name)
                     total = embedding.descriptors.nbytes * len(paths)
                     kept = _on_cpu(embedding, torch.half if total > MANY_BYTES else torch.float)
                     size += kept.descriptors.nbytes
                     if size <= MOST_BYTES:
-                        self._kept[photo.name] = kept
+                        self._kept[photo.source.name] = kept
                 bar.update(min(BATCH_SIZE, bar.total - bar.n))
         if not self.names:
             raise UserError("none of the images can be read")
