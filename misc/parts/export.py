@@ -70,11 +70,19 @@ def write_torch(path, program, module, facts):
 
 
 def write_onnx(path, program, module, facts, opset=None):
-    """Write an ONNX file; opset: the version of its operators, None for the one torch prefers."""
+    """Write an ONNX file; opset: the version of its operators, None for the one torch prefers.
+
+    Raises ``UserError`` if the operators cannot be converted to that version.
+    """
     onnx = import_onnx()
     names = {"input_names": ["images"], "output_names": [module.output_name]}
     exported = torch.onnx.export(program, dynamo=True, opset_version=opset, verbose=False, **names)
     proto = exported.model_proto
+    version = next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
+    if opset not in (None, version):  # torch goes on with a warning where a conversion fails
+        raise UserError(f"--opset {opset}: this network needs version {version}")
+    # The oldest file format that holds these operators; torch's own choice needs a newer runtime.
+    proto.ir_version = onnx.helper.find_min_ir_version_for(proto.opset_import)
     onnx.helper.set_model_props(proto, {name: str(value) for name, value in facts.items()})
     write_atomically(path, lambda file: file.write(proto.SerializeToString()))
 

@@ -1,6 +1,9 @@
 """misc/export.py: the exported files, run by others, give what the network gives."""
 
+import ast
 import json
+import re
+import subprocess
 import sys
 from functools import cache
 
@@ -9,6 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import ExifTags, Image
 
 import inference
 from data_loader.augmentation import normalise
@@ -16,9 +20,10 @@ from inference.loading import read_network
 from misc import export
 from misc.parts import export as exporting
 from model import HourglassNet, SmallNet
-from tests.data_helpers.stand_ins import save_both, save_tiny_checkpoint
-from tests.data_helpers.tiny_runs import EMBEDDING
+from tests.data_helpers.stand_ins import ramp, save_both, save_tiny_checkpoint
+from tests.data_helpers.tiny_runs import EMBEDDING, ENVIRONMENT, ROOT
 from utils.cli import run_program
+from utils.errors import UserError
 from utils.geometry.coordinates import to_pixels
 
 HOURGLASS = {"num_output_channels": 3, "num_blocks": 1, "planes_conv1": 4, "planes_block": 4,
@@ -160,12 +165,27 @@ def test_what_cannot_be_exported_or_written(checkpoints, tmp_path, capsys):
     assert code == 2 and str(tmp_path / "file") in capsys.readouterr().err
 
 
-def test_the_version_of_the_operators_can_be_chosen(traced, tmp_path):
+@pytest.mark.parametrize("opset", [exporting.LEAST_OPSET, onnx.defs.onnx_opset_version()])
+def test_the_version_of_the_operators_can_be_chosen(traced, checkpoints, tmp_path, opset):
     module, program = traced("embedding")
-    exporting.write_onnx(tmp_path / "a.onnx", program, module, {}, opset=19)
-    imported = onnx.load(tmp_path / "a.onnx").opset_import
-    versions = {entry.domain: entry.version for entry in imported}
-    assert versions[""] == 19
+    exporting.write_onnx(tmp_path / "a.onnx", program, module, {}, opset=opset)
+    proto = onnx.load(tmp_path / "a.onnx")
+    assert {entry.domain: entry.version for entry in proto.opset_import} == {"": opset}
+    onnx.checker.check_model(proto, full_check=True)
+    if opset == exporting.LEAST_OPSET:  # runtimes follow the newest versions later
+        assert proto.ir_version == 8  # the format's version when these operators were new
+        assert_agrees(runner(tmp_path / "a.onnx"), checkpoints["embedding"], SMALL_SIZES)
+
+
+def test_a_version_that_is_not_reached_is_an_error(traced, monkeypatch, tmp_path):
+    """torch only warns where it cannot convert, and returns the version that it began with."""
+    module, program = traced("embedding")
+    export_program = torch.onnx.export
+    monkeypatch.setattr(torch.onnx, "export", lambda *args, opset_version, **options:
+                        export_program(*args, opset_version=18, **options))
+    with pytest.raises(UserError, match="--opset 19: this network needs version 18"):
+        exporting.write_onnx(tmp_path / "a.onnx", program, module, {}, opset=19)
+    assert not (tmp_path / "a.onnx").exists()
 
 
 @pytest.mark.parametrize("form, opset, expected", [
@@ -180,3 +200,45 @@ def test_a_version_that_is_none_is_told_at_once(capsys, form, opset, expected):
     except SystemExit as end:
         code = end.code
     assert code == 2 and expected in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """The program of docs/onnx.md, in a folder of its own."""
+    page = (ROOT / "docs" / "onnx.md").read_text()
+    (text,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    path = tmp_path_factory.mktemp("example") / "find.py"
+    path.write_text(text)
+    return path
+
+
+def test_the_documented_program_finds_what_the_api_finds(example, written, checkpoints, traced):
+    """In photographs that are nearly square, wide, high, and stored on their side."""
+    rotated = Image.Exif()
+    rotated[ExifTags.Base.Orientation] = 6
+    shapes = {"near.png": (230, 200), "wide.jpg": (301, 160), "high.jpg": (90, 203)}
+    for name, size in {**shapes, "turned.jpg": (300, 160)}.items():
+        options = {"exif": rotated} if name == "turned.jpg" else {}
+        Image.fromarray(ramp(*size)).save(example.parent / name, **options)
+    names = [*shapes, "turned.jpg"]
+    model = example.parent / "landmarks.onnx"
+    exporting.write_onnx(model, traced("landmarks")[1], traced("landmarks")[0],
+                         {"imwidth": 32, "crop": 4})
+    done = subprocess.run([sys.executable, "find.py", model.name, *names], cwd=example.parent,
+                          env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    api = inference.load(checkpoints["landmarks"])
+    for name, line in zip(names, done.stdout.splitlines(), strict=True):
+        assert line.startswith(f"{name} [[")
+        found = torch.tensor(json.loads(line.removeprefix(name)))
+        expected = api.landmarks(example.parent / name)
+        torch.testing.assert_close(found, expected, atol=0.11, rtol=0)
+
+
+def test_the_documented_program_needs_three_packages(example):
+    tree = ast.parse(example.read_text())
+    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import)
+               for alias in node.names}
+    modules |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert modules == {"sys", "numpy", "onnxruntime", "PIL"}
+    assert sum(bool(line.strip()) for line in example.read_text().splitlines()) <= 30
