@@ -1,6 +1,7 @@
 # make install: make .venv, with what the programs and the tests need.
 # make demo: learn dense landmarks on generated faces, and show them.    make test: run the tests.
 # make soak SEED=0: faults injected again and again, 20 minutes; writes a table of docs/reliability.md.
+# make test-slow: build the package for pip, and try it in an environment of its own.
 # make test-plain: the tests of numbers once more, as a processor without vector instructions rounds them.
 # make test-oldest: the tests of what depends on torch, with the oldest Python and packages allowed.
 PYTHON ?= python3
@@ -23,7 +24,7 @@ OLDEST_TESTS := $(foreach name,networks loss keypoint_regressor matching tps \
 	warper augmentation batches cache descriptors trainer_parts checkpoint checkpoint_keeper torch_file \
 	foreign_checkpoint run resume stopping nonfinite shortages config_objects config visualization,tests/*/test_$(name).py)
 
-.PHONY: install demo test test-plain test-oldest soak ablation benchmark clean
+.PHONY: install demo test test-plain test-slow test-oldest soak ablation benchmark clean
 
 $(INSTALLED): $(wildcard requirements/*.txt)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
@@ -51,6 +52,9 @@ $(OLDEST)/.installed: requirements/pip-requirements.txt misc/dev/lower_bounds.py
 	$(OLDEST)/bin/python misc/dev/lower_bounds.py requirements/pip-requirements.txt > $(OLDEST)/bounds.txt
 	$(OLDEST)/bin/python -m pip install --quiet -r $(OLDEST)/bounds.txt pytest
 	touch $@
+
+test-slow: $(INSTALLED)
+	$(RUN) -m pytest -m slow
 
 test-oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)

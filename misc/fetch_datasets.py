@@ -18,10 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from misc.fetching.archive import unpack
 from misc.fetching.download import Network, fetch
 from misc.fetching.files import measure, sha1_of
-from misc.published import BASE_URL, PROJECT, add_fetch_options, locate
+from misc.published import BASE_URL, add_fetch_options, locate
 from utils.cli import make_parser, run_program
 from utils.disk import disk_errors, require_space, size_text
 from utils.errors import UserError
+from utils.project import HOME
 from utils.text import counted
 
 MIB, GIB = 2 ** 20, 2 ** 30
@@ -68,7 +69,7 @@ DATASETS = (
 
 
 def fetch_dataset(
-    dataset, root_url=BASE_URL, dest=PROJECT, refresh=False, purge=False, network=Network(),
+    dataset, root_url=BASE_URL, dest=HOME, refresh=False, purge=False, network=Network(),
 ):
     """Download, check and unpack a data set below ``dest`` if it is missing; print its size.
 

@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from misc.fetching.download import Network, fetch
 from misc.published import (
     BASE_URL,
-    PROJECT,
     SAVED,
     add_fetch_options,
     checkpoint_path,
@@ -30,9 +29,10 @@ from misc.published import (
 from utils.cli import make_parser, run_program
 from utils.disk import disk_errors, size_text
 from utils.errors import UserError
+from utils.project import HOME
 
 
-def fetch_model(name, facts, root_url=BASE_URL, dest=PROJECT, refresh=False, network=Network()):
+def fetch_model(name, facts, root_url=BASE_URL, dest=HOME, refresh=False, network=Network()):
     """Download a published checkpoint and its config to ``dest`` if missing; print their paths."""
     checkpoint, config = checkpoint_path(name, facts), f"{run_folder(name, facts)}/config.json"
     for relative, check in ((checkpoint, require_checkpoint), (config, require_json)):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from utils.cli import parse_path, path_text
 from utils.errors import UserError
+from utils.project import HOME, PROJECT
 
-PROJECT = Path(__file__).resolve().parents[1]
 CONFIGS = PROJECT / "configs"
 BASE_URL = "http://www.robots.ox.ac.uk/~vgg/research/DVE/data"
 SAVED = "data/saved"  # the folder of published models in configs, from the project root
@@ -63,8 +63,9 @@ def add_fetch_options(parser):
         help="a mirror laid out like %(default)s (the default): http(s)://… or a local folder",
     )
     parser.add_argument(
-        "--dest", type=parse_path, default=PROJECT, metavar="FOLDER",
-        help="the folder that holds data/ (default: the project's own)",
+        "--dest", type=parse_path, default=HOME, metavar="FOLDER",
+        help="the folder that holds data/ (default: the project's own; of the installed package, "
+        "the working folder)",
     )
     parser.add_argument("--refresh", action="store_true", help="replace existing files")
     parser.add_argument(

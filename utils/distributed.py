@@ -175,7 +175,7 @@ def launch(num_processes):
         max_restarts=0,
     )
     try:
-        elastic_launch(config, sys.executable)("-u", *sys.argv)
+        elastic_launch(config, sys.executable)("-u", *sys.orig_argv[1:])
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
         return failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode

@@ -5,7 +5,7 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+from utils.project import INSTALLED, PROJECT
 
 
 def counted(number, noun):
@@ -22,6 +22,8 @@ def some_of(names, most=4):
 
 def command(program, *words):
     """Return the command line that runs a program of the project from the working folder."""
+    if INSTALLED:
+        return shlex.join(["dve", Path(program).stem, *map(os.fspath, words)])
     path = PROJECT / program
     with suppress(OSError):  # the working folder was removed
         path = program if os.path.samefile(os.curdir, PROJECT) else path

@@ -10,10 +10,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from misc.published import PROJECT
 from misc.reproduction.estimate import duration
 from misc.reproduction.plan import find_state
 from utils.disk import disk_errors
+from utils.project import PROJECT
 from utils.stopping import handled_signals
 from utils.text import counted
 

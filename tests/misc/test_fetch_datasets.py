@@ -18,9 +18,10 @@ import pytest
 from misc import fetch_datasets
 from misc.fetch_datasets import DATASETS, Dataset, fetch_dataset
 from misc.fetching.download import Network
-from misc.published import BASE_URL, PROJECT
+from misc.published import BASE_URL
 from tests.download_server import Page, serving
 from utils.errors import UserError
+from utils.project import PROJECT
 
 IMPATIENT = Network(retries=1, pause=0.01, timeout=2.0)
 FILES = {"list.txt": b"a.jpg\n", "images/a.jpg": bytes(range(256)) * 40, "images/empty": b""}

@@ -11,9 +11,10 @@ import torch
 
 from misc.fetch_models import fetch_model
 from misc.fetching.download import Network
-from misc.published import BASE_URL, PROJECT, load_experiments
+from misc.published import BASE_URL, load_experiments
 from tests.download_server import Page, serving
 from utils.errors import UserError
+from utils.project import PROJECT
 
 IMPATIENT = Network(retries=1, pause=0.01, timeout=2.0)
 NAME = "celeba-smallnet-32d-dve"

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -292,3 +293,16 @@ def test_a_relative_path_names_a_run_by_its_real_folder(tmp_path, monkeypatch):
     write(tmp_path, VALID, "celeba/small.json")
     monkeypatch.chdir(tmp_path / "celeba")
     assert read_config("small.json").name == "celeba-small"
+
+
+def test_a_config_is_sought_in_the_working_folder_then_in_the_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "configs/synthetic/smallnet-64d.json"
+    config = read_config(name)
+    assert config.path == ROOT / name and config.name == "synthetic-smallnet-64d"
+    own = json.loads((ROOT / name).read_text()) | {"batch_size": 3}
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text(json.dumps(own))
+    assert (read_config(name).path, read_config(name).batch_size) == (Path(name), 3)
+    with pytest.raises(ConfigError, match="^configs/absent.json: cannot read"):
+        read_config("configs/absent.json")

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from utils.config.mini_run import MINI, NO_LIMITS, Limits
 from utils.config.objects import call, check_type, expected_one_of
 from utils.config.ranges import PATH, as_path
 from utils.errors import ConfigError, shown
+from utils.project import PROJECT
 
 # Keys of published configs that are never read: accepted, with a note in the log.
 UNREAD_KEYS = ["n_gpu", "fold_corr", "profile", "vis", "disable_workers", "name", "collate_fn"]
@@ -66,9 +68,12 @@ class Config(Experiment):
 def read_config(path, overrides=()):
     """Return the ``Config`` in a file, JSON or YAML, with overrides ``key.path=value`` applied.
 
-    Raises ``ConfigError`` naming file and key.
+    A relative path is sought in the working folder, then in the project's. Raises ``ConfigError``
+    naming file and key.
     """
     path = Path(path)
+    if not os.path.exists(path) and os.path.isfile(PROJECT / path):
+        path = PROJECT / path
     raw = read_file(path)
     for override in overrides:
         _apply_override(raw, override)
