@@ -40,7 +40,7 @@ def paint_eyes(canvas, scene):
     opening = canvas.cover([scene.project(anatomy.eye_opening(side)) for side in SIDES], fine=8)
     if opening is None:
         return
-    canvas.paint(opening, (0.90, 0.88, 0.86), lit=0.8)
+    canvas.paint(opening, (0.84, 0.81, 0.79), lit=0.8)
     inside = canvas.full(opening)
     irises = [scene.project(anatomy.iris(side, 0.118)) for side in SIDES]
     for share, colour in ((1, look.iris * 0.45), (0.83, look.iris), (0.46, (0.02, 0.02, 0.03))):
@@ -81,7 +81,7 @@ def paint_lashes(canvas, scene, inside):
             lid = np.concatenate([lid[:1] + [side * 0.10, -0.06, 0], lid])
         upper.append(scene.project(lid))
         lower.append(scene.project(anatomy.lid(side, t, False)))
-    canvas.stroke(upper, 0.10 * unit, (0.1, 0.08, 0.1), 0.35, blur=0.02 * unit, clip=inside)
+    canvas.stroke(upper, 0.14 * unit, (0.1, 0.08, 0.1), 0.5, blur=0.03 * unit, clip=inside)
     canvas.stroke(upper, (0.035 + 0.035 * look.liner) * unit, dark, 0.6 + 0.4 * look.liner, fine=8)
     canvas.stroke(lower, 0.028 * unit, look.skin * 0.42, 0.45 + 0.4 * look.liner, fine=8, lit=1.0)
 

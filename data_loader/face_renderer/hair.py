@@ -150,7 +150,7 @@ def paint_beard(canvas, scene):
     else:
         area = beard_area(field, shape) * (0.5 if look.beard == "stubble" else 1.0)
     rng = np.random.default_rng([scene.identity.texture_seed, 6])
-    grain = 0.85 + 0.35 * smooth_noise(rng, (50, 70), scene.head.shape)
+    grain = 0.85 + 0.25 * smooth_noise(rng, (90, 120), scene.head.shape)
     alpha = np.clip(field.up(area) * grain * look.beard_density, 0, 1) * scene.head
     everything = (slice(None), slice(None))
     canvas.paint(Patch(everything, alpha), look.hair * (0.56 + 0.24 * look.beard_density), lit=1.0)

@@ -11,7 +11,7 @@ import numpy as np
 SKIN_TONES = np.array([
     [250, 228, 214], [244, 208, 184], [236, 190, 158], [224, 176, 136], [206, 154, 112],
     [180, 126, 86], [150, 98, 64], [124, 80, 54], [96, 62, 46], [72, 49, 40]]) / 255
-SKIN_TINTS = np.array([[1.0, 1.0, 1.0], [1.05, 0.93, 0.92], [1.0, 1.0, 0.86], [0.97, 1.0, 0.95]])
+SKIN_TINTS = np.array([[1.0, 1.0, 1.0], [1.05, 0.93, 0.92], [1.02, 0.98, 0.88], [1.0, 0.97, 0.94]])
 HAIR_COLOURS = np.array([
     [20, 17, 20], [38, 26, 22], [66, 42, 28], [104, 66, 38], [142, 94, 50], [196, 156, 92],
     [232, 208, 150], [158, 66, 30], [200, 92, 40], [128, 126, 126], [222, 220, 216],
@@ -69,6 +69,7 @@ class Look:
     moles: int
     wrinkles: float
     blush: float
+    gloss: float  # of the skin, in the lamp's reflection
     lips: np.ndarray
     eye_shadow: np.ndarray
     eye_shadow_strength: float
@@ -124,7 +125,7 @@ def sample_shape(rng, feminine):
         chin=around(rng, 1.70 + 0.06 * strong, 0.10),
         depth=around(rng, 1.25, 0.07),
         jaw_square=rng.uniform(2.0, 2.7) + 0.35 * strong,
-        jaw_taper=rng.uniform(0.52, 0.68) - 0.05 * strong,
+        jaw_taper=rng.uniform(0.60, 0.78) - 0.05 * strong,
         hairline=around(rng, -0.98, 0.09),
         eye_x=around(rng, 0.50, 0.026),
         eye_width=around(rng, 0.265, 0.022),
@@ -156,12 +157,13 @@ def sample_skin(rng, feminine, age):
     lipstick = np.array([rng.uniform(0.45, 0.9), rng.uniform(0.05, 0.35), rng.uniform(0.1, 0.45)])
     return dict(
         skin=skin,
-        blotches=rng.uniform(0.03, 0.16),
+        blotches=(blotches := rng.uniform(0.015, 0.08)),
         blotch_tint=rng.uniform(0.2, 1.0, 3) * np.array([0.6, 1.0, 1.0]),
         freckles=int(rng.integers(40, 170)) if rng.random() < 0.3 else 0,
         moles=int(rng.integers(0, 5)),
         wrinkles=max(0.0, age * 1.5 - 0.5) * rng.uniform(0.5, 1),
         blush=rng.uniform(0, 0.4) + (0.25 if painted else 0),
+        gloss=0.10 + 2 * blotches,
         lips=lipstick if painted and rng.random() < 0.75 else natural,
         eye_shadow=rng.uniform(0.1, 0.8, 3),
         eye_shadow_strength=rng.uniform(0.2, 0.7) if painted and rng.random() < 0.6 else 0.0,

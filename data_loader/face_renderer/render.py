@@ -23,11 +23,13 @@ class Scene:
         self.cut = cut_of(identity.look)
         self.across, self.down = pixel_grid(self.camera, size, size)
         self.field = Field(self.anatomy.skull, self.camera, size)
-        shade = skin.light_on(skin.relief(self.field, self.shape), photo)
+        normal = skin.relief(self.field, self.shape)
+        shade = skin.light_on(normal, photo)
+        gloss = (identity.look.gloss * (1.1 - photo.ambient)) * skin.gloss_on(normal, photo)
         self.shade = self.field.up(shade)
         slope = np.clip(self.across * (0.6 * photo.light[0]), -0.8, 0.8)
         self.body_light = photo.ambient + (1 - photo.ambient) * (0.75 + 0.5 * slope)
-        self.skin = skin.lit_skin(self.field, identity, shade)
+        self.skin = skin.lit_skin(self.field, identity, shade, gloss)
         self.side_light = float(np.clip(photo.light[0], -0.8, 0.8)) * (1 - photo.ambient) * 1.2
         self.head = None  # coverage (S, S) of the head, once it is painted
 

@@ -4,12 +4,23 @@ import numpy as np
 
 from data_loader.face_renderer.canvas import smooth_noise
 
+DEPTH = np.array([0.72, 1.0, 1.1])  # light goes deep into skin and comes out red: soft red shadows
+
 
 def light_on(normal, photo):
     """Brightness (h, h) of a matt surface: soft, so that the far side is never black."""
     x, y, z = (float(value) for value in photo.light)
     toward = x * normal[0] + y * normal[1] + z * normal[2]
     return photo.ambient + (1.12 - photo.ambient) * np.maximum(0.18 + 0.82 * toward, 0)
+
+
+def gloss_on(normal, photo):
+    """Brightness (h, h) of the lamp's reflection, halfway between the lamp and the camera."""
+    x, y, z = (float(value) for value in photo.light + [0, 0, 1])
+    half = (x * normal[0] + y * normal[1] + z * normal[2]) * (1 / np.sqrt(x * x + y * y + z * z))
+    half = np.maximum(half, 0) ** 4
+    half *= half
+    return half * half
 
 
 def relief(field, shape):
@@ -26,8 +37,8 @@ def relief(field, shape):
     return normal / np.sqrt((normal ** 2).sum(axis=0))
 
 
-def lit_skin(field, identity, shade):
-    """Colour (S, S, 3) of the bare skin in the light ``shade``, (h, h)."""
+def lit_skin(field, identity, shade, gloss):
+    """Colour (S, S, 3) of the bare skin in the light ``shade`` and ``gloss``, (h, h)."""
     shape, look = identity.shape, identity.look
     colour = np.empty((3, *field.x.shape), np.float32)
     colour[:] = look.skin[:, None, None]
@@ -40,8 +51,8 @@ def lit_skin(field, identity, shade):
         lower = beard_area(field, shape)
         tint(colour, 0.4 * look.beard_density * lower, (0.62, 0.64, 0.68))
     blotches = look.blotches * skin_noise(np.random.default_rng(identity.texture_seed), field)
-    channels = [field.up(channel * shade) * (1 + float(share) * blotches)
-                for channel, share in zip(colour, look.blotch_tint)]
+    channels = [field.up(channel * shade ** depth + gloss) * (1 + float(share) * blotches)
+                for channel, share, depth in zip(colour, look.blotch_tint, DEPTH.tolist())]
     return np.stack(channels, axis=-1)
 
 

@@ -27,7 +27,7 @@ def backdrop(seed, size):
 def random_colour(rng):
     """Any brightness, seldom garish: 8-bit (r, g, b)."""
     grey, vivid = rng.uniform(0.08, 0.92), rng.uniform(0, 1) ** 2
-    colour = grey + (rng.random(3) - 0.5) * (0.15 + 0.85 * vivid)
+    colour = grey + (rng.random(3) - 0.5) * (0.12 + 0.5 * vivid)
     return tuple((np.clip(colour, 0, 1) * 255).astype(int).tolist())
 
 

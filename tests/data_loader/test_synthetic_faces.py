@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_loader.face_renderer import identity_of, person, render_face
+from data_loader.face_renderer import identity_of, person, render_face, skin
 from data_loader.face_renderer.photo import sample_photo
-from data_loader.face_renderer.render import render
+from data_loader.face_renderer.render import Scene, render
 from data_loader.synthetic_faces import SyntheticFaces
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,3 +173,24 @@ def test_bad_arguments_are_named(arguments, message):
 def test_the_list_of_pictures_ends():
     with pytest.raises(IndexError):
         SyntheticFaces("train", 20, num_images=4)[4]
+
+
+def facing(*directions):
+    """Return unit normals (3, N, 1) of these directions."""
+    normals = np.array(directions, float)[..., None].swapaxes(0, 1)
+    return normals / np.sqrt((normals ** 2).sum(axis=0))
+
+
+def test_skin_shines_where_it_reflects_the_lamp_to_the_camera():
+    photo = plain_photo(0, light=np.array([0.6, 0.0, 0.8]))
+    mirror = (0.6, 0.0, 1.8)  # halfway between the lamp and the camera, at (0, 0, 1)
+    gloss = skin.gloss_on(facing(mirror, photo.light, (0, 0, 1), (-0.6, 0, 0.8)), photo)[:, 0]
+    assert abs(gloss[0] - 1) < 1e-6
+    assert gloss[0] > gloss[1] > gloss[3] and gloss[0] > gloss[2] > gloss[3]
+
+
+def test_shadows_on_skin_are_redder_than_the_light():
+    field = Scene(plain_person(0), plain_photo(0), 40).field
+    shades = [np.full_like(field.x, value) for value in (0.4, 1.0)]
+    dark, bright = (skin.lit_skin(field, plain_person(0), shade, 0 * shade) for shade in shades)
+    assert (dark[..., 0] / dark[..., 2] > 1.3 * bright[..., 0] / bright[..., 2]).all()
