@@ -45,7 +45,7 @@ def print_table(figures, folder, checkpoints):
     for name in filter(figures.__contains__, FIGURES):
         text = FIGURES[name]
         print(f"  {text.title:{width}}   {figures[name]:.2f} {text.unit}")
-    print("\npictures:   ", *sorted(str(path) for path in folder.glob("*.png")), sep="\n  ")
+    print("\npictures:   ", *sorted(str(path) for path in folder.iterdir()), sep="\n  ")
     print("\ncheckpoints:", *checkpoints, sep="\n  ")
     print("\nTensorBoard: tensorboard --logdir saved/log")
 
@@ -56,7 +56,8 @@ def main():
     args = parser.parse_args()
     embedding, landmarks = (read_config(path, args.overrides) for path in (EMBEDDING, LANDMARKS))
     # Imported late: torch takes seconds, which --help and mistakes need not wait for.
-    from misc.parts.demo import draw_matches, draw_overview
+    from misc.parts.animation import save_gif
+    from misc.parts.demo import animate, draw_faces, draw_matches, look_at_faces
     from trainer.datasets import evaluation_dataset
     from trainer.evaluation.results import load_for_evaluation
     from utils.device import select_device
@@ -70,12 +71,10 @@ def main():
     model = load_for_evaluation(landmarks, landmark_path, dataset, device)
     folder = Path(embedding.trainer.save_dir) / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {
-        "overview": draw_overview(backbone, model, dataset, device),
-        **draw_matches(backbone, dataset, device),
-    }
-    for name, figure in figures.items():
+    faces = look_at_faces(backbone, model, landmarks, device)
+    for name, figure in {**draw_faces(faces), **draw_matches(backbone, dataset, device)}.items():
         figure.savefig(folder / f"{name}.png", dpi=120)
+    save_gif(folder / "following.gif", animate(faces))
 
     results = {}
     for path in (embedding_path, landmark_path):

@@ -363,20 +363,26 @@ def test_dense_matches_are_shown_in_three_rows(images):
 
 
 def test_the_overview_has_a_column_for_each_image(images, descriptors):
+    """Its colours are drawn cell by cell where the cells are: every other pixel, from 0.5 on."""
     K = 3
-    query, matched, predicted, truth = (
-        torch.rand(*shape, generator=seeded(n)) * 10
-        for n, shape in enumerate(((K, 2), (B, K, 2), (B, K, 2), (B, K, 2)))
-    )
-    figure = overview_figure(images, descriptors, query, matched, predicted, truth)
+    points, matched = (torch.rand(*shape, generator=seeded(n)) * 10
+                       for n, shape in enumerate(((K, 2), (B, K, 2))))
+    figure = overview_figure(images, descriptors, 2, 0.5, points, matched)
     grid = np.array(figure.axes).reshape(-1, B)
+    assert len(grid) == 2
     for b in range(B):
         np.testing.assert_array_equal(grid[0, b].images[0].get_array(),
                                       images[b].permute(1, 2, 0))
-        np.testing.assert_allclose(grid[1, b].images[0].get_array(),
+        np.testing.assert_allclose(grid[0, b].collections[0].get_offsets(),
+                                   points if b == 0 else matched[b])
+        grey, colours = grid[1, b].images
+        np.testing.assert_allclose(grey.get_array()[..., 1], images[b].float().mean(dim=0) / 255,
+                                   atol=1e-6)
+        np.testing.assert_allclose(colours.get_array()[:h, :w],
                                    pca_colours(descriptors)[b].permute(1, 2, 0))
-        np.testing.assert_allclose(grid[2, b].collections[0].get_offsets(),
-                                   query if b == 0 else matched[b])
-        np.testing.assert_allclose(grid[3, b].collections[0].get_offsets(), truth[b])
-        np.testing.assert_allclose(grid[3, b].collections[1].get_offsets(), predicted[b])
+        left, right, bottom, top = colours.get_extent()
+        assert (left, top) == (-0.5, -0.5)  # the corner of a cell whose centre is 0.5
+        assert (right - left, bottom - top) == (2 * (w + 1), 2 * (h + 1))
+        assert colours.get_array().shape[:2] == (h + 1, w + 1)
+        assert grid[1, b].get_xlim() == (-0.5, W - 0.5)
     assert rendered(figure).std() > 0

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
 from utils.drawing.visualizations import (
+    as_pixels,
     draw_landmarks,
     draw_virtual_keypoints,
     landmark_colours,
@@ -18,6 +19,7 @@ ROW_INCHES = 1.5
 MATCH_COLUMNS = 4  # pairs in a row
 GAP = 0.02  # between the two images of a bare pair, in widths of an image
 SMOOTH = {"image.interpolation": "bicubic"}  # of bare pictures, which are shown large
+OVERLAY = 0.7  # opacity of colours over an image
 SHOWN_DEVIATIONS = 2  # standard deviations at the darkest and the brightest colour
 
 
@@ -177,50 +179,50 @@ def dense_figure(sources, targets, warped):
     return figure
 
 
-def overview_figure(images, maps, query, matched, predicted, truth):
-    """Draw images, descriptors, matches and landmarks, a column for each image.
+def overview_figure(images, maps, stride, first, points, matched):
+    """Draw images with the matches of points, and the colours of their descriptors over them, a
+    column for each image.
 
     images: (M, 3, H, W) uint8.
     maps: (M, C, h, w), their descriptors.
-    query: (K, 2), landmarks of image 0.
-    matched: (M, K, 2), their matches in each image.
-    predicted, truth: (M, K, 2), landmarks of the regressor and of the data set.
+    stride, first: cell (i, j) is at the pixel (first + stride j, first + stride i).
+    points: (K, 2), in image 0.
+    matched: (M, K, 2), their matches in each image; those in image 0 are not drawn.
 
     All points are in pixels.
     """
-    M = len(images)
-    titles = (
-        "image",
-        "descriptors,\nin three colours",
-        "landmarks of the\nfirst image, matched",
-        "landmarks,\nregressed",
-    )
-    figure, grid = _titled_rows(titles, M)
-    colours = PrincipalColours(maps)(maps)
-    for m in range(M):
-        for row in (0, 2, 3):
-            show_image(grid[row, m], images[m])
-        show_image(grid[1, m], colours[m])
-        points = query if m == 0 else matched[m]
-        grid[2, m].scatter(
-            *points.T.numpy(),
+    figure, grid = _titled_rows(("matches", "descriptors"), len(images))
+    all_colours = F.pad(PrincipalColours(maps)(maps), (0, 1, 0, 1), mode="replicate")
+    h, w = all_colours.shape[-2:]
+    left, right, bottom = (first + stride * (n - 0.5) for n in (0, w, h))
+    for m, colours in enumerate(all_colours):
+        show_image(grid[0, m], images[m])
+        grid[0, m].scatter(
+            *(points if m == 0 else matched[m]).T.numpy(),
             c=landmark_colours(len(points)),
-            s=26,
+            s=34,
             edgecolors="white",
-            linewidths=0.7,
+            linewidths=0.9,
             marker="s" if m == 0 else "o",
         )
-        draw_landmarks(grid[3, m], predicted[m], truth[m])
+        grey = images[m].float().mean(dim=0, keepdim=True) / 255
+        show_image(grid[1, m], grey.expand(3, -1, -1))
+        grid[1, m].imshow(
+            as_pixels(colours[None])[0],
+            extent=(left, right, bottom, left),
+            interpolation="bicubic",
+            alpha=OVERLAY,
+        )
     return figure
 
 
 def _titled_rows(titles, columns):
     """Return a figure with a titled row of axes for each title, and the axes, (rows, columns)."""
-    size = (ROW_INCHES * columns + 1.2, ROW_INCHES * len(titles))
+    size = (ROW_INCHES * columns + 0.4, ROW_INCHES * len(titles))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(len(titles), columns, squeeze=False)
     for row, title in zip(grid, titles):
-        row[0].set_ylabel(title, rotation=0, ha="right", va="center")
+        row[0].set_ylabel(title)
     return figure, grid
 
 
