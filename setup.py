@@ -18,6 +18,7 @@ PROGRAMS = ("train", "test", "test_matching")  # at the top of this folder
 # What works on the clone itself: its documentation, its configs, its figures.
 LEFT_OUT = ("misc.dev", "misc.installed", "misc.ablation", "misc.benchmark")
 LEFT_OUT += ("misc.generate_configs", "misc.reproduce", "misc.results_table")
+DATA = ["*.json", "*.css", "*.html", "*.js", "*.j2"]
 TOP = "misc/installed"  # holds the package's __init__.py and __main__.py
 
 
@@ -47,7 +48,7 @@ class BuildPackage(build_py):
         shutil.rmtree(built, ignore_errors=True)  # modules of an earlier build
         super().run()
         for path in built.rglob("*.py"):
-            path.write_text(as_installed(path.read_text()))
+            path.write_text(as_installed(path.read_text("utf-8")), "utf-8")
 
     def find_package_modules(self, package, package_dir):
         found = super().find_package_modules(package, package_dir)
@@ -69,6 +70,6 @@ if __name__ == "__main__":
     setup(
         packages=list(packages()),
         package_dir=packages(),
-        package_data={"": ["*.json", "*.css", "*.j2"], "dve.configs": ["*/*.json", "*/*.yaml"]},
+        package_data={"": DATA, "dve.configs": ["*/*.json"]},
         cmdclass={"build_py": BuildPackage},
     )

@@ -21,7 +21,7 @@ def find_programs():
     """Return {name of a program: (its module below the package, what it does)}."""
     found = {}
     for path in sorted([*FOLDER.glob("*.py"), *(FOLDER / "misc").glob("*.py")]):
-        text = path.read_text()
+        text = path.read_text("utf-8")
         if "\ndef main(" in text:
             module = ".".join(path.relative_to(FOLDER).with_suffix("").parts)
             found[path.stem] = module, ast.get_docstring(ast.parse(text)).splitlines()[0]

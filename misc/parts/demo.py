@@ -17,6 +17,7 @@ from utils.geometry.crop import crop_images, crop_points
 
 NUM_SHOWN = 7
 ENLARGED = 4  # pixels shown for each pixel of the network's input
+FIRST = (ENLARGED - 1) / 2  # where the centre of the input's first pixel is shown
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,6 @@ class Faces:
         cells = nearest_cells(points[None] - FIRST, 1, maps.shape[-2:])
         queries = read_cells(maps[:1], cells).expand(len(maps), -1, -1)
         return best_cells(queries, maps) + FIRST
-
-
-FIRST = (ENLARGED - 1) / 2  # where the centre of the input's first pixel is shown
 
 
 @torch.no_grad()

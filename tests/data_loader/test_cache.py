@@ -3,11 +3,14 @@
 import errno
 import multiprocessing
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.data import Subset
 
+from data_loader import face_renderer
 from data_loader.batches import make_loader
 from data_loader.cache import CacheFolder, DeviceCache, ItemCache, fingerprint, in_memory
 from data_loader.few_annotations import RestrictedAnnotations
@@ -150,6 +153,19 @@ def test_changed_landmarks_make_another_cache(photographs):
 def test_other_generated_faces_make_another_cache():
     first, same, other = (fingerprint(SyntheticFaces("train", 16, seed=seed)) for seed in (0, 0, 1))
     assert first == same != other
+
+
+def test_generated_faces_are_made_anew_when_what_paints_them_changes(tmp_path, monkeypatch):
+    copy = tmp_path / "face_renderer"
+    shutil.copytree(Path(face_renderer.__file__).parent, copy)
+    monkeypatch.setattr(face_renderer, "__file__", str(copy / "__init__.py"))
+    faces = SyntheticFaces("train", 16)
+    before = fingerprint(faces)
+    assert fingerprint(faces) == before
+    for path in copy.glob("*.py"):
+        path.write_text(path.read_text() + "# changed\n")
+        before, earlier = fingerprint(faces), before
+        assert before != earlier, path.name
 
 
 def test_a_missing_image_is_named(photographs, tmp_path):
