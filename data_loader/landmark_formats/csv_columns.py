@@ -101,9 +101,7 @@ def _box_columns(words):
             if all(words.count(word) == 1 for word in wanted):
                 if not any(prefix + name in words for name in further):
                     return tuple(map(words.index, wanted)), names[2] in ("w", "width")
-    raise Fault(
-        "expected columns of boxes, such as x0, y0, x1, y1, which dataset.args.box_margin takes"
-    )
+    raise Fault("expected columns of boxes, such as x0, y0, x1, y1")
 
 
 def _refuse_boxes(words, header):

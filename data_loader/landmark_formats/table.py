@@ -156,7 +156,7 @@ class Annotations:
             found = ListedObject(self._checked(box), landmarks, where)
             entry = entry._replace(objects=(*entry.objects, found))
         elif landmarks is not None:
-            raise Fault("landmarks without a box, while dataset.args.box_margin takes boxes")
+            raise Fault("landmarks without a box, where boxes are read (box_margin)")
         self.table[name] = entry
         self.places.setdefault(name, where)
 
@@ -210,7 +210,7 @@ class Annotations:
     def _check_boxes(self):
         boxes = [found.box for found in self.objects]
         if not self.faults and not boxes:
-            self.fault(self.source, "holds no boxes, which dataset.args.box_margin takes")
+            self.fault(self.source, "holds no boxes")
         elif boxes and max(map(max, boxes)) <= 1:
             self.fault(self.source, "all boxes lie between 0 and 1: expected pixels, not fractions")
 

@@ -1,6 +1,5 @@
 """Draw training images as the network is shown them, for ``misc/check_data.py --draw``."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,11 +73,12 @@ def draw_sheet(config, split):
 
 def shown_dataset(config, split):
     """Return a split with its landmarks, the images alone if none of them has any."""
-    if not config.is_landmark:
-        with suppress(EmptySplit):
-            return build_dataset(with_landmarks(config), split)
+    try:
+        return build_dataset(with_landmarks(config), split)
+    except EmptySplit:
+        if config.is_landmark:
+            raise
         return build_dataset(config, split)
-    return build_dataset(with_landmarks(config), split)
 
 
 def original(items, index):
