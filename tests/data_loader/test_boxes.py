@@ -302,6 +302,10 @@ def test_the_check_looks_at_every_object_and_its_own_square(root, tmp_path, caps
         "of which x = 387.5 to 641.5, y = 222.5 to 476.5 are used",
         "train: 2 objects, 1 of them with something wrong"]
     assert "2 images with landmarks outside of what is used of them" in out
+    path.write_text("file,split,x0,y0,x1,y1,dot_x,dot_y\na.png,train,100,60,220,190,151,120\n"
+                    "a.png,train,700,0,800,90,,\ndeep/b.png,test,1,1,9,9,,\n")
+    code, out = check(root, tmp_path, capsys, "--split", "train")  # the second has no landmarks
+    assert code == 2 and f"{path}, line 3: {root / 'a.png'}: box from 700, 0 to 800, 90" in out
     assert check(root, tmp_path, capsys, "--list_splits")[1] == (
         "file,split\na.png,train\ndeep/b.png,test\n")
 
