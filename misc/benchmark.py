@@ -4,9 +4,10 @@
     python misc/benchmark.py step loss         # only these
     python misc/benchmark.py step --device 0
 
-Every variant runs in a process of its own, so that the peak memory is its own; variants in bfloat16
-are skipped on a device that would emulate it. Prints Markdown, and writes it to docs/benchmarks.md,
-which keeps earlier results of other subjects; docs/benchmarks.json holds the figures behind it.
+Every variant runs in a process of its own, so that the peak memory is its own. Variants in bfloat16
+are skipped on a device that would emulate it, those of the fused loss where it is not available,
+and those that memory does not hold. Prints Markdown, and writes it to docs/benchmarks.md, which
+keeps earlier results of other subjects and devices; docs/benchmarks.json holds the figures.
 """
 
 import json
@@ -18,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from utils.cli import add_device_option, make_parser, parse_path, positive, run_program
 from utils.config.objects import look_up
 
-SUBJECTS = ("step", "hourglass", "pairs", "roofline", "loss", "scaling", "loader", "lists")
-SUBJECTS += ("evaluation", "regressor")
+SUBJECTS = ("step", "hourglass", "pairs", "roofline", "loss", "implementations", "scaling")
+SUBJECTS += ("loader", "lists", "evaluation", "regressor")
 
 
 def main(argv=None):

@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+from utils.geometry.coordinates import frame_size
+
 NORMALISED_LENGTH = 20
 
 
@@ -11,9 +13,10 @@ def literal_loss(desc1, desc2, grid, dve, pow=0.5, normalize_vectors=True):
     B, _, h, w = desc1.shape
     H, W = grid.shape[1:3]
     stride = H // h
-    y, x = torch.meshgrid(torch.arange(0, H, stride), torch.arange(0, W, stride), indexing="ij")
+    axes = (torch.arange(0, n, stride, device=grid.device) for n in (H, W))
+    y, x = torch.meshgrid(*axes, indexing="ij")
     pixels = torch.stack([x, y], dim=-1).reshape(-1, 2).float()
-    total = 0
+    size, total = frame_size(H, W, grid.device), 0
     for b in range(B):
         first, second, auxiliary = (
             NORMALISED_LENGTH * F.normalize(desc, dim=0) if normalize_vectors else desc
@@ -24,7 +27,7 @@ def literal_loss(desc1, desc2, grid, dve, pow=0.5, normalize_vectors=True):
             # (C, cells, cells) before the sum
             first = (prob[None] * auxiliary[:, None, :]).sum(dim=2)
         prob = (first.T @ second).softmax(dim=1)
-        warped = (grid[b, ::stride, ::stride].reshape(-1, 2) + 1) / 2 * torch.tensor([W - 1, H - 1])
+        warped = (grid[b, ::stride, ::stride].reshape(-1, 2) + 1) / 2 * size
         cost = (warped[:, None] - pixels[None]).norm(dim=-1) ** pow
         total = total + (prob * cost).sum(dim=1).mean()
     return total / B

@@ -46,6 +46,16 @@ SUBJECT = Subject(
     note="The literal loss has memory as torch gets it. Kept, as the programs of the project keep "
     "it, it is faster, and takes several times as much: see the steps.",
 )
+IMPLEMENTATIONS = Subject(
+    "The loss alone, with DVE, on one device: Triton kernels (fused) and chunks",
+    {
+        f"{network}, {name}": partial(make_loss, partial(LOSSES["ours"], implementation=name), size)
+        for network, size in SIZES.items()
+        for name in ("chunked", "fused")
+    },
+    ratios=tuple((f"{size}, chunked", f"{size}, fused") for size in SIZES),
+    note="The kernels take a GPU.",
+)
 SIDE, CROP = 70, 15
 GROWING = [  # pairs, side, dimension: one changed at a time
     *((pairs, SIDE, CHANNELS) for pairs in (8, 16, 32, 64)),

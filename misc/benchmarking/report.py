@@ -1,13 +1,16 @@
 """Measure the subjects of ``misc/benchmark.py`` one by one, and write the report."""
 
 import json
+import sys
 from datetime import date
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from tqdm import tqdm
 
 from misc.benchmarking import evaluation, lists, loader, loss, pairs, roofline, step
 from misc.benchmarking.measuring import machine, measure_in_process
+from utils.cli import EXIT_USER_ERROR
 from utils.device import select_device
 from utils.disk import write_atomically, write_json
 
@@ -17,6 +20,7 @@ SUBJECTS = {
     "pairs": pairs.SUBJECT,
     "roofline": roofline.SUBJECT,
     "loss": loss.SUBJECT,
+    "implementations": loss.IMPLEMENTATIONS,
     "scaling": loss.SCALING,
     "loader": loader.SUBJECT,
     "lists": lists.SUBJECT,
@@ -28,24 +32,34 @@ NO_GPU = "Nothing was measured on a GPU yet: `--device 0` does that."
 
 
 def measure_subject(name, seconds, device_name):
-    """Return the figures of a subject, with machine and date."""
+    """Return the figures of a subject, with machine and date.
+
+    A variant whose process ends with a line, memory that ran out say, is left out.
+    """
     options = ["--seconds", seconds, *(["--device", device_name] if device_name else [])]
     device = select_device(device_name)
     variants = SUBJECTS[name].variants_on(device)
-    results = {
-        variant: measure_in_process(PROGRAM, name, "--variant", variant, *options)
-        for variant in tqdm(variants, desc=name, leave=False, disable=None)
-    }
+    results = {}
+    for variant in tqdm(variants, desc=name, leave=False, disable=None):
+        try:
+            found = measure_in_process(PROGRAM, name, "--variant", variant, *options)
+        except CalledProcessError as error:
+            if error.returncode != EXIT_USER_ERROR:
+                raise
+            print(f"left out: {name}, {variant}", file=sys.stderr)
+        else:
+            results[variant] = found
     where = {"device": device.type, "machine": machine(device), "date": str(date.today())}
     return {**where, "results": results}
 
 
 def describe(name, measured):
     """Return a section of Markdown."""
-    subject = SUBJECTS[name]
+    subject, device = SUBJECTS[name], measured.get("device", "cpu")
+    options = "" if device == "cpu" else " --device 0"
     parts = [
         f"## {subject.title}",
-        f"{measured['machine']}; {measured['date']}; `python misc/benchmark.py {name}`",
+        f"{measured['machine']}; {measured['date']}; `python misc/benchmark.py {name}{options}`",
         subject.table(measured["results"]),
         subject.note,
     ]
@@ -53,13 +67,22 @@ def describe(name, measured):
 
 
 def write_documents(folder, news):
-    """Merge new figures into the files of a folder; return the path of the Markdown."""
+    """Merge new figures into the files of a folder; return the path of the Markdown.
+
+    Figures of a subject on other kinds of devices are kept.
+    """
     path = folder / "benchmarks.json"
     known = json.loads(path.read_text()) if path.exists() else {}
-    known.update(news)
+    for name, measured in news.items():
+        known[name if measured["device"] == "cpu" else f"{name}, {measured['device']}"] = measured
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, known)
-    sections = [describe(name, known[name]) for name in SUBJECTS if name in known]
+    sections = [
+        describe(name, measured)
+        for name in SUBJECTS
+        for key, measured in known.items()
+        if key.partition(",")[0] == name
+    ]
     on_gpu = any(measured.get("device") == "cuda" for measured in known.values())
     about = "Written by `misc/benchmark.py`; [figures.md](figures.md) sums it up."
     about += "" if on_gpu else f" {NO_GPU}"

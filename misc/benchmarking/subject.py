@@ -9,6 +9,7 @@ from math import inf
 from torch.utils.flop_counter import FlopCounterMode
 
 from misc.benchmarking.measuring import markdown_table, seconds_of
+from model.fused_loss import why_not_fused
 from utils.device import computes_bfloat16, peak_memory_gib
 
 HEADER = ["", "best, s", "median, s", "peak memory, GiB", "added, GiB"]
@@ -34,9 +35,12 @@ class Subject:
     plain: tuple = ()
 
     def variants_on(self, device):
-        """Return the names of the variants, without those of bfloat16 where it is emulated."""
-        bfloat16 = computes_bfloat16(device)
-        return [name for name in self.variants if bfloat16 or "bfloat16" not in name]
+        """Return the names of the variants that a device can compute: those of bfloat16 where it is
+        not emulated, those of the fused loss where it is available.
+        """
+        absent = set() if computes_bfloat16(device) else {"bfloat16"}
+        absent |= {"fused"} if why_not_fused(device) else set()
+        return [name for name in self.variants if not any(word in name for word in absent)]
 
     def measure(self, variant, min_seconds, device):
         """Return the seconds of single runs, the values of the first and the last run, operations
@@ -64,7 +68,10 @@ class Subject:
         for variant, result in results.items():
             best, median = min(result["seconds"]), statistics.median(result["seconds"])
             figures[variant] = best, median, result["peak_gib"], result["added_gib"]
-        rows = [[name, *(f"{value:.2f}" for value in row)] for name, row in figures.items()]
+        rows = [
+            [name, *map(seconds_text, row[:2]), *(f"{gib:.2f}" for gib in row[2:])]
+            for name, row in figures.items()
+        ]
         if self.count is not None:
             for row, (best, *_) in zip(rows, figures.values()):
                 row.append(f"{self.count / best:.0f}")
@@ -80,3 +87,8 @@ class Subject:
         header = HEADER + ["per s"] * (self.count is not None)
         header += ["TFLOP/s", "of the peak"] * bool(self.peaks)
         return markdown_table(header, [row + [""] * (len(header) - len(row)) for row in rows])
+
+
+def seconds_text(seconds):
+    """Return seconds with two decimals, or three digits if they are less than one."""
+    return f"{seconds:.2f}" if seconds >= 1 else f"{seconds:.3g}"

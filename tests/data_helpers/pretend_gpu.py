@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from tests.data_helpers.pretend_driver import replacements
 from tests.data_helpers.tiny_runs import ROOT
 
 aten = torch.ops.aten
@@ -92,6 +93,8 @@ class PretendGpu(TorchFunctionMode):
     capability: what torch says of its compute capability.
     """
 
+    tensor_type = GpuTensor
+
     def __init__(self, name="cuda:0", capability=(9, 0)):
         super().__init__()
         self.device, self.capability = torch.device(name), capability
@@ -110,7 +113,7 @@ class PretendGpu(TorchFunctionMode):
 
     def __enter__(self):
         self._patches = ExitStack()
-        for target, replacement in self._replacements().items():
+        for target, replacement in replacements(self).items():
             self._patches.enter_context(patch(target, replacement))
         return super().__enter__()
 
@@ -222,49 +225,11 @@ class PretendGpu(TorchFunctionMode):
         else:
             self.wait(what)
 
-    # What torch says of GPUs
-
-    def _pin(self, tensor):
+    def pin(self, tensor):
+        """Return a copy of a tensor in pinned memory."""
         pinned = tensor.clone()
         self.pinned[pinned.untyped_storage().data_ptr()] = pinned
         return pinned
-
-    def _replacements(self):
-        """Return {name: what stands in for it}."""
-        free, name = (8 << 30, 8 << 30), f"torch.{self.device.type}"
-        autocast = torch.autocast
-
-        def cpu_autocast(device_type, *args, **kwargs):
-            return autocast("cpu" if device_type == self.device.type else device_type,
-                            *args, **kwargs)
-
-        found = {
-            "torch.Tensor.pin_memory": lambda tensor, device=None: self._pin(tensor),
-            "torch.autocast": cpu_autocast,
-            "torch.__future__.get_overwrite_module_params_on_conversion": lambda: True,
-            "torch.optim.Optimizer._cuda_graph_capture_health_check": lambda optimizer: None,
-            "torch.optim.Optimizer._accelerator_graph_capture_health_check": lambda opt: None,
-            **{f"torch.{module}._foreach_supported_types": [torch.nn.Parameter, GpuTensor]
-               for module in ("optim.optimizer", "utils._foreach_utils")},
-            "utils.device.OTHER_GPUS": {self.device.type: lambda: True},
-        }
-        if self.device.type == "mps":
-            return found
-        return found | {
-            f"{name}.is_available": lambda: True,
-            f"{name}.device_count": lambda: 1,
-            f"{name}.current_device": lambda: 0,
-            f"{name}.set_device": lambda device: None,
-            f"{name}.synchronize": lambda device=None: self.wait("synchronize"),
-            f"{name}.get_device_name": lambda device=None: "a pretend GPU",
-            f"{name}.get_device_capability": lambda device=None: self.capability,
-            f"{name}.mem_get_info": lambda device=None: free,
-            f"{name}.max_memory_allocated": lambda device=None: 0,
-            f"{name}.is_bf16_supported":
-                lambda including_emulation=True: including_emulation or self.capability >= (8, 0),
-            "torch.accelerator.set_device_index": lambda index: None,
-            "torch.accelerator.current_device_index": lambda: 0,
-        }
 
 
 def _real(value):
@@ -276,7 +241,8 @@ def _caller():
     frame = sys._getframe(1)
     while frame is not None:
         path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(ROOT) and ".venv" not in path.parts and path != Path(__file__):
+        if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / ".venv") and (
+                path.parent != Path(__file__).parent):
             return f"{path.relative_to(ROOT)}:{frame.f_lineno}"
         frame = frame.f_back
     return "torch"

@@ -4,6 +4,8 @@ import json
 import time
 from dataclasses import replace
 from functools import partial
+from subprocess import CalledProcessError
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -64,9 +66,14 @@ def test_the_table_tells_best_and_median_and_ratios():
     }
     assert counting_subject([]).table(results).splitlines()[2:] == [
         "| slow | 2.00 | 3.00 | 3.00 | 2.00 |",
-        "| fast | 0.50 | 1.00 | 1.50 | 0.25 |",
+        "| fast | 0.5 | 1.00 | 1.50 | 0.25 |",
         "| slow / fast | 4.0 | 3.0 | 2.0 | 8.0 |",
     ]
+
+
+def test_the_seconds_of_a_gpu_are_told_though_they_are_few():
+    results = {"fast": {"seconds": [0.00123456, 0.0456789], "peak_gib": 3.0, "added_gib": 2.0}}
+    assert "| fast | 0.00123 | 0.0235 | 3.00 | 2.00 |" in counting_subject([]).table(results)
 
 
 @pytest.mark.parametrize("computed", [False, True])
@@ -114,6 +121,42 @@ def test_training_from_the_cache_takes_steps(whole, monkeypatch):
     assert len(set(values)) == 3 and all(0 < value < 10 for value in values)
 
 
+def test_the_fused_loss_is_compared_where_it_is_available(monkeypatch):
+    subject = report.SUBJECTS["implementations"]
+    for reason, names in (("no GPU", {"chunked"}), (None, {"chunked", "fused"})):
+        monkeypatch.setattr("misc.benchmarking.subject.why_not_fused", lambda device: reason)
+        found = {name.rpartition(" ")[2] for name in subject.variants_on(CPU)}
+        assert found == names
+
+
+def test_what_does_not_fit_into_memory_is_left_out(monkeypatch, capsys):
+    def measure(script, name, *options):
+        if "literal" in options:
+            raise CalledProcessError(2, script)
+        return fake_measurement(script, name)
+
+    monkeypatch.setattr(report, "measure_in_process", measure)
+    measured = report.measure_subject("step", 1, None)
+    assert measured["results"].keys() == step.SUBJECT.variants.keys() - {"literal"}
+    assert "left out: step, literal\n" in capsys.readouterr().err
+    assert "| literal, memory kept / ours |" in report.describe("step", measured)
+    failure = CalledProcessError(1, "a fault of the program")
+    monkeypatch.setattr(report, "measure_in_process", Mock(side_effect=failure))
+    with pytest.raises(CalledProcessError):
+        report.measure_subject("step", 1, None)
+
+
+def test_figures_of_a_gpu_stand_beside_those_of_a_cpu(tmp_path):
+    for device in ("cpu", "cuda", "cpu"):
+        measured = {"device": device, "machine": f"a {device}", "date": "2026-11-29",
+                    "results": dict.fromkeys(lists.SUBJECT.variants, fake_measurement("", ""))}
+        report.write_documents(tmp_path, {"lists": measured})
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert text.count(lists.SUBJECT.title) == 2 and "measured on a GPU" not in text
+    assert "a cpu; 2026-11-29; `python misc/benchmark.py lists`" in text
+    assert "a cuda; 2026-11-29; `python misc/benchmark.py lists --device 0`" in text
+
+
 def fake_measurement(script, name, *options):
     return {"seconds": [1.0], "values": [0.0], "peak_gib": 1.0, "added_gib": 0.5}
 
@@ -133,9 +176,6 @@ def test_new_figures_stand_beside_those_of_other_subjects(monkeypatch, tmp_path,
     assert known["step"]["results"].keys() == step.SUBJECT.variants.keys()
     assert "1 thread, torch" in known["lists"]["machine"]
     assert "Nothing was measured on a GPU yet" in after
-    known["lists"]["device"] = "cuda"
-    report.write_documents(tmp_path, known)
-    assert "measured on a GPU" not in (tmp_path / "benchmarks.md").read_text()
 
 
 def test_a_process_measures_one_variant(capsys):

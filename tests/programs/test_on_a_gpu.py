@@ -13,6 +13,8 @@ import torch
 
 import inference
 from misc import predict, report
+from misc.benchmarking import evaluation, loss, pairs, roofline, step
+from model import SmallNet
 from tests.data_helpers.comparing_runs import assert_same, everything_but_config, figures_of
 from tests.data_helpers.finished_runs import finished_embedding, finished_regressor
 from tests.data_helpers.pretend_gpu import PretendGpu
@@ -208,3 +210,34 @@ def test_landmarks_of_files_are_predicted_as_on_the_cpu(gpu, regressor, tmp_path
         with open(folder / "landmarks.csv") as file:
             rows.append(list(csv.reader(file)))
     assert len(rows[0]) > 20 and rows[0] == rows[1]
+
+
+TIMED = {
+    "a step with the literal loss": partial(step.make_step, step.LITERAL, torch.channels_last),
+    "a step": partial(step.make_step, step.OURS, torch.channels_last),
+    "the literal loss": partial(loss.make_loss, loss.LOSSES["literal"], (2, 24, 2)),
+    "the loss": partial(loss.make_loss, loss.LOSSES["ours"], (2, 24, 2)),
+    "pairs": partial(pairs.make_training, 2, "bfloat16", True),
+    "steps": partial(pairs.make_training, 2, "float32", False),
+    "the evaluation": partial(evaluation.make_evaluation, SmallNet),
+    "a product": partial(roofline.make_product, "float32"),
+    "the regressor": step.make_regressor_epoch,
+}
+
+
+@pytest.mark.parametrize("make", TIMED.values(), ids=TIMED)
+def test_the_benchmark_computes_what_it_does_on_the_cpu(gpu, monkeypatch, make):
+    monkeypatch.setattr(step, "FRAMES", {SmallNet: (2, 24, 2)})
+    monkeypatch.setattr(pairs, "NUM_PAIRS", 2)
+    monkeypatch.setattr(pairs, "WIDTH", 40)
+    monkeypatch.setattr(evaluation, "NUM_IMAGES", 4)
+    monkeypatch.setattr(evaluation, "FRAMES", {SmallNet: (24, 2)})
+    monkeypatch.setattr(roofline, "SIDE_OF_MATRICES", 8)
+    monkeypatch.setattr(step, "NUM_STEPS", 1)
+    values = []
+    for device in (torch.device("cpu"), gpu.device):
+        torch.manual_seed(0)
+        with gpu:
+            run = make(device)
+            values.append([run(), run()])
+    assert values[1] == pytest.approx(values[0], rel=1e-5)
