@@ -1,20 +1,21 @@
 """Photometric augmentation of a batch on its device, with separate random draws for each image.
 
-Order as published: JPEG noise, colour jitter, to [0, 1], PCA lighting. There is no loop over
-images: resizing each image to its own size is a pair of matrix products, and JPEG compression is
-computed directly (colour transform, chroma at half resolution, 8x8 DCT, quantisation) without its
-lossless entropy coding.
+Order as published: JPEG noise (``data_loader.jpeg_noise``), colour jitter, to [0, 1], PCA lighting.
+There is no loop over images.
 """
 
-import math
+from dataclasses import dataclass
+from itertools import islice
 
 import torch
-import torch.nn.functional as F
 
-from utils import keyed_random
+from data_loader.jpeg_noise import canvas_for, jpeg_noise
+from utils.keyed_random import Stream, draw
+from utils.transfer import constant, send_together
 
 MEAN = (0.5084, 0.4224, 0.3769)
 STD = (0.2599, 0.2371, 0.2323)
+IN_LEVELS = [tuple((255 * torch.tensor(values)).tolist()) for values in (MEAN, STD)]
 LIGHTING_ALPHA_SD = 0.1
 LIGHTING_EIGENVALUES = (0.2175, 0.0188, 0.0045)
 LIGHTING_EIGENVECTORS = (
@@ -31,37 +32,64 @@ FIRST_STREAM, STREAMS_PER_IMAGE = 1000, 16
 SIDE, QUALITY, ORDER, FACTORS, LIGHTING = range(5)
 
 LUMA = (0.299, 0.587, 0.114)
-RGB_TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
-YCC_TO_RGB = ((1, 0, 1.402), (1, -0.344136, -0.714136), (1, 1.772, 0))
-# Tables K.1 and K.2 of the JPEG standard (ITU-T T.81), which libjpeg scales by the quality.
-LUMA_TABLE = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
-CHROMA_TABLE = (
-    (17, 18, 24, 47, 99, 99, 99, 99),
-    (18, 21, 26, 66, 99, 99, 99, 99),
-    (24, 26, 56, 99, 99, 99, 99, 99),
-    (47, 66, 99, 99, 99, 99, 99, 99),
-) + ((99,) * 8,) * 4
 
 
 def normalise(images):
     """Return images (B, 3, H, W) in 0..255 as float32, with the published mean and deviation."""
-    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) * 255 for v in (MEAN, STD))
+    mean, std = (constant(v, images.device).view(3, 1, 1) for v in IN_LEVELS)
     return (images - mean) / std
 
 
 def denormalise(images):
     """Return normalised images (B, 3, H, W) as uint8, rounded, and clipped where they exceed it."""
-    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) * 255 for v in (MEAN, STD))
+    mean, std = (constant(v, images.device).view(3, 1, 1) for v in IN_LEVELS)
     return (images * std + mean).round().clamp(0, 255).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is drawn for each image of a batch.
+
+    numbers: (B, 11) float32: side and quality of its JPEG compression, both whole; the order of the
+        changes of its colours, and their factors (see ``colour_jitter``); alphas of its lighting.
+    canvas: pixels of a side that holds all images as they are compressed.
+    """
+
+    numbers: torch.Tensor
+    canvas: int
+
+    @classmethod
+    def draw(cls, keys, views, width):
+        """Return a list of the augmentations of images of this width: one for each of ``views``,
+        numbers of images of a pair (0 or 1).
+
+        keys: (B,), keys of the samples' random numbers.
+        """
+        streams = []
+        for view in views:
+            first = FIRST_STREAM + view * STREAMS_PER_IMAGE
+            streams += [
+                Stream(first + SIDE, (1,), is_normal=True),
+                Stream(first + QUALITY, (1,)),
+                Stream(first + ORDER, (3,)),
+                Stream(first + FACTORS, (3,)),
+                Stream(first + LIGHTING, (3,), is_normal=True),
+            ]
+        drawn = iter(draw(keys, streams))
+        return [cls._scaled(width, *islice(drawn, 5)) for _ in views]
+
+    @classmethod
+    def _scaled(cls, width, side, quality, order, factors, alphas):
+        sides = (width * (1 + JPEG_SIDE_SD * side)).long().clamp(min=int(JPEG_LEAST_SIDE * width))
+        low, high = JPEG_QUALITIES
+        numbers = [
+            sides,
+            low + (quality * (high - low + 1)).long(),
+            order.argsort(dim=1),
+            1 - JITTER + 2 * JITTER * factors,
+            alphas * LIGHTING_ALPHA_SD,
+        ]
+        return cls(torch.cat(numbers, dim=1), canvas_for(sides))
 
 
 def augment(images, keys, view):
@@ -69,104 +97,32 @@ def augment(images, keys, view):
 
     keys: (B,), keys of the samples' random numbers; view: 0 or 1, which image of a pair.
     """
-    H, W = images.shape[-2:]
-    stream = FIRST_STREAM + view * STREAMS_PER_IMAGE
-    sides = (W * (1 + JPEG_SIDE_SD * keyed_random.normal(keys, stream + SIDE))).long()
-    low, high = JPEG_QUALITIES
-    qualities = low + (keyed_random.uniform(keys, stream + QUALITY) * (high - low + 1)).long()
-    noisy = jpeg_noise(images, sides.clamp(min=int(JPEG_LEAST_SIDE * W)), qualities)
-
-    order = keyed_random.uniform(keys, stream + ORDER, (3,)).argsort(dim=1)
-    factors = 1 - JITTER + 2 * JITTER * keyed_random.uniform(keys, stream + FACTORS, (3,))
-    jittered = colour_jitter(noisy / 255, order.to(images.device), factors.to(images.device))
-    alphas = keyed_random.normal(keys, stream + LIGHTING, (3,)) * LIGHTING_ALPHA_SD
-    return normalise(pca_lighting(jittered, alphas.to(images.device)) * 255)
+    (drawn,) = Augmentation.draw(keys, [view], images.shape[-1])
+    return augment_as_drawn(images, *send_together([drawn.numbers], images.device), drawn.canvas)
 
 
-def resize_matrices(in_sizes, out_sizes, rows, cols):
-    """Return matrices (B, rows, cols) that resize ``in_sizes`` to ``out_sizes`` samples, both (B,).
+def augment_pair(views, numbers, canvases):
+    """Return both views of a batch, each (B, 3, H, W) uint8, augmented and normalised, float32.
 
-    Bilinear, antialiased, with the weights of Pillow's filter. Rows past the out size repeat its
-    last row, columns past the in size are zero, so that different sizes share one canvas.
+    A GPU takes them together, in half as many operations. Not the CPU: the canvas of other images
+    may change the order of sums.
+
+    numbers, canvases: of the ``Augmentation`` of each view, numbers on the device of the images.
     """
-    in_sizes, out_sizes = in_sizes[:, None, None].float(), out_sizes[:, None, None].float()
-    i = torch.minimum(torch.arange(rows)[:, None], out_sizes - 1)
-    j = torch.arange(cols)
-    scale = in_sizes / out_sizes
-    support = scale.clamp(min=1)
-    weights = (1 - ((j + 0.5 - (i + 0.5) * scale) / support).abs()).clamp(min=0) * (j < in_sizes)
-    return weights / weights.sum(dim=-1, keepdim=True)
+    if views[0].device.type == "cpu":
+        return [augment_as_drawn(*of_view) for of_view in zip(views, numbers, canvases)]
+    return augment_as_drawn(torch.cat(views), torch.cat(numbers), max(canvases)).chunk(2)
 
 
-def resize(images, rows, columns):
-    """Return images (B, 3, H, W) resized by matrices (B, H', H) and (B, W', W).
+def augment_as_drawn(images, numbers, canvas):
+    """Return images (B, 3, H, W) uint8 augmented and normalised, float32.
 
-    Values are rounded to 8 bits, as in an image file.
+    numbers, canvas: those of an ``Augmentation``, on the device of the images.
     """
-    resized = rows[:, None] @ images @ columns[:, None].mT
-    return resized.round().clamp(0, 255)
-
-
-def jpeg_noise(images, sides, qualities):
-    """Return images resized to squares, compressed as JPEG, and resized back.
-
-    images: (B, 3, H, W) uint8; the result is float32 in 0..255.
-    sides, qualities: (B,) int64 on the CPU, side of the square and JPEG quality of each image.
-    """
-    H, W = images.shape[-2:]
-    canvas = math.ceil(int(sides.max()) / 16) * 16  # whole 16x16 blocks of 4:2:0 JPEG
-    heights, widths = torch.full_like(sides, H), torch.full_like(sides, W)
-    there = [
-        resize_matrices(size, sides, canvas, n).to(images.device)
-        for size, n in ((heights, H), (widths, W))
-    ]
-    back = [
-        resize_matrices(sides, size, n, canvas).to(images.device)
-        for size, n in ((heights, H), (widths, W))
-    ]
-    return resize(jpeg(resize(images.float(), *there), sides, qualities), *back)
-
-
-def jpeg(images, sides, qualities):
-    """Return images (B, 3, h, w), 0..255, after 4:2:0 JPEG compression; h, w are multiples of 16.
-
-    qualities: (B,); sides: (B,), beyond which an image repeats its last row and column.
-    """
-    ycc = torch.einsum("cd,bdhw->bchw", torch.tensor(RGB_TO_YCC, device=images.device), images)
-    luma, chroma = ycc[:, :1] - 128, F.avg_pool2d(ycc[:, 1:], 2)
-    luma = _quantise(luma, _quantisation_table(LUMA_TABLE, qualities).to(images.device)) + 128
-    chroma = _quantise(chroma, _quantisation_table(CHROMA_TABLE, qualities).to(images.device))
-    halves, canvas = (sides + 1) // 2, images.shape[-1]
-    up = resize_matrices(halves, 2 * halves, canvas, canvas // 2).to(images.device)
-    chroma = up[:, None] @ chroma @ up[:, None].mT  # ends at each image's own edge, as in libjpeg
-    ycc = torch.cat([luma, chroma], dim=1)
-    rgb = torch.einsum("cd,bdhw->bchw", torch.tensor(YCC_TO_RGB, device=images.device), ycc)
-    return rgb.round_().clamp_(0, 255)
-
-
-def _quantisation_table(table, qualities):
-    """Return a table scaled to each quality (B,), as in libjpeg; (B, 8, 8) float32."""
-    percent = torch.where(qualities < 50, 5000 // qualities, 200 - 2 * qualities)
-    scaled = (torch.tensor(table) * percent[:, None, None] + 50) // 100
-    return scaled.clamp(1, 255).float()
-
-
-def _dct_matrix(device):
-    """Return the orthonormal 8-point DCT-II as a matrix."""
-    k, n = torch.arange(8, device=device)[:, None], torch.arange(8, device=device)
-    matrix = torch.cos((2 * n + 1) * k * math.pi / 16) / 2
-    matrix[0] /= math.sqrt(2)
-    return matrix
-
-
-def _quantise(planes, table):
-    """Return planes (B, C, h, w) with their 8x8 DCT rounded to multiples of a table (B, 8, 8)."""
-    B, C, h, w = planes.shape
-    dct = _dct_matrix(planes.device)
-    blocks = planes.view(B, C, h // 8, 8, w // 8, 8).transpose(3, 4)
-    table = table.view(B, 1, 1, 1, 8, 8)
-    coefficients = ((dct @ blocks @ dct.T) / table).round_() * table
-    return (dct.T @ coefficients @ dct).transpose(3, 4).reshape(B, C, h, w)
+    sides, qualities, order, factors, alphas = numbers.split((1, 1, 3, 3, 3), dim=1)
+    noisy = jpeg_noise(images, sides[:, 0], qualities[:, 0], canvas)
+    jittered = colour_jitter(noisy / 255, order.long(), factors)
+    return normalise(pca_lighting(jittered, alphas) * 255)
 
 
 def colour_jitter(images, order, factors):
@@ -177,7 +133,7 @@ def colour_jitter(images, order, factors):
     order: (B, 3), which change (0, 1, 2) comes first, second, third.
     factors: (B, 3), of brightness, contrast, saturation.
     """
-    luma = torch.tensor(LUMA, device=images.device).view(1, 3, 1, 1)
+    luma = constant(LUMA, images.device).view(1, 3, 1, 1)
     for step in range(3):
         kind = order[:, step].view(-1, 1, 1, 1)
         factor = factors.gather(1, order[:, step : step + 1]).view(-1, 1, 1, 1)
@@ -189,6 +145,6 @@ def colour_jitter(images, order, factors):
 
 def pca_lighting(images, alphas):
     """Return images (B, 3, H, W) in [0, 1] plus alphas (B, 3) times the principal colours."""
-    vectors = torch.tensor(LIGHTING_EIGENVECTORS, device=images.device)
-    values = torch.tensor(LIGHTING_EIGENVALUES, device=images.device)
+    vectors = constant(LIGHTING_EIGENVECTORS, images.device)
+    values = constant(LIGHTING_EIGENVALUES, images.device)
     return images + ((alphas * values) @ vectors.T)[:, :, None, None]

@@ -2,10 +2,12 @@
 
 The augmentation of sample i in epoch e depends on (seed, e, i) only, so that workers, caches and
 restarts do not change a run. A generator for each sample would need a Python loop; here every
-number is a hash of (key, stream, position), and a batch takes a few tensor operations.
+number is a hash of (key, stream, position), and a batch takes a few tensor operations, whatever the
+number of streams.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 
@@ -39,15 +41,40 @@ def sample_keys(seed, epoch, indices):
     return mix(key + (indices.cpu() + 1) * GOLDEN_GAMMA)
 
 
-def uniform(keys, stream, shape=()):
-    """Return float32 numbers in (0, 1), (B, *shape); different streams are independent."""
-    count = math.prod(shape)
-    base = mix(keys ^ mix(torch.tensor(stream + 1) * GOLDEN_GAMMA))
-    bits = mix(base[:, None] + torch.arange(1, count + 1) * GOLDEN_GAMMA)
+@dataclass(frozen=True)
+class Stream:
+    """Random numbers of each sample: uniform, in (0, 1), or standard normal.
+
+    number: different ones are independent.
+    """
+
+    number: int
+    shape: tuple = ()
+    is_normal: bool = False
+
+
+def draw(keys, streams):
+    """Return the float32 numbers of streams for keys (B,), a list of tensors (B, *shape)."""
+    counts = torch.tensor([math.prod(stream.shape) for stream in streams])
+    which = torch.arange(len(streams)).repeat_interleave(counts)  # the stream of each number
+    position = torch.arange(len(which)) - (counts.cumsum(0) - counts)[which] + 1
+    salts = mix((torch.tensor([stream.number for stream in streams]) + 1) * GOLDEN_GAMMA)
+    base = mix(keys[:, None] ^ salts)
+    bits = mix(base[:, which] + position * GOLDEN_GAMMA)
     # 23 bits and a half are exact in float32; of 24 the largest would round up to 1.
-    return ((_shift_right(bits, 41).float() + 0.5) / (1 << 23)).reshape(-1, *shape)
+    parts = ((_shift_right(bits, 41).float() + 0.5) / (1 << 23)).split(counts.tolist(), dim=1)
+    return [
+        # By inverse transform sampling.
+        (torch.special.ndtri(part) if stream.is_normal else part).reshape(-1, *stream.shape)
+        for part, stream in zip(parts, streams)
+    ]
+
+
+def uniform(keys, stream, shape=()):
+    """Return float32 numbers in (0, 1), (B, *shape), of the stream with this number."""
+    return draw(keys, [Stream(stream, shape)])[0]
 
 
 def normal(keys, stream, shape=()):
-    """Return standard normal float32 numbers, (B, *shape), by inverse transform sampling."""
-    return torch.special.ndtri(uniform(keys, stream, shape))
+    """Return standard normal float32 numbers, (B, *shape), of the stream with this number."""
+    return draw(keys, [Stream(stream, shape, is_normal=True)])[0]

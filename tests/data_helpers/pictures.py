@@ -1,6 +1,8 @@
 """Pictures to find again after crops and resizes, and resizing once more, by plain sums."""
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from PIL import Image
 
 
@@ -53,3 +55,10 @@ def weights(old, new):
     centres = (np.arange(new)[:, None] + 0.5) * step - 0.5
     matrix = np.maximum(0, 1 - np.abs(np.arange(old) - centres) / max(step, 1))
     return matrix / matrix.sum(axis=1, keepdims=True)
+
+
+def smooth_images(count, H=40, W=40, seed=0):
+    """Return images (count, 3, H, W) uint8 without fine detail."""
+    coarse = torch.rand(count, 3, 7, 7, generator=torch.Generator().manual_seed(seed))
+    images = F.interpolate(40 + 180 * coarse, (H, W), mode="bicubic", align_corners=False)
+    return images.clamp(0, 255).to(torch.uint8)

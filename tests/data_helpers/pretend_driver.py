@@ -15,6 +15,7 @@ def replacements(gpu):
 
     found = {
         "torch.Tensor.pin_memory": lambda tensor, device=None: gpu.pin(tensor),
+        "torch.Tensor.is_pinned": lambda tensor, device=None: gpu.is_pinned(tensor),
         "torch.autocast": cpu_autocast,
         "torch.__future__.get_overwrite_module_params_on_conversion": lambda: True,
         "torch.optim.Optimizer._cuda_graph_capture_health_check": lambda optimizer: None,

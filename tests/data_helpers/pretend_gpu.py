@@ -43,26 +43,26 @@ class GpuTensor(torch.Tensor):
     """A tensor on a ``PretendGpu``; ``numbers`` holds them, on the CPU."""
 
     @staticmethod
-    def __new__(cls, numbers, gpu):
+    def __new__(cls, numbers, device):
         made = torch.Tensor._make_wrapper_subclass(
             cls, numbers.size(), strides=numbers.stride(),
             storage_offset=numbers.storage_offset(),
             dtype=numbers.dtype, device="cpu")
-        made.numbers, made.gpu = numbers, gpu
+        made.numbers, made.place = numbers, device
         return made
 
     __torch_function__ = torch._C._disabled_torch_function_impl
-    device = property(lambda self: self.gpu.device)
-    is_cuda = property(lambda self: self.gpu.device.type == "cuda")
-    is_mps = property(lambda self: self.gpu.device.type == "mps")
-    is_xpu = property(lambda self: self.gpu.device.type == "xpu")
+    device = property(lambda self: self.place)
+    is_cuda = property(lambda self: self.place.type == "cuda")
+    is_mps = property(lambda self: self.place.type == "mps")
+    is_xpu = property(lambda self: self.place.type == "xpu")
     is_cpu = property(lambda self: False)
 
     def __repr__(self, **options):
         return f"GpuTensor({self.numbers!r}, {self.device})"
 
     def __deepcopy__(self, memo):
-        return GpuTensor(self.numbers.clone(), self.gpu).requires_grad_(self.requires_grad)
+        return GpuTensor(self.numbers.clone(), self.device).requires_grad_(self.requires_grad)
 
     def __reduce_ex__(self, protocol):
         return self.numbers.detach().__reduce_ex__(protocol)  # torch.save copies it to the host
@@ -71,7 +71,7 @@ class GpuTensor(torch.Tensor):
         return self.device.index or 0
 
     def tolist(self):
-        self.gpu.wait("tolist")
+        PretendGpu.current.wait("tolist")
         return self.numbers.tolist()
 
     def numpy(self, *args, **kwargs):
@@ -82,8 +82,7 @@ class GpuTensor(torch.Tensor):
     @classmethod
     def __torch_dispatch__(cls, operation, types, args=(), kwargs=None):
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        gpu = next(tensor.gpu for tensor in tensors if isinstance(tensor, cls))
-        return gpu.run(operation, args, kwargs or {}, tensors)
+        return PretendGpu.current.run(operation, args, kwargs or {}, tensors)
 
 
 class PretendGpu(TorchFunctionMode):
@@ -94,6 +93,7 @@ class PretendGpu(TorchFunctionMode):
     """
 
     tensor_type = GpuTensor
+    current = None  # the one that was entered last: it counts
 
     def __init__(self, name="cuda:0", capability=(9, 0)):
         super().__init__()
@@ -115,6 +115,7 @@ class PretendGpu(TorchFunctionMode):
         self._patches = ExitStack()
         for target, replacement in replacements(self).items():
             self._patches.enter_context(patch(target, replacement))
+        PretendGpu.current = self
         return super().__enter__()
 
     def __exit__(self, *error):
@@ -163,7 +164,7 @@ class PretendGpu(TorchFunctionMode):
 
     def _wrapped(self, value):
         is_plain = isinstance(value, torch.Tensor) and not isinstance(value, GpuTensor)
-        return GpuTensor(value, self) if is_plain else value
+        return GpuTensor(value, self.device) if is_plain else value
 
     # Functions that name a device
 
@@ -213,9 +214,8 @@ class PretendGpu(TorchFunctionMode):
             return tensor.numbers.detach().to(copy=True, **options)
         if there and not here:
             real = tensor.detach().to(copy=True, **options)
-            pinned = tensor.untyped_storage().data_ptr() in self.pinned
-            self._sent(real, "copy", without_waiting=pinned and non_blocking)
-            return GpuTensor(real, self).requires_grad_(tensor.requires_grad)
+            self._sent(real, "copy", without_waiting=self.is_pinned(tensor) and non_blocking)
+            return GpuTensor(real, self.device).requires_grad_(tensor.requires_grad)
         return tensor.to(**options)
 
     def _sent(self, real, what, without_waiting=False):
@@ -224,6 +224,9 @@ class PretendGpu(TorchFunctionMode):
             self.copies[f"{what} in {_caller()}"] += 1
         else:
             self.wait(what)
+
+    def is_pinned(self, tensor):
+        return tensor.untyped_storage().data_ptr() in self.pinned
 
     def pin(self, tensor):
         """Return a copy of a tensor in pinned memory."""

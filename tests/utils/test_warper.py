@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from tests.data_helpers.dots import centres_of_light, dot_images
 from tests.data_helpers.literal_warps import draw_warp, lattice_coordinate, literal_pair
 from utils.geometry import coordinates, tps
-from utils.geometry.warper import WarpDeviations, Warper, WarperSingle
-from utils.keyed_random import sample_keys
+from utils.geometry.warper import WarpDeviations, Warper, WarperSingle, warp_streams
+from utils.keyed_random import draw, sample_keys
 
 SIZE, CROP = 24, 4
 INNER = SIZE - 2 * CROP
@@ -95,7 +95,7 @@ def test_keyed_draws_differ_between_warps_samples_epochs_and_seeds():
 
 def test_keyed_draws_have_the_given_deviations():
     deviations = WarpDeviations(0.01, 0.07, 0.2, 0.05, 9)
-    warp = deviations.draw_keyed(keys_of(*range(3000)), 1)
+    warp = deviations.scaled(*draw(keys_of(*range(3000)), warp_streams(1)))
     for values, mean, sd in ((warp.rotation_deg, 0, 9), (warp.scale, 1, 0.05),
                              (warp.translation[:, 0], 0, 0.2), (warp.translation[:, 1], 0, 0.2)):
         assert values.mean().item() == pytest.approx(mean, abs=4 * sd / math.sqrt(3000))
@@ -105,7 +105,8 @@ def test_keyed_draws_have_the_given_deviations():
 
 
 def test_subset_replaces_a_random_half_of_the_control_coordinates():
-    warp = WarpDeviations(0.01, 0, 0, 0, 0).draw_keyed(keys_of(*range(300)), 0)
+    numbers = draw(keys_of(*range(300)), warp_streams(0))
+    warp = WarpDeviations(0.01, 0, 0, 0, 0).scaled(*numbers)
     kept = warp.control_weights != 0
     assert kept.double().mean().item() == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(300 * 200))
     assert warp.control_weights[kept].std().item() == pytest.approx(0.01, rel=0.02)

@@ -7,6 +7,8 @@ last, which torch calls ``align_corners=True``.
 
 import torch
 
+from utils.transfer import constant
+
 
 def lattice(H, W, device=None):
     """Return the normalised centres of all pixels, (H * W, 2), row by row, x running fastest."""
@@ -23,7 +25,7 @@ def _centres(n, device):
 
 def frame_size(H, W, device=None):
     """Return (W - 1, H - 1), the distance between the first and the last pixel centres, (2,)."""
-    return torch.tensor([W - 1, H - 1], dtype=torch.float32, device=device)
+    return constant((W - 1, H - 1), device)
 
 
 def to_pixels(points, H, W):

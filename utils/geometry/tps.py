@@ -74,6 +74,8 @@ def nearest_lattice_points(points, grid):
     points: (B, N, 2), normalised; grid: (B, H, W, 2). Returns (B, N, 2), normalised, exactly on the
     float32 lattice of H x W.
     """
+    if not points.numel():
+        return points
     B, H, W, _ = grid.shape
     places = grid.reshape(B, 1, H * W, 2)
     squared = (places[..., 0] - points[..., :1]).square_()

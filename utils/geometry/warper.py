@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import torch
 
-from utils import keyed_random
 from utils.geometry import coordinates, tps
 from utils.geometry.crop import crop_grid, crop_images, crop_points
+from utils.keyed_random import Stream, draw
+from utils.transfer import send_together
 
 # Streams of keyed random numbers; each warp of a pair has its own block of them.
 STREAMS_PER_WARP = 8
@@ -39,18 +41,15 @@ class WarpDeviations:
             self.rotsd * affine,
         )
 
-    def draw_keyed(self, keys, warp_number):
-        """Draw a warp for each key (B,); the warps of one sample differ in ``warp_number``."""
-        stream = warp_number * STREAMS_PER_WARP
-        shape = (tps.NUM_CONTROLS, 2)
-        controls = keyed_random.normal(keys, stream + CONTROLS_ALL, shape) * self.warpsd_all
-        subset = keyed_random.normal(keys, stream + CONTROLS_SUBSET, shape) * self.warpsd_subset
-        in_subset = keyed_random.uniform(keys, stream + SUBSET_MASK, shape) > 0.5
+    def scaled(self, controls, subset, mask, rotation, scale, translation):
+        """Return the ``WarpParameters`` of random numbers, those of ``warp_streams``."""
         return tps.WarpParameters(
-            control_weights=torch.where(in_subset, subset, controls),
-            rotation_deg=keyed_random.normal(keys, stream + ROTATION) * self.rotsd,
-            scale=1 + keyed_random.normal(keys, stream + SCALE) * self.scalesd,
-            translation=keyed_random.normal(keys, stream + TRANSLATION, (2,)) * self.transsd,
+            control_weights=torch.where(
+                mask > 0.5, subset * self.warpsd_subset, controls * self.warpsd_all
+            ),
+            rotation_deg=rotation * self.rotsd,
+            scale=1 + scale * self.scalesd,
+            translation=translation * self.transsd,
         )
 
     def draw_published(self, generator):
@@ -63,6 +62,21 @@ class WarpDeviations:
         scale = 1 + normal(1) * self.scalesd
         translation = torch.cat([normal(1), normal(1)]) * self.transsd
         return tps.WarpParameters(controls[None], rotation, scale, translation[None])
+
+
+def warp_streams(warp_number):
+    """Return the streams of a warp of a sample: the numbers of its control points, those of the
+    subset, its mask, rotation, scale, translation.
+    """
+    first, shape = warp_number * STREAMS_PER_WARP, (tps.NUM_CONTROLS, 2)
+    return [
+        Stream(first + CONTROLS_ALL, shape, is_normal=True),
+        Stream(first + CONTROLS_SUBSET, shape, is_normal=True),
+        Stream(first + SUBSET_MASK, shape),
+        Stream(first + ROTATION, is_normal=True),
+        Stream(first + SCALE, is_normal=True),
+        Stream(first + TRANSLATION, (2,), is_normal=True),
+    ]
 
 
 @dataclass(frozen=True)
@@ -105,8 +119,11 @@ class RandomWarp:
 
     def draw_keyed(self, keys):
         """Return the warps of a batch, a list of ``WarpParameters``, drawn from keys (B,)."""
+        warps = [warp_streams(number) for number in range(len(self.deviations))]
+        numbers = iter(draw(keys, sum(warps, [])))
         return [
-            deviation.draw_keyed(keys, number) for number, deviation in enumerate(self.deviations)
+            deviations.scaled(*islice(numbers, len(streams)))
+            for deviations, streams in zip(self.deviations, warps)
         ]
 
     def draw_published(self, num_images, generator):
@@ -128,10 +145,15 @@ class RandomWarp:
         )
         return [still] * len(self.deviations)
 
-    def _grid(self, warp, device):
-        if self._basis.device != device:
-            self._basis = self._basis.to(device)
-        return tps.sampling_grid(self._basis, tps.tps_weights(warp).to(device), self.H, self.W)
+    def __call__(self, images, keypts, draws):
+        """Return what ``warp`` returns of images, landmarks, and a list of ``WarpParameters``."""
+        weights = send_together([tps.tps_weights(warp) for warp in draws], images.device)
+        return self.warp(images, keypts, weights)
+
+    def _grid(self, weights):
+        if self._basis.device != weights.device:
+            self._basis = self._basis.to(weights.device)
+        return tps.sampling_grid(self._basis, weights, self.H, self.W)
 
     def _finish_images(self, warped):
         # Truncated, not rounded, as the published runs did.
@@ -169,9 +191,12 @@ class Warper(RandomWarp):
         first = second.times(im1_multiplier, im1_multiplier_aff)
         super().__init__(H, W, crop, [first, second])
 
-    def __call__(self, images, keypts, draws):
-        """Return the ``WarpedPair`` of images (B, 3, H, W) uint8 and landmarks (B, K, 2)."""
-        grid_a, grid_b = [self._grid(warp, images.device) for warp in draws]
+    def warp(self, images, keypts, weights):
+        """Return the ``WarpedPair`` of images (B, 3, H, W) uint8 and landmarks (B, K, 2).
+
+        weights: those of both warps (``tps.tps_weights``), on the device of the images.
+        """
+        grid_a, grid_b = map(self._grid, weights)
         second = tps.sample(images.float(), grid_a)
         first = tps.sample(second, grid_b)
         points_second = tps.nearest_lattice_points(
@@ -205,8 +230,11 @@ class WarperSingle(RandomWarp):
             H, W, crop, [WarpDeviations(warpsd_all, warpsd_subset, transsd, scalesd, rotsd)]
         )
 
-    def __call__(self, images, keypts, draws):
-        """Return warped images (B, 3, h, w) uint8 and their landmarks (B, K, 2), in pixels."""
-        grid = self._grid(draws[0], images.device)
+    def warp(self, images, keypts, weights):
+        """Return warped images (B, 3, h, w) uint8 and their landmarks (B, K, 2), in pixels.
+
+        weights: a list of those of the warp (``tps.tps_weights``), on the device of the images.
+        """
+        grid = self._grid(*weights)
         points = tps.nearest_lattice_points(coordinates.to_normalised(keypts, self.H, self.W), grid)
         return self._finish_images(tps.sample(images.float(), grid)), self._finish_keypts(points)
