@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from base.checkpoint_keeper import CheckpointKeeper
 from base.gradient import accumulating, batch_parts, prepare_learner, step_errors
 from base.monitor import Monitor
-from base.nonfinite import NonfiniteGuard
+from base.nonfinite import NonfiniteGuard, RolledBack
 from base.running_mean import RunningMean
 from utils.checkpoint.find import checkpoint_name
 from utils.checkpoint.save_and_load import load_weights, read_checkpoint
@@ -21,11 +21,7 @@ from utils.progress import clock, progress_bar
 from utils.stopping import Stopped, StopRequest
 from utils.text import counted
 
-POSTFIX_EVERY = 20  # steps on a GPU; reading the loss makes the host wait for it
-
-
-class RolledBack(Exception):
-    """Ends an epoch with a NaN or infinite gradient, to roll back to the last checkpoint."""
+LOOK_EVERY = 20  # steps on a GPU, where reading a number makes the host wait for it
 
 
 class BaseTrainer:
@@ -98,22 +94,22 @@ class BaseTrainer:
         self.model.train()
         batches = self.loader.batch_sampler
         num_steps, num_images = batches.start(epoch)
-        _, num_left = batches.start(epoch, skipped=self.step)
+        done = num_images - batches.start(epoch, skipped=self.step)[1]
         begin, weight_before = time.perf_counter(), self.running_loss.weight
-        title, done = f"epoch {epoch}/{self.options.epochs}", num_images - num_left
-        with progress_bar(num_images, title, done=done) as bar:
+        with progress_bar(num_images, f"epoch {epoch}/{self.options.epochs}", done=done) as bar:
             for batch in self.loader:
-                loss = self.optimise(batch, epoch)
+                loss, looks = self.optimise(batch, epoch), self.looks
                 if loss is not None:
                     self.running_loss.add(loss, len(batch["index"]))
-                if self.device.type == "cpu" or self.step % POSTFIX_EVERY == 0:
+                if looks:
                     bar.set_postfix(loss=f"{self.running_loss.value:.4f}", refresh=False)
                 bar.update(len(batch["index"]))
                 self.step += 1
                 if self.steps_per_batch:
                     self.scheduler.step()
-                if self.step < num_steps and self._asked_to_stop():
+                if self.step < num_steps and self._asked_to_stop(looks):
                     self._stop_in_epoch()
+        self.guard.look(self)
         mean = self.running_loss.over(self.world, self.device)
         if not math.isfinite(mean.value):
             raise UserError(
@@ -121,6 +117,11 @@ class BaseTrainer:
                 "A lower optimizer.args.lr is the usual cure"
             )
         return mean.value, (mean.weight - weight_before) / (time.perf_counter() - begin)
+
+    @property
+    def looks(self):
+        """Whether this step reads numbers from the device; on a GPU, one in ``LOOK_EVERY``."""
+        return self.device.type == "cpu" or self.step % LOOK_EVERY == 0
 
     def optimise(self, batch, epoch):
         """Take an optimisation step on this process's share of a batch, with accumulation.
@@ -145,8 +146,6 @@ class BaseTrainer:
         if self.guard.passes(self, batch, epoch, loss):
             self.optimizer.step()
             return loss
-        if self.guard.policy == "rollback":
-            raise RolledBack
         return None
 
     def _finish_epoch(self, epoch, values):
@@ -164,16 +163,17 @@ class BaseTrainer:
 
     def _stop_in_epoch(self):
         """Write a checkpoint in mid-epoch, and raise ``Stopped``."""
+        self.guard.look(self)
         running = self.running_loss.over(self.world, self.device)
         if self.world.is_main:
             place = {"step": self.step, "running_loss": [float(running.total), running.weight]}
             self.keeper.save_midway(self.last_epoch, self.step, {**self._state(), **place})
         self._stop()
 
-    def _asked_to_stop(self):
-        """Return whether any of the processes received a signal, the same in all of them."""
-        if self.world.size == 1:
-            return bool(self.stop.number)
+    def _asked_to_stop(self, looks=True):
+        """Return whether any process received a signal; several ask each other, if ``looks``."""
+        if self.world.size == 1 or not looks:
+            return self.world.size == 1 and bool(self.stop.number)
         return bool(self.world.total(torch.tensor(self.stop.number, device=self.device)))
 
     def _stop(self):

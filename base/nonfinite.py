@@ -1,6 +1,8 @@
 """Handle NaN or infinite gradients: report the batch, then halt, skip the step, or roll back."""
 
+import math
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 
@@ -12,16 +14,35 @@ MOST_IN_A_ROW = 10  # steps skipped or rolled back before the training halts
 NUM_SHOWN = 8  # indices of images in a message
 
 
+class RolledBack(Exception):
+    """Ends an epoch with a NaN or infinite gradient, to roll back to the last checkpoint."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a message tells of a step: its batch, and its loss and gradient norm on the device."""
+
+    batch: dict
+    epoch: int
+    number: int
+    loss: torch.Tensor
+    norm: torch.Tensor
+
+
 class NonfiniteGuard:
     """Checks the gradients of a training before each step.
 
     If one is NaN or infinite, the batch is written to the run's folder, and the training halts. The
     policies "skip" and "rollback" skip the step or roll back instead, at most ten times in a row.
+
+    On a GPU it looks at the steps once in a while, all that were taken since, so that the host need
+    not wait for each; they cannot be skipped any more, so that policy looks at each step.
     """
 
     def __init__(self, policy):
         self.policy, self.in_a_row = policy, 0
         self._buffers = None  # what a step that is skipped must not change
+        self._unseen = []  # steps
 
     def before(self, trainer):
         """Save what a skipped step must not change; call it before the forward pass."""
@@ -29,33 +50,46 @@ class NonfiniteGuard:
             self._buffers = [buffer.clone() for buffer in trainer.model.buffers()]
 
     def passes(self, trainer, batch, epoch, loss):
-        """Return whether the step can be taken; raises ``UserError`` to halt."""
+        """Return whether the step can be taken; raises as ``look``."""
         norm = torch.nn.utils.get_total_norm(
             p.grad for p in trainer.model.parameters() if p.grad is not None
         )
-        if torch.isfinite(norm):
+        self._unseen.append(Step(batch, epoch, trainer.step + 1, loss, norm))
+        return self.look(trainer) if trainer.looks or self.policy == "skip" else True
+
+    def look(self, trainer):
+        """Return whether the gradients of the steps since the last look are finite.
+
+        Raises ``UserError`` to halt, ``RolledBack`` to roll back.
+        """
+        steps, self._unseen = self._unseen, []
+        norms = torch.stack([step.norm for step in steps]).tolist() if steps else []
+        bad = next((step for step, norm in zip(steps, norms) if not math.isfinite(norm)), None)
+        if steps and bad is not steps[0]:
             self.in_a_row = 0
+        if bad is None:
             return True
         self.in_a_row += 1
-        report = _report(trainer, batch, epoch, loss, norm)
+        report = _report(trainer, bad)
         if self.policy == "halt" or self.in_a_row > MOST_IN_A_ROW:
             raise UserError(report)
         trainer.run.logger.warning(f"{report}: {self.policy}")
-        if self._buffers is not None:
-            for buffer, before in zip(trainer.model.buffers(), self._buffers):
-                buffer.copy_(before)
+        if self.policy == "rollback":
+            raise RolledBack
+        for buffer, before in zip(trainer.model.buffers(), self._buffers):
+            buffer.copy_(before)
         return False
 
 
-def _report(trainer, batch, epoch, loss, norm):
-    """Save a batch, and return one line about it."""
-    step = trainer.step + 1
-    kept = _keep(trainer, batch, epoch, step)
+def _report(trainer, step):
+    """Save the batch of a step, and return one line about it."""
+    batch, epoch, norm, loss = step.batch, step.epoch, step.norm.item(), step.loss.item()
+    kept = _keep(trainer, batch, epoch, step.number)
     layer, largest = largest_activation(trainer, batch, epoch)
     indices = batch["index"].tolist()
     more = f" and {len(indices) - NUM_SHOWN} more" if len(indices) > NUM_SHOWN else ""
     return (
-        f"epoch {epoch}, step {step}: the gradient is {norm.item()}, the loss {loss.item():.6g}; "
+        f"epoch {epoch}, step {step.number}: the gradient is {norm}, the loss {loss:.6g}; "
         f"images {', '.join(map(str, indices[:NUM_SHOWN]))}{more}; "
         f"learning rate {trainer.optimizer.param_groups[0]['lr']:g}; "
         f"largest activation {largest:.3g}, in {layer}; {kept}"

@@ -15,6 +15,7 @@ from data_loader.batches import MAX_WORKERS, make_loader
 from utils.disk import disk_errors, require_space, size_text
 from utils.errors import UserError
 from utils.progress import progress_bar
+from utils.transfer import send
 
 FILL_BATCH = 64
 LATER = ("crop", "do_augmentations")  # attributes that act after the cache
@@ -90,7 +91,7 @@ class DeviceCache(Dataset):
 
     def __getitems__(self, indices):
         index = torch.tensor(indices)
-        wanted = index.to(self._images.device)
+        wanted = send(index, self._images.device)
         return {"image": self._images[wanted], "keypts": self._keypts[wanted], "index": index}
 
 

@@ -11,6 +11,7 @@ from utils.geometry.coordinates import to_normalised
 from utils.geometry.crop import crop_images, crop_points
 from utils.keyed_random import sample_keys
 from utils.progress import progress_bar
+from utils.transfer import send
 
 EXTRACTION_BATCH = 32
 
@@ -37,7 +38,7 @@ class DescriptorExtractor:
         """
         keys = sample_keys(self.seed, epoch, batch["index"])
         images, keypts = self._frame(
-            *(batch[name].to(self.device) for name in ("image", "keypts")), keys
+            *(send(batch[name], self.device) for name in ("image", "keypts")), keys
         )
         inputs = augment(images, keys, view=0) if self.augmented else normalise(images)
         H, W = images.shape[-2:]
@@ -107,11 +108,14 @@ class CachedDescriptors(DescriptorLoader):
 
     def __iter__(self):
         self.prepare()
+        device = self.extract.device
         for indices in self.batch_sampler:
+            index = torch.tensor(indices)
+            wanted = send(index, self.descriptors.device)
             yield {
-                "index": torch.tensor(indices),
-                "descriptors": self.descriptors[indices].to(self.extract.device).float(),
-                "target": self.target[indices].to(self.extract.device),
+                "index": index,
+                "descriptors": send(self.descriptors[wanted], device).float(),
+                "target": send(self.target[wanted], device),
             }
 
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from base.base_trainer import BaseTrainer
 from base.running_mean import RunningMean
-from data_loader.augmentation import augment, normalise
+from data_loader.augmentation import Augmentation, augment_pair, normalise
 from model import EXCHANGING_LOSSES
 from trainer.loaders import make_loaders
 from trainer.optimisation import build_optimizer, build_scheduler
@@ -13,7 +13,9 @@ from trainer.parts import build_backbone, build_loss, build_pair_warper, checked
 from utils.distributed import World
 from utils.drawing.visualizations import embedding_pictures
 from utils.errors import ConfigError, config_errors
+from utils.geometry.tps import tps_weights
 from utils.keyed_random import sample_keys
+from utils.transfer import send, send_together
 
 VALIDATION_EPOCH = 0  # of the random keys: the same warps in every validation
 
@@ -71,11 +73,17 @@ class EmbeddingTrainer(BaseTrainer):
     def train_step(self, batch, epoch):
         """Return the loss of a batch of warped, augmented pairs."""
         keys = sample_keys(self.seed, epoch, batch["index"])
-        pair = self._warp(batch, self.warper.draw_keyed(keys))
-        views = [
-            augment(view, keys, number) if self.augmented else normalise(view)
-            for number, view in enumerate((pair.first, pair.second))
-        ]
+        warps = self.warper.draw_keyed(keys)
+        drawn = Augmentation.draw(keys, range(2), self.warper.side) if self.augmented else []
+        numbers = [*map(tps_weights, warps), *(augmentation.numbers for augmentation in drawn)]
+        weights, numbers = _split(send_together(numbers, self.device), len(warps))
+        no_keypts = torch.empty(len(batch["index"]), 0, 2, device=self.device)
+        pair = self.warper.warp(send(batch["image"], self.device), no_keypts, weights)
+        views = pair.first, pair.second
+        if self.augmented:
+            views = augment_pair(views, numbers, [augmentation.canvas for augmentation in drawn])
+        else:
+            views = map(normalise, views)
         return self._pair_loss(self.learner, views, pair, self.world)
 
     def _autocast(self):
@@ -84,7 +92,7 @@ class EmbeddingTrainer(BaseTrainer):
 
     def _pair_loss(self, network, views, pair, world):
         """Return the loss of this process's share of a batch of pairs."""
-        images = torch.cat(views).contiguous(memory_format=torch.channels_last)
+        images = torch.cat(tuple(views)).contiguous(memory_format=torch.channels_last)
         with self._autocast():
             desc1, desc2 = network(images).chunk(2)
         more = {}
@@ -128,7 +136,9 @@ class EmbeddingTrainer(BaseTrainer):
         return self.warper.draw_keyed(sample_keys(self.seed, VALIDATION_EPOCH, indices))
 
     def _warp(self, batch, draws):
-        image, keypts = (
-            batch[name].to(self.device, non_blocking=True) for name in ("image", "keypts")
-        )
+        image, keypts = (send(batch[name], self.device) for name in ("image", "keypts"))
         return self.warper(image, keypts, draws)
+
+
+def _split(items, count):
+    return items[:count], items[count:]

@@ -22,8 +22,8 @@ def _copied_once(values, device, dtype):
 
 
 def send(tensor, device):
-    """Return a CPU tensor on a device; from pinned memory, the host does not wait for it."""
-    if device.type == "cuda" and not tensor.is_pinned():
+    """Return a tensor on a device; from pinned memory, so that the host does not wait for it."""
+    if device.type == "cuda" and not tensor.is_cuda and not tensor.is_pinned():
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
 

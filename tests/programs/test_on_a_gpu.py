@@ -18,18 +18,20 @@ from model import SmallNet
 from tests.data_helpers.comparing_runs import assert_same, everything_but_config, figures_of
 from tests.data_helpers.finished_runs import finished_embedding, finished_regressor
 from tests.data_helpers.pretend_gpu import PretendGpu
+from tests.data_helpers.run_contents import values_in
 from trainer.embedding_trainer import EmbeddingTrainer
 from utils.cli import run_program
 
 CHUNKED = {"normalize_vectors": False, "implementation": "chunked"}
 TRAINER = {"epochs": 1, "tensorboardX": False}
+PLAIN = {"imwidth": 32, "crop": 4, "do_augmentations": False}
 HOURGLASS = {"num_output_channels": 8, "num_blocks": 1, "planes_conv1": 8, "planes_block": 8,
              "planes_hg": 8}
 VARIANTS = {
     "with DVE": {},
     "without DVE": {"loss": "dense_correlation_loss"},
     "Hourglass": {"arch": {"type": "HourglassNet", "args": HOURGLASS},
-                  "dataset": {"type": "LandmarkFolder", "args": {"imwidth": 40, "crop": 4}}},
+                  "dataset": {"type": "LandmarkFolder", "args": {**PLAIN, "imwidth": 40}}},
     "bfloat16": {"trainer": {**TRAINER, "precision": "bfloat16"}},
     "accumulation": {"trainer": {**TRAINER, "accumulation": 2}},
     "cache in memory": {"cache": "memory"},
@@ -76,8 +78,9 @@ def train_on_both(train, gpu):
 @pytest.fixture
 def tiny_config(embedding_config):
     """Return a function of changes that writes the config of an embedding, one short epoch."""
-    return partial(embedding_config, **{"loss_args": CHUNKED, "trainer": TRAINER,
-                                        "num_workers": 0, "batch_size": 8})
+    return partial(embedding_config, **{
+        "loss_args": CHUNKED, "trainer": TRAINER, "num_workers": 0, "batch_size": 8,
+        "dataset": {"type": "LandmarkFolder", "args": PLAIN}})
 
 
 @pytest.fixture
@@ -105,6 +108,17 @@ def regressor(tmp_path_factory, landmark_folder):
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_an_embedding_is_trained_as_on_the_cpu(train_on_both, tiny_config, changes):
     train_on_both(tiny_config(**changes), "--mini_train")
+
+
+def test_augmented_images_are_learned_from_nearly_as_on_the_cpu(train, gpu, tiny_config):
+    """A GPU augments both views of a batch together, on one canvas: another order of sums."""
+    config = tiny_config(dataset={"type": "LandmarkFolder", "args": {"imwidth": 32, "crop": 4}},
+                         optimizer={"type": "SGD", "args": {"lr": 0.01}})
+    losses = []
+    for device in ("cpu", "0"):
+        with gpu:
+            losses += values_in(train(config, "--device", device).log, "loss")
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
 
 
 @pytest.mark.parametrize("changes", [

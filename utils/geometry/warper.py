@@ -115,6 +115,7 @@ class RandomWarp:
                 f"half of the {W}x{H} image"
             )
         self.H, self.W, self.crop, self.deviations = H, W, crop, deviations
+        self.side = W - 2 * crop  # of the cropped image
         self._basis = tps.tps_basis(coordinates.lattice(H, W))
 
     def draw_keyed(self, keys):
