@@ -10,7 +10,8 @@ from torch.optim.lr_scheduler import OneCycleLR
 from base.checkpoint_keeper import CheckpointKeeper
 from base.gradient import accumulating, batch_parts, prepare_learner, step_errors
 from base.monitor import Monitor
-from base.nonfinite import NonfiniteGuard, RolledBack
+from base.nonfinite import NonfiniteGuard, RolledBack, halved_rates
+from base.precision import Precision
 from base.running_mean import RunningMean
 from utils.checkpoint.find import checkpoint_name
 from utils.checkpoint.save_and_load import load_weights, read_checkpoint
@@ -47,6 +48,7 @@ class BaseTrainer:
         self.monitor = Monitor(self.options.monitor, self.options.patience)
         self.keeper = CheckpointKeeper(run, self.monitor)
         self.guard = NonfiniteGuard(self.options.on_nonfinite)
+        self.precision = Precision(self.options.precision, self.device)
         self.last_epoch = 0  # the last finished epoch
         self.step = 0  # finished steps of the next epoch
         self.running_loss = RunningMean()  # over these steps
@@ -141,10 +143,11 @@ class BaseTrainer:
                 with accumulating(self.learner, is_last=part is parts[-1]):
                     part_loss = self.train_step(part, epoch)
                     # Processes average their gradients, and their shares may differ by a sample.
-                    (part_loss * (weight / average_share)).backward()
+                    self.precision.backward(part_loss * (weight / average_share))
                 loss += part_loss.detach() * (weight / size)
+        self.precision.unscale(self.optimizer)
         if self.guard.passes(self, batch, epoch, loss):
-            self.optimizer.step()
+            self.precision.step(self.optimizer)
             return loss
         return None
 
@@ -187,13 +190,8 @@ class BaseTrainer:
         path = self.keeper.last_until(self.last_epoch, self.step)
         if path is None:
             raise UserError("there is no checkpoint to go back to: lower optimizer.args.lr")
-        # One-cycle schedules take each rate from these three, all others from the last rate.
-        names = ("initial_lr", "max_lr", "min_lr") if self.steps_per_batch else ("lr",)
-        before = [[group[name] for name in names] for group in self.optimizer.param_groups]
-        self.resume(read_checkpoint(path), path)
-        for group, rates in zip(self.optimizer.param_groups, before):
-            for name, rate in zip(names, rates):
-                group[name] = min(rate, group[name]) / 2
+        with halved_rates(self.optimizer, self.steps_per_batch):
+            self.resume(read_checkpoint(path), path)
         self.run.logger.warning(f"back to {path}, with half the learning rate")
 
     def prepare(self):
@@ -226,6 +224,7 @@ class BaseTrainer:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict() if self.scheduler else None,
             "monitor": self.monitor.state_dict(),
+            **({"grad_scaler": scaler} if (scaler := self.precision.state_dict()) else {}),
         }
 
     def resume(self, checkpoint, path):
@@ -243,6 +242,7 @@ class BaseTrainer:
                     "training images must be those it began with"
                 )
         self.monitor.load_state_dict(checkpoint["monitor"])
+        self.precision.load_state_dict(checkpoint.get("grad_scaler"))
         self.keeper.resumed_from = path
         self.last_epoch, self.step = checkpoint["epoch"], checkpoint.get("step", 0)
         self.running_loss = RunningMean()

@@ -1,7 +1,7 @@
 """Handle NaN or infinite gradients: report the batch, then halt, skip the step, or roll back."""
 
 import math
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +54,8 @@ class NonfiniteGuard:
         norm = torch.nn.utils.get_total_norm(
             p.grad for p in trainer.model.parameters() if p.grad is not None
         )
+        if trainer.precision.overflows(norm):
+            return False
         self._unseen.append(Step(batch, epoch, trainer.step + 1, loss, norm))
         return self.look(trainer) if trainer.looks or self.policy == "skip" else True
 
@@ -79,6 +81,21 @@ class NonfiniteGuard:
         for buffer, before in zip(trainer.model.buffers(), self._buffers):
             buffer.copy_(before)
         return False
+
+
+@contextmanager
+def halved_rates(optimizer, steps_per_batch):
+    """Halve the learning rates that an optimiser has before or after the context, the lower ones.
+
+    steps_per_batch: whether its schedule is a one-cycle one, which takes each rate from three
+    numbers; all others take it from the last rate.
+    """
+    names = ("initial_lr", "max_lr", "min_lr") if steps_per_batch else ("lr",)
+    before = [[group[name] for name in names] for group in optimizer.param_groups]
+    yield
+    for group, rates in zip(optimizer.param_groups, before):
+        for name, rate in zip(names, rates):
+            group[name] = min(rate, group[name]) / 2
 
 
 def _report(trainer, step):

@@ -18,6 +18,7 @@ from utils.progress import progress_bar
 from utils.transfer import send
 
 FILL_BATCH = 64
+MOST_OF_MEMORY = 0.8  # of a GPU, that images may take
 LATER = ("crop", "do_augmentations")  # attributes that act after the cache
 ASIDE = ("listing", "broken", "warnings")  # attributes that no item depends on
 
@@ -169,8 +170,9 @@ def _require_memory(size, device):
     if device.type != "cuda":
         return
     free, _ = torch.cuda.mem_get_info(device)
-    if size > free:
+    if size > MOST_OF_MEMORY * free:
         raise UserError(
             f"cache = 'device': the images take {size_text(size)}, and {size_text(free)} are free "
-            f"on {device}; expected room for them, or cache = 'memory' or 'disk'"
+            f"on {device}; expected room for them and for the training, or cache = 'memory' or "
+            "'disk'"
         )

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from base.checkpoint_keeper import BEST
+from base.precision import precision_line
 from data_loader.cache import num_keypts
 from data_loader.folder_listing import shared_listings
 from model.keypoint_regressor import FrozenBackbone
@@ -21,7 +22,7 @@ from trainer.training import build_trainer
 from utils.checkpoint.find import checkpoint_name
 from utils.config.mini_run import MINI, Limits
 from utils.config.read import errors_of
-from utils.device import determinism, peak_memory_gib
+from utils.device import fast_or_repeatable, peak_memory_gib
 from utils.disk import size_text
 from utils.distributed import World
 from utils.progress import bars_hidden, clock
@@ -41,7 +42,7 @@ def dry_run(config, resume=None, seeds=None, world=World()):
     hidden = config.trainer.verbosity < 1 or not world.is_main
     images = max(NUM_STEPS * config.batch_size, TRIAL_IMAGES)
     limits = MINI if config.limits is MINI else Limits(images, TRIAL_IMAGES)
-    with errors_of(config), bars_hidden(hidden), determinism(config.deterministic):
+    with errors_of(config), bars_hidden(hidden), fast_or_repeatable(config.deterministic):
         # Without a cache, which would decode every image, or write to the disk.
         few = replace(config, cache="off", limits=limits).with_seed(start.seed(config))
         run = Run(folder, few, world)
@@ -215,6 +216,7 @@ def time_lines(config, trainer, sizes, seconds, num_seeds):
         f"  an epoch     {clock(later)}, of which validation {clock(validation)}",
         f"  evaluation   {clock(evaluation)}",
         f"  together     {total}, {counted(sizes['epochs'], 'epoch')}{each}",
+        f"  precision    {precision_line(config.trainer.precision, trainer.device)}",
     ]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from base.precision import slow_line
 from data_loader.folder_listing import shared_listings
 from trainer.datasets import final_test_set, training_datasets
 from trainer.embedding_trainer import EmbeddingTrainer
@@ -12,7 +13,7 @@ from trainer.optimisation import rehearse_schedule, unreached_milestones
 from trainer.resume import start_run
 from utils.checkpoint.find import checkpoint_name
 from utils.config.read import errors_of
-from utils.device import computes_bfloat16, determinism
+from utils.device import fast_or_repeatable
 from utils.distributed import World
 from utils.errors import ConfigError
 from utils.log import open_log
@@ -50,7 +51,7 @@ def train_one_seed(config, folder, start, world=World()):
     Returns {name: value} of the last epoch and of the evaluation.
     """
     hidden = config.trainer.verbosity < 1 or not world.is_main
-    with errors_of(config), bars_hidden(hidden), determinism(config.deterministic):
+    with errors_of(config), bars_hidden(hidden), fast_or_repeatable(config.deterministic):
         run = Run(folder, config, world)
         with shared_listings():
             # Before the training, to find errors in the test images at once.
@@ -66,10 +67,15 @@ def train_one_seed(config, folder, start, world=World()):
             values = trainer.fit()
             if not world.is_main:
                 return values
+            chooses = run.device.type != "cpu" and not config.is_landmark
+            remarks = trainer.remarks() if chooses else {}
+            for name, text in remarks.items():
+                run.logger.info(f"{name}: {text}")
             run.logger.info(f"look at it: {command('misc/report.py', folder.model_dir)}")
             if test_set is None:
                 return values
             results = evaluate(trainer.model, config, test_set, run.device)
+            results.remarks.update(remarks)
             checkpoint = folder.model_dir / checkpoint_name(trainer.last_epoch)
             save_results(results, run, test_set, checkpoint)
         return {**values, **results.figures}
@@ -83,10 +89,7 @@ def build_trainer(config, start, run):
             f"trainer.accumulation = {options.accumulation}, expected at most {largest}: each "
             f"part of a batch of {config.batch_size} needs two samples"
         )
-    if options.precision == "bfloat16" and not computes_bfloat16(run.device):
-        run.remarks.append(
-            f"trainer.precision: {run.device} only emulates bfloat16, float32 is faster"
-        )
+    run.remarks += filter(None, [slow_line(options.precision, run.device)])
     rehearse_schedule(config)  # before images are cached, which may take long
     train_set, val_set = training_datasets(config, run)
     kind = LandmarkTrainer if config.is_landmark else EmbeddingTrainer

@@ -19,7 +19,8 @@ def select_device(name):
 
     On a CUDA GPU TF32 is switched off. On the CPU the process keeps freed memory, and takes numbers
     below the least normal one for 0: a softmax is full of them, and arithmetic with them is up to a
-    hundred times slower.
+    hundred times slower. Raises ``UserError`` for a GPU
+    that is absent, or that torch cannot compute on.
 
     name: None or "cpu", "mps", "xpu", or the number of a GPU.
     """
@@ -28,12 +29,41 @@ def select_device(name):
         torch.set_flush_denormal(True)
         return torch.device("cpu")
     require_gpu(name)
-    if not name.isdigit():
-        return torch.device(name)
+    device = torch.device("cuda", int(name)) if name.isdigit() else torch.device(name)
+    try:
+        if device.type == "cuda":
+            forbid_tf32()
+            torch.cuda.set_device(device)
+        torch.ones(1, device=device).add(1).item()
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(
+            f"--device {name}: torch {torch.__version__} cannot compute on it "
+            f"({str(error).strip().splitlines()[0]}); {needs_of_torch()}"
+        ) from error
+    return device
+
+
+def forbid_tf32():
+    """Make torch compute float32 exactly on CUDA GPUs, as JPEG noise and warps need it."""
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
-    torch.cuda.set_device(int(name))
-    return torch.device("cuda", int(name))
+
+
+def needs_of_torch():
+    """Return what the installed torch takes for a GPU."""
+    if torch.version.cuda is None:
+        return "it was built without CUDA: install one for your GPU (pytorch.org)"
+    kinds = [_dotted(name.rpartition("_")[2]) for name in torch.cuda.get_arch_list()]
+    return (
+        f"it has kernels for compute capabilities {', '.join(kinds)}, and takes a driver for CUDA "
+        f"{torch.version.cuda}; a newer driver, or a torch for an older CUDA, may help (README.md)"
+    )
+
+
+def _dotted(capability):
+    """Return "8.6" of "86", "12.0" of "120a"."""
+    digits = capability.rstrip("abcdefghijklmnopqrstuvwxyz")
+    return f"{digits[:-1]}.{digits[-1]}"
 
 
 def require_gpu(name):
@@ -61,6 +91,8 @@ def usable_device(device):
     try:
         found = torch.device(device)
         torch.zeros(1, device=found).item()
+        if found.type == "cuda":
+            forbid_tf32()
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:  # one for each backend
         raise UserError(
             f"device = {device!r}: torch cannot compute on it here, and finds "
@@ -99,6 +131,20 @@ def determinism(wanted):
     finally:
         torch.use_deterministic_algorithms(before)
         torch.backends.cudnn.benchmark = benchmark
+
+
+@contextmanager
+def fast_or_repeatable(deterministic):
+    """Make torch use deterministic algorithms while entered, or else, for the images of a training,
+    which have one size, the convolutions that its GPU was found to be fastest with.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = not deterministic
+    try:
+        with determinism(deterministic):
+            yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def peak_memory_gib(device):

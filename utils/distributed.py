@@ -5,12 +5,17 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
 from utils.device import require_gpu, select_device
 from utils.errors import UserError
+from utils.stopping import Stopped
+
+# How long processes wait for each other: the main one evaluates while the others are done.
+PATIENCE = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -150,11 +155,15 @@ def joined(device_names):
             "expected a GPU for each"
         )
     device = select_device(device_names[local_rank])
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield World(dist.get_rank(), dist.get_world_size(), device)
-    finally:
-        dist.destroy_process_group()
+        dist.barrier()
+    except Stopped:
+        dist.destroy_process_group()  # all processes stop, after the same step
+        raise
+    # Not after another error: it would wait for processes that wait for this one.
+    dist.destroy_process_group()
 
 
 def launch(num_processes):

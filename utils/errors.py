@@ -35,6 +35,8 @@ def shown(value, write=repr):
 
 
 def one_line(error):
-    """Return an error's message, or the last line of one that includes a worker's traceback."""
-    last = str(error).strip().splitlines()[-1]
+    """Return an error's message, or the last line of one that includes a worker's traceback; the
+    name of an error without a message.
+    """
+    last = (str(error).strip() or type(error).__name__).splitlines()[-1]
     return last.partition("Error: ")[2] or last if "\n" in str(error) else last

@@ -144,7 +144,8 @@ def place_chart(size):
 @torch.no_grad()
 def _paint(model, dataset, device, colours):
     """Yield groups of an image, of the first test images, and its descriptors as colours."""
-    images = next(evaluation_pairs(dataset, device, max_images=NUM_PAINTED)).first
+    pairs = evaluation_pairs(dataset, device, max_images=NUM_PAINTED, num_workers=0)
+    images = next(pairs).first
     painted = colours(compute_descriptors(model, normalise(images))).cpu()
     for n, (image, descriptors) in enumerate(zip(images.cpu(), painted)):
         label = dataset.label(n)

@@ -5,10 +5,12 @@ import os
 import resource
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 import torch
 
+from tests.data_helpers.pretend_gpu import PretendGpu
 from utils import device as devices
 from utils.allocator import SETTINGS
 from utils.device import computes_bfloat16, select_device
@@ -37,7 +39,7 @@ def test_whether_a_cpu_computes_bfloat16_is_reported():
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_training_says_that_bfloat16_is_emulated(
         train, embedding_config, monkeypatch, computed, precision):
-    monkeypatch.setattr("trainer.training.computes_bfloat16", lambda device: computed)
+    monkeypatch.setattr("base.precision.computes_bfloat16", lambda device: computed)
     trained = train(embedding_config(trainer={"epochs": 1, "tensorboardX": False,
                                               "precision": precision}), "--mini_train")
     told = "trainer.precision: cpu only emulates bfloat16" in trained.finished.stdout
@@ -74,5 +76,22 @@ def test_other_kinds_of_gpu_are_taken_where_torch_has_them(monkeypatch, name):
     with pytest.raises(UserError) as error:
         select_device(name)
     assert str(error.value) == f"--device {name}: torch finds no such device, only cpu, 0, 1"
-    monkeypatch.setitem(devices.OTHER_GPUS, name, lambda: True)
-    assert select_device(name) == torch.device(name)
+    with PretendGpu(name):
+        assert select_device(name) == torch.device(name)
+
+
+@pytest.mark.parametrize("said", [
+    "CUDA error: no kernel image is available for execution on the device\nmore",
+    "The NVIDIA driver on your system is too old (found version 12020). Please"])
+def test_a_gpu_that_torch_cannot_compute_on_is_named_in_one_line(monkeypatch, said):
+    """As with an old driver, or with a card that torch has no kernels for."""
+    with PretendGpu():
+        assert select_device("0") == torch.device("cuda:0")
+        monkeypatch.setattr(torch, "ones", Mock(side_effect=RuntimeError(said)))
+        with pytest.raises(UserError) as error:
+            select_device("0")
+    (line,) = str(error.value).splitlines()
+    assert line.startswith(f"--device 0: torch {torch.__version__} cannot compute on it ("
+                           + said.splitlines()[0])
+    if torch.version.cuda is not None:
+        assert "compute capabilities " in line and f"CUDA {torch.version.cuda}" in line

@@ -104,7 +104,7 @@ def dense_cases(backbone, dataset, device, count=NUM_SHOWN):
     places: (count, H, W, 2) int64, the match (x, y) in the source of each pixel of the target, by
     cosine similarity at every pixel.
     """
-    pair = next(evaluation_pairs(dataset, device, max_images=2 * count))
+    pair = next(evaluation_pairs(dataset, device, max_images=2 * count, num_workers=0))
     *maps, stride = describe_pairs(backbone, pair)
     source, *targets = (cosine_at_pixels(m, stride, pair.first.shape[-2:]) for m in maps)
     for offset, (identity, target) in enumerate(zip(IDENTITIES, targets)):

@@ -70,9 +70,10 @@ class TrainerOptions:
         False,
     )
     precision: str = setting(
-        "bfloat16: run the network under autocast; losses are computed in float32",
+        "of the network in training: float32, exact; tfloat32: products rounded to TF32 by a GPU; "
+        "bfloat16; float16, with a gradient scaler, for GPUs without bfloat16. All else is exact",
         "float32",
-        one_of("float32", "bfloat16"),
+        one_of("float32", "tfloat32", "bfloat16", "float16"),
     )
 
     def __post_init__(self):
