@@ -2,8 +2,9 @@
 
 Pointers are to contiguous float32: a and its gradient (B, U, C); b and its gradient (B, P, C);
 warped (B, U, 2), g(u) in pixels; value, saved, lse and weight (B, U). There are ``width`` cells v
-in a row, ``stride`` pixels apart. The grid of a kernel is (blocks of rows, B). Each number is
-summed by one program in one order, so that results are reproducible to the bit.
+in a row, ``stride`` pixels apart. The grid of a kernel is (blocks of rows, B). Products are in
+float32, without TF32. Each number is summed by one program in one order, so that results are
+reproducible to the bit.
 
 The objective is ``ExpectedDistance`` with exponent POW, or, if SIGMA is not 0,
 ``NegativeLogLikelihood``. Of each row u, lse is the log-sum-exp over v of the logits <a_u, b_v>;
@@ -77,7 +78,7 @@ def _gradient(scores, costs, saved, lse, SIGMA: tl.constexpr, OUTLIER: tl.conste
 def forward(
     a, b, warped, value, saved, lse, U, P, width, stride,
     C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, OUTLIER: tl.constexpr,
-    PRECISION: tl.constexpr, BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
+    BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """Store value, saved and lse of a block of rows u."""
     first, sample = _offsets(U, P)
@@ -91,7 +92,7 @@ def forward(
     for start in range(0, P, BLOCK):
         cells = start + tl.arange(0, BLOCK)
         key = _load_points(b + sample * C, cells, P, C, BLOCK_C)
-        scores = tl.dot(query, tl.trans(key), input_precision=PRECISION)
+        scores = tl.dot(query, tl.trans(key), input_precision="ieee")
         scores = tl.where((cells < P)[None, :], scores, float("-inf"))
         costs = _costs(x[:, None], y[:, None], cells[None, :], width, stride, POW, SIGMA)
         before, largest = largest, tl.maximum(largest, tl.max(scores, axis=1))
@@ -120,7 +121,7 @@ def forward(
 def backward_a(
     a, b, warped, saved, lse, weight, grad, U, P, width, stride,
     C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, OUTLIER: tl.constexpr,
-    PRECISION: tl.constexpr, BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
+    BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """Store the gradient of the weighted sum of values, for a block of rows u of a."""
     first, sample = _offsets(U, P)
@@ -134,11 +135,11 @@ def backward_a(
     for start in range(0, P, BLOCK):
         cells = start + tl.arange(0, BLOCK)
         key = _load_points(b + sample * C, cells, P, C, BLOCK_C)
-        scores = tl.dot(query, tl.trans(key), input_precision=PRECISION)
+        scores = tl.dot(query, tl.trans(key), input_precision="ieee")
         scores = tl.where((cells < P)[None, :], scores, float("-inf"))
         costs = _costs(x[:, None], y[:, None], cells[None, :], width, stride, POW, SIGMA)
         gradient = _gradient(scores, costs, keep[:, None], norm[:, None], SIGMA, OUTLIER)
-        total += tl.dot(gradient, key, input_precision=PRECISION)
+        total += tl.dot(gradient, key, input_precision="ieee")
     _store_points(grad + first * C, rows, share[:, None] * total, U, C, BLOCK_C)
 
 
@@ -146,7 +147,7 @@ def backward_a(
 def backward_b(
     a, b, warped, saved, lse, weight, grad, U, P, width, stride,
     C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, OUTLIER: tl.constexpr,
-    PRECISION: tl.constexpr, BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
+    BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """Store the gradient of the weighted sum of values, for a block of rows v of b.
 
@@ -163,8 +164,8 @@ def backward_b(
         keep = tl.load(saved + first + rows, mask=rows < U, other=0.0)
         norm = tl.load(lse + first + rows, mask=rows < U, other=0.0)
         share = tl.load(weight + first + rows, mask=rows < U, other=0.0)
-        scores = tl.dot(key, tl.trans(query), input_precision=PRECISION)
+        scores = tl.dot(key, tl.trans(query), input_precision="ieee")
         costs = _costs(x[None, :], y[None, :], cells[:, None], width, stride, POW, SIGMA)
         gradient = _gradient(scores, costs, keep[None, :], norm[None, :], SIGMA, OUTLIER)
-        total += tl.dot(gradient * share[None, :], query, input_precision=PRECISION)
+        total += tl.dot(gradient * share[None, :], query, input_precision="ieee")
     _store_points(grad + sample * C, cells, total, P, C, BLOCK_C)

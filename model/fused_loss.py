@@ -4,6 +4,8 @@ The exchange is torch's fused attention; the rest are the Triton kernels in ``mo
 imported when they are used, since Triton may not be installed.
 """
 
+import warnings
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from os import environ
@@ -13,12 +15,36 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from model.chunked_loss import chunked_loss
 from model.objectives import ExpectedDistance, NegativeLogLikelihood
+from utils.errors import one_line
 
 HEAD_MULTIPLE = 8  # fused attention takes multiples of this number of channels
 LEAST_CHANNELS, MOST_CHANNELS = 16, 128  # of a block in the kernels
+TRIAL_SHAPE, TRIAL_TOLERANCE = (9, 15), 1e-3  # relative; in float32, all are off by 1e-5 or less
 # Without the implementation that stores P x P.
 FUSED_ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION]
+
+
+FAILED_AT_WORK = {}  # {device: why}, where a trial went well and a training did not
+
+
+def fused_or_chunked_loss(objective, a, *more):
+    """Return ``fused_loss``, or ``chunked_loss`` where it fails at this size; the device is not
+    asked for it again then.
+    """
+    try:
+        return fused_loss(objective, a, *more)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # Triton and attention can raise anything
+        _give_up(a.device, error)
+        return chunked_loss(objective, a, *more)
+
+
+def _give_up(device, error):
+    FAILED_AT_WORK[device] = f"{type(error).__name__}: {one_line(error)}"
+    warnings.warn(f"the loss is computed in chunks from now on: {FAILED_AT_WORK[device]}")
 
 
 def fused_loss(objective, a, b, auxiliary, scale, warped, weight):
@@ -52,7 +78,7 @@ class FusedLoss(torch.autograd.Function):
     """Computes the weighted mean over u of an objective of softmax_v(<a_u, b_v>).
 
     Two numbers of each row are saved for the backward pass, which recomputes the logits. Products
-    are in float32, or in TF32 if torch allows it.
+    are in float32, without TF32.
     """
 
     @staticmethod
@@ -69,6 +95,20 @@ class FusedLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_output):
+        try:
+            return FusedLoss._gradients(ctx, grad_output)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            a, b, warped, *_, weight = ctx.saved_tensors
+            _give_up(a.device, error)
+        leaves = [points.detach().requires_grad_() for points in (a, b)]
+        with torch.enable_grad():
+            value = chunked_loss(ctx.objective, *leaves, None, None, warped, weight)
+        return None, *torch.autograd.grad(value, leaves, grad_output), None, None
+
+    @staticmethod
+    def _gradients(ctx, grad_output):
         from model.fused_kernels import backward_a, backward_b
 
         *tensors, weight = ctx.saved_tensors
@@ -84,11 +124,10 @@ class FusedLoss(torch.autograd.Function):
 def _start(kernel, objective, *tensors):
     (B, U, C), P = tensors[0].shape, tensors[1].shape[1]
     likely = isinstance(objective, NegativeLogLikelihood)
-    block, num_warps = (64, 8) if C <= 64 else (32, 4)  # to fit the registers
-    tf32 = torch.backends.cuda.matmul.allow_tf32
+    blocks, num_warps = block_sizes(C)
     with torch.cuda.device_of(tensors[0]):
         num_rows = tensors[-1].shape[1]  # of what the kernel stores
-        kernel[-(-num_rows // block), B](
+        kernel[-(-num_rows // blocks["BLOCK"]), B](
             *tensors,
             U,
             P,
@@ -98,17 +137,27 @@ def _start(kernel, objective, *tensors):
             POW=0.0 if likely else float(objective.pow),
             SIGMA=float(objective.sigma) if likely else 0.0,
             OUTLIER=float(objective.outlier) if likely else 0.0,
-            PRECISION="tf32" if tf32 else "ieee",
-            BLOCK=block,
-            BLOCK_C=max(LEAST_CHANNELS, 1 << (C - 1).bit_length()),
+            **blocks,
             num_warps=num_warps,
         )
 
 
-def why_not_fused(device, dtype=torch.float32, channels=LEAST_CHANNELS):
+def block_sizes(channels):
+    """Return the sizes of the kernels' blocks of cells and of channels, and the number of warps."""
+    block, num_warps = (64, 8) if channels <= 32 else (32, 4)  # to fit the registers
+    blocks = {"BLOCK": block, "BLOCK_C": max(LEAST_CHANNELS, 1 << (channels - 1).bit_length())}
+    return blocks, num_warps
+
+
+def why_not_fused(
+    device, dtype=torch.float32, channels=LEAST_CHANNELS, objective=ExpectedDistance((1, 1), 1, 0.5)
+):
     """Return why this implementation is not available, None if it is.
 
-    Triton's interpreter (TRITON_INTERPRET=1) runs it on the CPU, slowly.
+    It is tried out, once for each device, number of channels and objective. Triton's interpreter
+    (TRITON_INTERPRET=1) runs it on the CPU, slowly.
+
+    objective: its shape and stride do not matter.
     """
     if device.type != "cuda" and environ.get("TRITON_INTERPRET") != "1":
         return f"it takes a GPU (--device 0), this is {device}"
@@ -118,19 +167,41 @@ def why_not_fused(device, dtype=torch.float32, channels=LEAST_CHANNELS):
         return f"it takes float32, these descriptors are {str(dtype).rpartition('.')[2]}"
     if channels > MOST_CHANNELS:
         return f"it takes at most {MOST_CHANNELS} channels, these descriptors have {channels}"
-    return _why_not_run(device, channels)
+    if device in FAILED_AT_WORK:
+        return FAILED_AT_WORK[device]
+    return why_it_fails(device, channels, replace(objective, shape=TRIAL_SHAPE, stride=2))
 
 
 @cache
-def _why_not_run(device, channels):
-    """Return why a run of it fails, or None: Triton needs a recent GPU and a C compiler."""
-    a, b = torch.zeros(2, 1, 4, channels, device=device, requires_grad=True).unbind()
+def why_it_fails(device, channels, objective):
+    """Return why a trial of it fails, or None: Triton needs a recent GPU and a C compiler.
+
+    Value and gradients are compared with those of ``chunked_loss``, on several blocks of cells, the
+    last of which is incomplete.
+
+    objective: its shape is ``TRIAL_SHAPE``.
+    """
+    generator = torch.Generator().manual_seed(0)
+    (h, w), length = objective.shape, (LEAST_CHANNELS / channels) ** 0.5
     try:
-        with torch.enable_grad():
-            objective = ExpectedDistance((2, 2), 1, 0.5)
-            value = fused_loss(objective, a, b, b[None], None, torch.zeros_like(a[..., :2]), None)
-            value.backward()
-        value.item()  # on the host: the device is done
+        with torch.inference_mode(False), torch.enable_grad():
+            maps = length * torch.randn(3, 2, h * w, channels, generator=generator)
+            warped = 2 * w * torch.rand(2, h * w, 2, generator=generator)
+            found, expected = (
+                _value_and_gradients(loss, objective, maps.to(device), warped.to(device))
+                for loss in (fused_loss, chunked_loss)
+            )
+            for name, ours, theirs in zip(("value", *"abc"), found, expected):
+                error = ((ours - theirs).norm() / theirs.norm()).item()
+                if not error < TRIAL_TOLERANCE:  # NaN is not
+                    what = name if name == "value" else f"gradient of {name}"
+                    return f"its numbers are wrong here: the {what} is off by {error:.2g}"
     except Exception as error:  # Triton and attention can raise anything
-        return f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
+        return f"{type(error).__name__}: {one_line(error)}"
     return None
+
+
+def _value_and_gradients(loss, objective, maps, warped):
+    a, b, auxiliary = leaves = [points.clone().requires_grad_() for points in maps]
+    value = loss(objective, a, b, auxiliary[None], None, warped, None)
+    return value, *torch.autograd.grad(value, leaves)

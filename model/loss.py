@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from model.chunked_loss import chunked_loss
-from model.fused_loss import fused_loss, why_not_fused
+from model.fused_loss import fused_loss, fused_or_chunked_loss, why_not_fused
 from model.objectives import ExpectedDistance, NegativeLogLikelihood
 from utils.geometry.coordinates import to_pixels
 
@@ -154,7 +154,7 @@ def dense_likelihood_loss_dve(
 def check_implementation(name, device, *kind):
     """Raise ``ValueError`` unless an implementation of the dense losses is available on a device.
 
-    kind: dtype and number of channels of the descriptors, if known.
+    kind: dtype and number of channels of the descriptors, and the objective, if known.
     """
     if name not in IMPLEMENTATIONS:
         raise ValueError(f"{name!r}, expected one of {', '.join(IMPLEMENTATIONS)}")
@@ -236,17 +236,17 @@ def _mean(objective, a, b, auxiliary, scale, warped, inside, implementation):
         weight = inside * (inside.shape[1] / inside.sum(dim=1, keepdim=True).clamp(min=1))
     with torch.autocast(a.device.type, enabled=False):
         a = a if scale is None else scale * a
-        compute = _choose(implementation, a)
+        compute = _choose(implementation, a, objective)
         return compute(objective, a, b, auxiliary, scale, warped, weight)
 
 
-def _choose(implementation, points):
-    """Return the function that computes losses of points (B, P, C)."""
-    check_implementation(implementation, points.device, points.dtype, points.shape[-1])
+def _choose(implementation, points, objective):
+    """Return the function that computes an objective of points (B, P, C)."""
+    kind = points.device, points.dtype, points.shape[-1], objective
+    check_implementation(implementation, *kind)
     if implementation == "auto" and points.is_cuda:
-        reason = why_not_fused(points.device, points.dtype, points.shape[-1])
+        reason = why_not_fused(*kind)
         if reason is None:
-            implementation = "fused"
-        else:
-            warnings.warn(f"the loss is computed in chunks, 'fused' cannot be had: {reason}")
+            return fused_or_chunked_loss
+        warnings.warn(f"the loss is computed in chunks, 'fused' cannot be had: {reason}")
     return fused_loss if implementation == "fused" else chunked_loss

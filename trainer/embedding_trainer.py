@@ -9,7 +9,13 @@ from data_loader.augmentation import Augmentation, augment_pair, normalise
 from model import EXCHANGING_LOSSES
 from trainer.loaders import make_loaders
 from trainer.optimisation import build_optimizer, build_scheduler
-from trainer.parts import build_backbone, build_loss, build_pair_warper, checked_pictures
+from trainer.parts import (
+    build_backbone,
+    build_loss,
+    build_pair_warper,
+    checked_pictures,
+    loss_implementation,
+)
 from utils.distributed import World
 from utils.drawing.visualizations import embedding_pictures
 from utils.errors import ConfigError, config_errors
@@ -70,6 +76,14 @@ class EmbeddingTrainer(BaseTrainer):
             augmented=train_set.do_augmentations,
         )
 
+    def remarks(self):
+        """Return {"loss_implementation": "fused" or "chunked"}, and on a GPU why it is chunked."""
+        found, reason = loss_implementation(
+            self.run.config, self.device, self.model.num_output_channels
+        )
+        more = {} if reason is None else {"why_not_fused": reason}
+        return {"loss_implementation": found, **more}
+
     def train_step(self, batch, epoch):
         """Return the loss of a batch of warped, augmented pairs."""
         keys = sample_keys(self.seed, epoch, batch["index"])
@@ -86,14 +100,10 @@ class EmbeddingTrainer(BaseTrainer):
             views = map(normalise, views)
         return self._pair_loss(self.learner, views, pair, self.world)
 
-    def _autocast(self):
-        bfloat16 = self.options.precision == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
-
     def _pair_loss(self, network, views, pair, world):
         """Return the loss of this process's share of a batch of pairs."""
         images = torch.cat(tuple(views)).contiguous(memory_format=torch.channels_last)
-        with self._autocast():
+        with self.precision.network():
             desc1, desc2 = network(images).chunk(2)
         more = {}
         if world.size > 1 and self.exchanges:
@@ -126,7 +136,7 @@ class EmbeddingTrainer(BaseTrainer):
         self.model.eval()
         batch = next(iter(self.val_loader))
         pair = self._warp(batch, self._validation_draws(batch["index"]))
-        with self._autocast():
+        with self.precision.network():
             descriptors = self.model(normalise(pair.first)).float()
         return embedding_pictures(self.pictures, pair.first, descriptors)
 

@@ -6,9 +6,11 @@ from functools import partial
 import torch
 
 from model import BACKBONES, DENSE_LOSSES, LANDMARK_LOSSES, METRICS, REGRESSORS
+from model.fused_loss import why_not_fused
 from model.keypoint_regressor import landmark_model
 from model.loss import check_implementation
 from model.metric import landmark_pixel_error
+from model.objectives import ExpectedDistance, NegativeLogLikelihood
 from utils.config.objects import build, check_arguments, look_up
 from utils.drawing.visualizations import EMBEDDING_PICTURES, LANDMARK_PICTURES
 from utils.errors import ConfigError, config_errors
@@ -79,6 +81,22 @@ def build_loss(config, device):
     with config_errors("loss_args.implementation"):
         check_implementation(config.loss_args.get("implementation", "auto"), device)
     return partial(function, **config.loss_args)
+
+
+def loss_implementation(config, device, channels):
+    """Return what computes the loss of an embedding on a device, "fused" or "chunked", and, if it
+    is chunked on a GPU because nothing else is available, why; else None.
+    """
+    function = look_up(config.loss, DENSE_LOSSES, "loss")
+    defaults = {n: p.default for n, p in inspect.signature(function).parameters.items()}
+    arguments = {**defaults, **config.loss_args}
+    if arguments["implementation"] != "auto" or device.type != "cuda":
+        return "fused" if arguments["implementation"] == "fused" else "chunked", None
+    kind, name = ExpectedDistance, "pow"
+    if "sigma" in arguments:
+        kind, name = NegativeLogLikelihood, "sigma"
+    reason = why_not_fused(device, torch.float32, channels, kind((1, 1), 1, arguments[name]))
+    return "fused" if reason is None else "chunked", reason
 
 
 def build_metrics(config, dataset):

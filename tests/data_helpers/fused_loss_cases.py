@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 import torch
 
-from model.fused_loss import FusedLoss, why_not_fused
+from model import fused_loss
+from model.fused_loss import TRIAL_SHAPE, FusedLoss, why_it_fails, why_not_fused
 from model.loss import (
     dense_correlation_loss,
     dense_correlation_loss_dve,
@@ -160,3 +161,28 @@ def test_what_it_cannot_take_is_reported():
     case = on_device(random_case(2, 129, 3, 4, 2, torch.float32))
     with pytest.raises(ValueError, match="at most 128 channels, these descriptors have 129"):
         FUSED[True](*case)
+
+
+@pytest.mark.parametrize("objective", [
+    ExpectedDistance(TRIAL_SHAPE, 2, 0.5), NegativeLogLikelihood(TRIAL_SHAPE, 2, 3)])
+def test_a_trial_goes_well_though_inference_asks_for_it(objective):
+    with torch.inference_mode():
+        assert why_it_fails(DEVICE, 5, objective) is None
+
+
+def test_gradients_are_computed_in_chunks_where_their_kernels_fail(monkeypatch):
+    case = on_device(random_case(2, 8, 4, 5, 2, torch.float32))
+    expected = value_and_gradients(FUSED[True], *case)
+    start = fused_loss._start
+
+    def fail(kernel, *arguments):
+        if kernel.fn.__name__ == "backward_b":
+            raise RuntimeError("out of resources")
+        start(kernel, *arguments)
+
+    monkeypatch.setattr(fused_loss, "_start", fail)
+    monkeypatch.setattr(fused_loss, "FAILED_AT_WORK", {})
+    with pytest.warns(UserWarning, match="from now on: RuntimeError: out of resources"):
+        found = value_and_gradients(FUSED[True], *case)
+    torch.testing.assert_close(found, expected)
+    assert why_not_fused(DEVICE) == "RuntimeError: out of resources"

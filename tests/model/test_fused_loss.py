@@ -4,13 +4,16 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 from model import fused_loss
 from model import loss as losses
+from model.chunked_loss import chunked_loss
 from model.loss import dense_correlation_loss, dense_correlation_loss_dve
+from model.objectives import ExpectedDistance
 from tests.data_helpers.loss_cases import random_case
 from tests.data_helpers.tiny_runs import ROOT
 
@@ -57,12 +60,55 @@ def test_without_triton(monkeypatch):
     assert fused_loss.why_not_fused(GPU) == "the package triton is not installed"
 
 
-def test_what_kernels_run_into_is_reported(monkeypatch):
-    def fail(*tensors):
-        raise RuntimeError("first line\nFailed to find C compiler")
+TRIED = ExpectedDistance(fused_loss.TRIAL_SHAPE, 2, 0.5)
 
-    monkeypatch.setattr(fused_loss, "fused_loss", fail)
-    assert fused_loss._why_not_run(CPU, 7) == "RuntimeError: Failed to find C compiler"
+
+@pytest.mark.parametrize("text, reason", [
+    ("first line\nFailed to find C compiler", "RuntimeError: Failed to find C compiler"),
+    ("", "RuntimeError: RuntimeError")])
+def test_what_kernels_run_into_is_reported(monkeypatch, text, reason):
+    monkeypatch.setattr(fused_loss, "fused_loss", Mock(side_effect=RuntimeError(text)))
+    fused_loss.why_it_fails.cache_clear()
+    assert fused_loss.why_it_fails(CPU, 7, TRIED) == reason
+
+
+@pytest.mark.parametrize("number, name", list(enumerate(
+    ["value", "gradient of a", "gradient of b", "gradient of c"])))
+@pytest.mark.parametrize("wrong, error", [(0.0, "1"), (1.01, "0.01"), (float("nan"), "nan")])
+def test_kernels_that_store_wrong_numbers_are_not_used(monkeypatch, number, name, wrong, error):
+    real = fused_loss._value_and_gradients
+
+    def faulty(loss, *arguments):
+        found = list(real(chunked_loss, *arguments))
+        found[number] = found[number] * (1 if loss is chunked_loss else wrong)
+        return found
+
+    monkeypatch.setattr(fused_loss, "_value_and_gradients", faulty)
+    fused_loss.why_it_fails.cache_clear()
+    assert fused_loss.why_it_fails(CPU, 5, TRIED) == (
+        f"its numbers are wrong here: the {name} is off by {error}")
+
+
+def test_kernels_that_fail_at_work_are_given_up_once(monkeypatch):
+    monkeypatch.setattr(fused_loss, "FAILED_AT_WORK", {})
+    monkeypatch.setattr(fused_loss, "fused_loss", Mock(side_effect=RuntimeError("too many blocks")))
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    maps, warped = torch.randn(2, 2, 9 * 15, 3), 20 * torch.rand(2, 9 * 15, 2)
+    case = TRIED, *maps, None, None, warped, None
+    with pytest.warns(UserWarning, match="in chunks from now on: RuntimeError: too many blocks"):
+        found = fused_loss.fused_or_chunked_loss(*case)
+    assert torch.equal(found, chunked_loss(*case))
+    if find_spec("triton") is not None:
+        assert fused_loss.why_not_fused(CPU) == "RuntimeError: too many blocks"
+
+
+def test_memory_that_runs_out_is_no_fault_of_the_kernels(monkeypatch):
+    monkeypatch.setattr(fused_loss, "FAILED_AT_WORK", {})
+    full = Mock(side_effect=torch.OutOfMemoryError("full"))
+    monkeypatch.setattr(fused_loss, "fused_loss", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        fused_loss.fused_or_chunked_loss(TRIED, torch.ones(1, 135, 3))
+    assert not fused_loss.FAILED_AT_WORK
 
 
 class OnGpu:
@@ -72,12 +118,12 @@ class OnGpu:
 
 
 @pytest.mark.parametrize("name, reason, chosen", [
-    ("auto", None, "fused"), ("auto", "old GPU", "chunked"), ("chunked", None, "chunked"),
-    ("fused", None, "fused")])
+    ("auto", None, "fused_or_chunked"), ("auto", "old GPU", "chunked"),
+    ("chunked", None, "chunked"), ("fused", None, "fused")])
 def test_on_a_gpu_the_choice_is_fused_where_it_can_be_had(
         monkeypatch, recwarn, name, reason, chosen):
     monkeypatch.setattr(losses, "why_not_fused", lambda *kind: reason)
-    found = losses._choose(name, OnGpu())
+    found = losses._choose(name, OnGpu(), TRIED)
     assert found is getattr(losses, f"{chosen}_loss")
     assert [str(w.message) for w in recwarn] == [
         f"the loss is computed in chunks, 'fused' cannot be had: {r}" for r in [reason] if r]
