@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from utils.cli import add_device_option, make_parser, parse_path, positive, run_program
 from utils.config.objects import look_up
 
-SUBJECTS = ("step", "hourglass", "pairs", "roofline", "loss", "implementations", "scaling")
-SUBJECTS += ("loader", "lists", "evaluation", "regressor")
+SUBJECTS = ("step", "hourglass", "pairs", "roofline", "loss", "implementations", "kernels")
+SUBJECTS += ("scaling", "loader", "lists", "evaluation", "regressor")
 
 
 def main(argv=None):

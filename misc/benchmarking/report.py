@@ -8,7 +8,7 @@ from subprocess import CalledProcessError
 
 from tqdm import tqdm
 
-from misc.benchmarking import evaluation, lists, loader, loss, pairs, roofline, step
+from misc.benchmarking import evaluation, kernels, lists, loader, loss, pairs, roofline, step
 from misc.benchmarking.measuring import machine, measure_in_process
 from utils.cli import EXIT_USER_ERROR
 from utils.device import select_device
@@ -21,6 +21,7 @@ SUBJECTS = {
     "roofline": roofline.SUBJECT,
     "loss": loss.SUBJECT,
     "implementations": loss.IMPLEMENTATIONS,
+    "kernels": kernels.SUBJECT,
     "scaling": loss.SCALING,
     "loader": loader.SUBJECT,
     "lists": lists.SUBJECT,

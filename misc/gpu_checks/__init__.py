@@ -1,0 +1,1 @@
+"""The parts of ``misc/check_gpu.py``: numbers, trainings, times."""

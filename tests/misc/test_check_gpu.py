@@ -1,0 +1,80 @@
+"""misc/check_gpu.py on a pretend GPU: a sound one, a faulty one, and what it says of them."""
+
+import json
+
+import pytest
+import torch
+
+from misc import check_gpu
+from misc.gpu_checks import numbers, trainings
+from misc.gpu_checks.findings import Findings
+from tests.data_helpers.pretend_gpu import PretendGpu
+from utils.cli import run_program
+
+
+@pytest.fixture
+def check(tmp_path, capsys, monkeypatch):
+    """Return a function that runs the quick check; returns exit code, output and its file."""
+    monkeypatch.setattr(numbers, "BACKBONES", {"SmallNet": numbers.BACKBONES["SmallNet"]})
+    monkeypatch.setattr(numbers, "why_not_fused", lambda *args, **kwargs: "there is no Triton")
+
+    def run():
+        path = tmp_path / "found.json"
+        with PretendGpu():
+            code = run_program(lambda: check_gpu.main(
+                ["--device", "0", "--quick", "--output", str(path)]))
+        return code, capsys.readouterr().out, json.loads(path.read_text())
+
+    return run
+
+
+def test_a_sound_gpu(check):
+    code, out, found = check()
+    assert code == 0, out
+    assert "FAIL" not in out and "not fused, 16-d: there is no Triton" in out
+    assert out.splitlines()[-1].startswith("a pretend GPU, torch ") and ": is sound; " in out
+    assert found["differences"] == [] and len(found["compared"]) > 20
+    names = " ".join(found["compared"])
+    for part in ("warp: grid", "augmentation", "SmallNet, bfloat16", "dve, chunked, 3-d, 5x5",
+                 "regressor", "matching, cosine"):
+        assert part in names
+
+
+def test_a_faulty_gpu_is_named_with_what_differs(check, monkeypatch):
+    right = numbers.match_landmarks
+    monkeypatch.setattr(numbers, "match_landmarks",
+                        lambda source, *rest: right(source, *rest) + 2 * source.is_cuda)
+    code, out, found = check()
+    assert code == 1 and found["differences"] == ["matching, published", "matching, cosine"]
+    assert "FAIL matching, published: " in out and ": differs in 2 places; " in out
+
+
+def test_what_cannot_be_computed_and_what_is_no_number_is_a_difference(capsys):
+    findings = Findings("cpu", "a machine")
+    findings.compare("first", lambda: 1 / 0, torch.ones(2), 1e-3)
+    findings.compare("second", lambda: torch.full((2,), torch.nan), torch.ones(2), 1e-3)
+    findings.compare("third", lambda: torch.ones(2), torch.ones(2), 0)
+    assert findings.bad == ["first", "second"]
+    assert "FAIL first: ZeroDivisionError: division by zero" in capsys.readouterr().out
+    json.dumps(findings.content(), allow_nan=False)
+
+
+def test_trainings_that_fail_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainings, "fast_precisions", lambda device: ["bfloat16"])
+    findings, calls = Findings("cpu", "a machine"), []
+
+    def run(*command):
+        calls.append(command)
+        return "error: no compiler" if "trainer.compile=true" in command else None
+
+    trainings.check_trainings(findings, "0", tmp_path, run)
+    assert findings.bad == ["training: trainer.compile=true"]
+    assert findings.compared["training: trainer.compile=true"]["error"] == "error: no compiler"
+    assert "training: trainer.precision=bfloat16" in findings.compared
+    assert all(call[0] == "train.py" and "--device" in call for call in calls)
+
+
+def test_it_takes_a_gpu(capsys):
+    with pytest.raises(SystemExit) as error:
+        check_gpu.main([])
+    assert error.value.code == 2 and "expected a GPU, such as 0" in capsys.readouterr().err
