@@ -92,10 +92,11 @@ def loss_implementation(config, device, channels):
     arguments = {**defaults, **config.loss_args}
     if arguments["implementation"] != "auto" or device.type != "cuda":
         return "fused" if arguments["implementation"] == "fused" else "chunked", None
-    kind, name = ExpectedDistance, "pow"
     if "sigma" in arguments:
-        kind, name = NegativeLogLikelihood, "sigma"
-    reason = why_not_fused(device, torch.float32, channels, kind((1, 1), 1, arguments[name]))
+        objective = NegativeLogLikelihood((1, 1), 1, arguments["sigma"], arguments["outlier"])
+    else:
+        objective = ExpectedDistance((1, 1), 1, arguments["pow"])
+    reason = why_not_fused(device, torch.float32, channels, objective)
     return "fused" if reason is None else "chunked", reason
 
 

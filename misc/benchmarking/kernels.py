@@ -13,14 +13,17 @@ from misc.benchmarking.measuring import markdown_table
 CAPABILITIES = (75, 80, 86, 89, 90, 100, 120)
 CHANNELS = (3, 16, 32, 48, 64, 128)
 TENSORS = {"a", "b", "warped", "value", "saved", "lse", "weight", "grad"}
-LOSSES = {"expected distance": {"POW": 0.5, "SIGMA": 0.0}, "likelihood": {"POW": 0.0, "SIGMA": 3.0}}
+LOSSES = {
+    "expected distance": {"POW": 0.5, "SIGMA": 0.0, "OUTLIER": 0.0},
+    "likelihood": {"POW": 0.0, "SIGMA": 3.0, "OUTLIER": 0.01},
+}
 
 
 def compile_kernel(kernel, capability, channels, objective):
     """Return registers, and loads and stores of local memory, of a kernel for an NVIDIA GPU.
 
     capability: 80 for compute capability 8.0.
-    objective: values of POW and SIGMA.
+    objective: values of POW, SIGMA and OUTLIER.
     """
     import triton
     from triton.backends.compiler import GPUTarget

@@ -164,7 +164,7 @@ def test_what_it_cannot_take_is_reported():
 
 
 @pytest.mark.parametrize("objective", [
-    ExpectedDistance(TRIAL_SHAPE, 2, 0.5), NegativeLogLikelihood(TRIAL_SHAPE, 2, 3)])
+    ExpectedDistance(TRIAL_SHAPE, 2, 0.5), NegativeLogLikelihood(TRIAL_SHAPE, 2, 3, 0.01)])
 def test_a_trial_goes_well_though_inference_asks_for_it(objective):
     with torch.inference_mode():
         assert why_it_fails(DEVICE, 5, objective) is None
