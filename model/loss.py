@@ -111,7 +111,7 @@ def dense_likelihood_loss(
     The other arguments are those of ``dense_correlation_loss``.
 
     sigma: in input pixels; above 0.
-    outlier: above 0; bounds the loss of a cell that has no match, and so its influence.
+    outlier: above 0; bounds the loss of a cell, so that one whose match is far off hardly counts.
     every: of the cells u, row by row, the first of as many is matched, to save time.
     """
     points1, points2 = _as_points(desc1, desc2)
@@ -140,7 +140,7 @@ def dense_likelihood_loss_dve(
     other arguments these are.
 
     sigma: in input pixels; above 0.
-    outlier: above 0; bounds the loss of a cell that has no match, and so its influence.
+    outlier: above 0; bounds the loss of a cell, so that one whose match is far off hardly counts.
     every: of the cells u, row by row, the first of as many is matched, to save time.
     num_auxiliary: auxiliary images of a pair, which take turns from cell to cell.
     """

@@ -62,7 +62,7 @@ class NegativeLogLikelihood(Objective):
     """L_u = -log(outlier + m_u), m_u = sum over v of p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2)).
 
     sigma: in pixels.
-    outlier: above 0; what a cell without a match is likely to have, which bounds its loss.
+    outlier: above 0; bounds the loss of a cell, so that one whose match is far off hardly counts.
     """
 
     sigma: float

@@ -115,32 +115,36 @@ def draw_protocols(pair, maps, stride):
 
 
 def draw_gradients():
-    """Return a figure of one match p along a line of cells, and of where each loss moves it.
+    """Return a figure of two matches p along a line of cells, and of where losses move them.
 
-    The match is on a wrong place, with a small part on the right one; what moves it is the negative
-    gradient with respect to the logits.
+    One match has hardly any of its probability on the right place, the other half of it; what moves
+    them is the negative gradient with respect to the logits.
     """
     places, truth = STRIDE_ON_LINE * torch.arange(36.0), 50.0
     near = [(-((places - place) ** 2) / (2 * 4**2)).exp() for place in (18.0, truth)]
-    prob = 0.97 * near[0] / near[0].sum() + 0.03 * near[1] / near[1].sum()
-    line = (1, len(places)), STRIDE_ON_LINE
-    figure = Figure(figsize=(4.2 * INCHES, 1.5 * INCHES), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.plot(places, prob, color="black")
-    left.set_title("p(v | u), and g(u) dashed", fontsize=9)
-    for objective, label in (
-        (ExpectedDistance(*line, 0.5), "expected distance"),
-        (NegativeLogLikelihood(*line, 3, 0.01), "likelihood"),
-    ):
-        logits, warped = prob.log()[None, None], torch.tensor([[[truth, 0.0]]])
-        _, gradient = objective.of_logits(logits, warped, torch.empty_like(logits))
-        right.plot(places, -gradient[0, 0], label=label)
-    right.set_title("change of the logits", fontsize=9)
-    right.legend(fontsize=7, frameon=False)
-    for ax in (left, right):
-        ax.axvline(truth, color="gray", ls="--", lw=0.8)
-        ax.set_xlabel("v, pixels", fontsize=8)
-        ax.tick_params(labelsize=7)
+    wrong, right = (bump / bump.sum() for bump in near)
+    cells = (1, len(places)), STRIDE_ON_LINE
+    objectives = {
+        "expected distance": ExpectedDistance(*cells, 0.5),
+        "likelihood": NegativeLogLikelihood(*cells, 3, 1e-9),
+        "bounded likelihood": NegativeLogLikelihood(*cells, 3, 1),
+    }
+    figure = Figure(figsize=(4.2 * INCHES, 2.7 * INCHES), layout="constrained")
+    grid = figure.subplots(2, 2, sharex=True)
+    for (upper, lower), share in zip(grid.T, (0.03, 0.5)):
+        prob = (1 - share) * wrong + share * right
+        upper.plot(places, prob, color="black")
+        upper.set_title(f"p(v | u), {share:.0%} of it near g(u)", fontsize=9)
+        for label, objective in objectives.items():
+            logits, warped = prob.log()[None, None], torch.tensor([[[truth, 0.0]]])
+            _, gradient = objective.of_logits(logits, warped, torch.empty_like(logits))
+            lower.plot(places, -gradient[0, 0], label=label)
+        lower.set_title("change of the logits", fontsize=9)
+        lower.set_xlabel("v, pixels", fontsize=8)
+        for ax in (upper, lower):
+            ax.axvline(truth, color="gray", ls="--", lw=0.8)
+            ax.tick_params(labelsize=7)
+    grid[1, 0].legend(fontsize=7, frameon=False)
     return figure
 
 
