@@ -68,7 +68,7 @@ class Annotator:
 
     def __init__(self, page, address):
         self.page = page
-        page.resize(1200, 800)
+        page.resize(800, 560)
         page.visit(address)
         self.wait("")
 
