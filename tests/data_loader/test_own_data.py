@@ -35,6 +35,8 @@ def test_the_commands_of_the_page_work(call_program, tmp_path, monkeypatch):
     mark_splits(tmp_path / "data" / "own" / "landmarks.csv", split)
     programs = []
     for python, program, *words in COMMANDS:
+        if program == "misc/annotate.py":
+            continue  # it waits for a person
         mini = ["--num_workers", "0"] if program == "misc/check_data.py" else ["--mini_train"]
         words = [newest(word) if word.endswith(".pth") else word for word in words]
         done = call_program(program, *words, *mini, *SMALL)
