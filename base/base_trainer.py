@@ -21,6 +21,7 @@ from utils.errors import UserError, config_errors
 from utils.progress import clock, progress_bar
 from utils.stopping import Stopped, StopRequest
 from utils.text import counted
+from utils.transfer import sum_dtype
 
 LOOK_EVERY = 20  # steps on a GPU, where reading a number makes the host wait for it
 
@@ -136,7 +137,7 @@ class BaseTrainer:
         parts = batch_parts(batch, min(self.options.accumulation, int(average_share) // 2))
         self.guard.before(self)
         self.optimizer.zero_grad()
-        loss = torch.zeros((), dtype=torch.float64, device=self.device)
+        loss = torch.zeros((), dtype=sum_dtype(self.device), device=self.device)
         with step_errors():
             for part in parts:
                 weight = len(part["index"])
@@ -154,9 +155,8 @@ class BaseTrainer:
     def _finish_epoch(self, epoch, values):
         """Save the checkpoints of an epoch; raises ``Stopped`` after a signal."""
         self.last_epoch, self.step, self.running_loss = epoch, 0, RunningMean()
-        improved = self.monitor.update(values, epoch)
+        improved, asked = self.monitor.update(values, epoch), self._asked_to_stop()
         last = self.monitor.exhausted or epoch == self.options.epochs
-        asked = self._asked_to_stop()
         if self.world.is_main:
             best = improved and (self.monitor.name is not None or last)  # unmonitored, the last is
             due = last or asked or epoch % self.options.save_period == 0

@@ -2,6 +2,8 @@
 
 import torch
 
+from utils.transfer import sum_dtype
+
 
 class RunningMean:
     """A weighted mean of tensors, which stays on their device until it is read."""
@@ -11,7 +13,7 @@ class RunningMean:
 
     def add(self, value, weight):
         """Add the mean of ``weight`` samples."""
-        self.total = self.total + value.detach().double() * weight
+        self.total = self.total + value.detach().to(sum_dtype(value.device)) * weight
         self.weight += weight
 
     def add_each(self, values):
@@ -28,7 +30,7 @@ class RunningMean:
         """Return the ``RunningMean`` over the samples of all processes of a world."""
         everyone = RunningMean()
         sums = [float(self.total), int(self.weight)]
-        sums = torch.tensor(sums, dtype=torch.float64, device=device)
+        sums = torch.tensor(sums, dtype=sum_dtype(device), device=device)
         everyone.total, weight = world.total(sums)
         everyone.weight = int(weight)
         return everyone

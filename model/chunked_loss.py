@@ -5,6 +5,8 @@ from functools import partial
 import torch
 from torch.autograd.function import once_differentiable
 
+from utils.transfer import sum_dtype
+
 # Entries of p(v | u) in memory at a time: on the CPU 2 MB for each thread, most of which its
 # core's caches hold; a GPU needs more to be busy.
 CPU_ELEMENTS_PER_THREAD, GPU_ELEMENTS = 1 << 19, 1 << 26
@@ -42,7 +44,7 @@ class ChunkedLoss(torch.autograd.Function):
             for x in (a, b, auxiliary, scale)
         ]
         grad_a, grad_b, grad_auxiliary, grad_scale = grads
-        total = torch.zeros((), dtype=torch.float64, device=a.device)
+        total = torch.zeros((), dtype=sum_dtype(a.device), device=a.device)
         num_auxiliary = 1 if auxiliary is None else len(auxiliary)
         num_samples, num_rows = chunk_size(B, U, P, a.device)
         # Reused by all chunks, since allocation is slow.
@@ -85,7 +87,8 @@ def _match(objective, other, warped, weight, grad_other, workspace, query):
     logits, prob = workspace
     torch.bmm(query, other.mT, out=logits)
     values, grad_logits = objective.of_logits(logits, warped, prob)
-    value = (values if weight is None else values * weight).sum(dtype=torch.float64)
+    weighted = values if weight is None else values * weight
+    value = weighted.sum(dtype=sum_dtype(values.device))
     if grad_other is None:
         return value, None
     grad_query = grad_logits @ other

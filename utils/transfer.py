@@ -21,6 +21,11 @@ def _copied_once(values, device, dtype):
         return torch.tensor(values, dtype=dtype, device=device)
 
 
+def sum_dtype(device):
+    """Return the data type of sums of many numbers: float64, where a device has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def send(tensor, device):
     """Return a tensor on a device; from pinned memory, so that the host does not wait for it."""
     if device.type == "cuda" and not tensor.is_cuda and not tensor.is_pinned():

@@ -1,11 +1,9 @@
 """A pretend GPU: tensors that name a GPU as their device and hold real numbers on the CPU.
 
-As with a real GPU, they cannot be mixed with the CPU's tensors, and what is copied is copied in one
-way only. The copies, the operations and all that makes the host wait are counted.
+They cannot be mixed with the CPU's; operations, and all that makes the host wait, are counted.
 
     with PretendGpu() as gpu:
-        a = torch.ones(3, device="cuda:0")
-        a.sum().item()
+        torch.ones(3, device="cuda:0").sum().item()
     gpu.waits  # Counter({"item in test_it.py:12": 1})
 """
 
@@ -44,10 +42,11 @@ class GpuTensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, numbers, device):
+        if device.type == "mps" and numbers.dtype == torch.float64:
+            raise TypeError("the MPS framework doesn't support float64")
         made = torch.Tensor._make_wrapper_subclass(
-            cls, numbers.size(), strides=numbers.stride(),
-            storage_offset=numbers.storage_offset(),
-            dtype=numbers.dtype, device="cpu")
+            cls, numbers.size(), strides=numbers.stride(), dtype=numbers.dtype, device="cpu",
+            storage_offset=numbers.storage_offset())
         made.numbers, made.place = numbers, device
         return made
 

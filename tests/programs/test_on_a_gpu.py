@@ -110,6 +110,18 @@ def test_an_embedding_is_trained_as_on_the_cpu(train_on_both, tiny_config, chang
     train_on_both(tiny_config(**changes), "--mini_train")
 
 
+@pytest.mark.parametrize("name", ["mps", "xpu"])
+def test_other_kinds_of_gpu_train_nearly_as_the_cpu(train, tiny_config, name):
+    """MPS has no float64, in which losses are summed up elsewhere."""
+    config, losses = tiny_config(optimizer={"type": "SGD", "args": {"lr": 0.01}}), []
+    for device in ("cpu", name):
+        with PretendGpu(name):
+            trained = train(config, "--device", device, "--mini_train")
+        losses += values_in(trained.log, "loss")
+    assert f"device: {name}, seed: 0" in trained.log
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
 def test_augmented_images_are_learned_from_nearly_as_on_the_cpu(train, gpu, tiny_config):
     """A GPU augments both views of a batch together, on one canvas: another order of sums."""
     config = tiny_config(dataset={"type": "LandmarkFolder", "args": {"imwidth": 32, "crop": 4}},
