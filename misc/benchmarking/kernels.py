@@ -15,7 +15,7 @@ CHANNELS = (3, 16, 32, 48, 64, 128)
 TENSORS = {"a", "b", "warped", "value", "saved", "lse", "weight", "grad"}
 LOSSES = {
     "expected distance": {"POW": 0.5, "SIGMA": 0.0, "OUTLIER": 0.0},
-    "likelihood": {"POW": 0.0, "SIGMA": 3.0, "OUTLIER": 0.01},
+    "likelihood": {"POW": 0.0, "SIGMA": 3.0, "OUTLIER": 1.0},
 }
 
 
