@@ -47,7 +47,9 @@ def of_length(path, overrides, epochs):
 
 def main(argv=None):
     parser = make_parser(__doc__)
-    parser.add_argument("configs", nargs="+", type=path_text, metavar="CONFIG")
+    parser.add_argument(
+        "configs", nargs="+", type=path_text, metavar="CONFIG", help="of embeddings, to be compared"
+    )
     parser.add_argument(
         "--below", type=float, required=True, metavar="PX",
         help="the error to get below, in pixels of a 70x70 image",

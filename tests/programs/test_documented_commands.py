@@ -119,7 +119,7 @@ def looks():
 def checkpoints(tmp_path_factory):
     """Paths of an embedding and of a landmark regressor on it, both with fresh weights."""
     folder = tmp_path_factory.mktemp("checkpoints")
-    embedding = SmallNet(64)
+    embedding = SmallNet(64, unit_length=True)
     regressor = landmark_model(embedding, IntermediateKeypointPredictor(64, 5, 50))
     for kind, model in (("embedding", embedding), ("regressor", regressor)):
         save_checkpoint(folder / f"{kind}.pth", {"epoch": 1, "state_dict": model.state_dict()})

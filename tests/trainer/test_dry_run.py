@@ -161,7 +161,7 @@ def test_its_arithmetic(embedding_config, changes, epochs, epoch, together):
     seconds = {"batch": 10, "step": 20, "fill": changes.get("fill", 0), "val": 1, "test": 1}
     sizes = {"train": 16, "val": 8, "test": 7, "steps": 4, "epochs": epochs}
     trainer = SimpleNamespace(loader=SimpleNamespace(num_workers=changes.get("num_workers", 0)),
-                              world=SimpleNamespace(size=1), device="cpu")
+                              world=SimpleNamespace(size=1), device=torch.device("cpu"))
     text = "\n".join(time_lines(config, trainer, sizes, seconds, changes.get("num_seeds", 1)))
     assert told(text, "an epoch").startswith(f"{epoch}, of which validation 00:08")
     assert told(text, "together").startswith(f"{together}, ")

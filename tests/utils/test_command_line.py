@@ -29,6 +29,9 @@ ARGUMENTS = {  # the least that a program asks for
     "misc/fetch_models.py": ["--list"],
     "misc/dev/lower_bounds.py": ["requirements/pip-requirements.txt"],
     "misc/predict.py": ["a.pth", "photos", "--output", "found"],
+    "misc/annotate.py": ["photos"],
+    "misc/dev/measure_annotating.py": ["a.pth", "photos"],
+    "misc/time_to_accuracy.py": ["a.json", "--below", "1"],
     "misc/report.py": ["saved/models/a/b"],
     "misc/reproduce.py": ["--table", "all"],
 }
