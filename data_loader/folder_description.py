@@ -112,7 +112,8 @@ class FolderDescription:
         names, annotations = self.listing.annotated, self.listing.annotations
         notes = "".join(f"; {note}" for note in annotations.notes)
         if not names:
-            return f"no landmarks{notes}"
+            lack = f" ({annotations.shortage})" if annotations.shortage else ""
+            return f"no landmarks{lack}{notes}"
         of_images = counted(len(names), "image")
         if self.box_margin is not None:
             objects = [found for name in names for found in annotations.table[name].objects]

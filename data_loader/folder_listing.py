@@ -144,12 +144,14 @@ class FolderListing:
         return [name for name in self.annotations.annotated if name in self.splits]
 
     def require_landmarks(self):
-        """Raise ``EmptySplit`` if no landmark file was read."""
+        """Raise ``EmptySplit`` if no landmark file was read, or no image has all landmarks."""
         if not self.annotations.sources or not self.annotations.names:
             raise EmptySplit(
                 f"no landmarks yet ({self.root / 'landmarks.csv'}, or another format: "
                 f"docs/own_data.md){''.join(f'; {note}' for note in self.unread)}"
             )
+        if self.annotations.shortage:
+            raise EmptySplit(self.annotations.shortage)
 
     def of_split(self, split, annotated):
         """Return the images of a split, only those with landmarks if ``annotated``.

@@ -49,7 +49,8 @@ class Annotations:
     names: the names of the K landmarks.
     sources: the files read.
     faults: errors, as texts that begin with file and line.
-    shortage: the fault, one of these, that no image has all landmarks; None if one has.
+    shortage: that no image has all landmarks, which only where they are used is an error; None if
+        one has.
     notes: choices that were made, for the log.
     warnings: what is probably a mistake.
 
@@ -195,8 +196,8 @@ class Annotations:
             self._check_boxes()
             self._note_lacking([found.landmarks for found in self.objects], "objects")
         elif not self.faults and not self.annotated:
-            self.fault(self.source, self._scarcest() if self.table else "lists no images")
-            self.shortage = self.faults[-1]
+            lack = self._scarcest() if self.table else "lists no images"
+            self.shortage = " ".join(f"{self.source}: {lack}".splitlines())
         else:
             self._note_lacking([entry.landmarks for entry in self.table.values()], "listed images")
         if self._called:

@@ -28,7 +28,9 @@ class AnnotationStore:
     images: the names of the images, relative to ``folder``.
     points: {image: (K, 2)}, (x, y) in pixels of the image as a viewer shows it, NaN for what is not
         visible; images without an entry are to be annotated.
+    annotated: the images that have an entry.
     tests: the images of the test split, a set.
+    sources: the files of the list that was read.
     notes: what is not used, as texts.
 
     root: the folder.
@@ -43,9 +45,8 @@ class AnnotationStore:
         self._stamp = _stamp(self.path)
         listing = FolderListing(root, annotation=annotation)
         annotations = listing.annotations
-        faults = [fault for fault in listing.faults if fault != annotations.shortage]
-        if faults:
-            raise UserError(faults[0])
+        if listing.faults:
+            raise UserError(listing.faults[0])
         if self._stamp and annotations.sources not in ([], [self.path]):
             raise UserError(f"{self.path}: exists, and would be replaced; rename it first")
         self.folder, self._home = listing.folder, os.path.realpath(listing.folder)
@@ -56,7 +57,7 @@ class AnnotationStore:
         self.notes = [*annotations.warnings, *listing.unread, *([links] if left_out else [])]
         if not self.images:
             raise UserError(f"{self.folder}: {links}")
-        self._entries = annotations.table
+        self._entries, self.sources = annotations.table, annotations.sources
         self.points = {
             name: entry.points for name, entry in self._entries.items() if entry.points is not None
         }
@@ -64,6 +65,10 @@ class AnnotationStore:
         self.labels = [_label(x) for x, _ in self._columns]
         self._sizes = {}
         self._is_ours = False  # whether the file is one that this object wrote
+
+    @property
+    def annotated(self):
+        return [name for name in self.images if name in self.points]
 
     @contextmanager
     def reserved(self):

@@ -2,7 +2,6 @@
 
 import csv
 import sys
-from contextlib import suppress
 
 import torch
 from torch.utils.data import Dataset
@@ -91,8 +90,11 @@ def versions(config, split, report):
     """Return a split with its landmarks, if it has any, and as plain images, which may be more."""
     registry = {**DATASETS, LandmarkFolder.__name__: FaultyFolder}
     section, found = with_landmarks(config).dataset, []
-    with suppress(EmptySplit):
+    try:
         found.append(build(section, registry, "dataset", split=split))
+    except EmptySplit as error:
+        if config.is_landmark:
+            report.add(one_line(error))
     args = {**section["args"], "use_keypoints": False}
     try:
         found.append(build({**section, "args": args}, registry, "dataset", split=split))

@@ -249,8 +249,13 @@ def test_no_image_with_all_landmarks(root):
     write_coco(root, annotations=[
         {**one, "keypoints": [1, 1, 2, 0, 0, 0, *one["keypoints"][6:]]}
         for one in coco()["annotations"]])
-    assert faults(root) == [
-        f"{root / 'keypoints.json'}: no image has all landmarks: 'toe' is labelled in 0 of 3"]
+    assert faults(root) == []
+    shortage = f"{root / 'keypoints.json'}: no image has all landmarks: 'toe' is labelled in 0 of 3"
+    dataset = LandmarkFolder(str(root), "train", 20)
+    assert f"data: no landmarks ({shortage})" in dataset.describe()
+    with pytest.raises(EmptySplit) as error:
+        LandmarkFolder(str(root), "train", 20, use_keypoints=True)
+    assert str(error.value) == shortage
 
 
 @pytest.mark.parametrize("lists, words", [
