@@ -18,7 +18,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
-from utils.cli import add_device_option, make_parser, path_text, positive, run_program
+from utils.cli import (
+    add_device_option,
+    make_parser,
+    path_text,
+    point_names,
+    positive,
+    run_program,
+)
 from utils.text import counted
 
 
@@ -53,14 +60,6 @@ def parse(argv):
     )
     add_device_option(parser)
     return parser.parse_args(argv)
-
-
-def point_names(text):
-    """Return the names in "heel,toe,top"; raises ``argparse.ArgumentTypeError``."""
-    names = [" ".join(name.split()) for name in text.split(",")]
-    if not all(names):
-        raise ArgumentTypeError(f"'{text}', expected names such as heel,toe,top")
-    return names
 
 
 def port_number(text):

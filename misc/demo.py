@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from trainer.figures import FIGURES
+from utils.checkpoint.find import progress_of
 from utils.cli import add_run_options, make_parser, run_program
 from utils.config.read import read_config
 
@@ -25,17 +26,15 @@ LANDMARKS = "configs/synthetic-keypoints/smallnet-64d-dve.json"
 def ensure_trained(config, device, start=None):
     """Return the last checkpoint of a config's newest run; train it, or resume it, if necessary."""
     from trainer.training import train_seeds
-    from utils.checkpoint.find import newest_of_config
     from utils.distributed import World
 
-    checkpoint = newest_of_config(config.trainer.save_dir, config.name)
-    if checkpoint is None or checkpoint.epoch < config.trainer.epochs:
-        resume = str(checkpoint.path) if checkpoint else start
-        train_seeds(config, resume, world=World(device=device))
-        checkpoint = newest_of_config(config.trainer.save_dir, config.name)
-    else:
+    checkpoint, is_finished = progress_of(config)
+    if is_finished:
         print(f"using {checkpoint.path}")
-    return checkpoint.path
+        return checkpoint.path
+    resume = str(checkpoint.path) if checkpoint else start
+    train_seeds(config, resume, world=World(device=device))
+    return progress_of(config)[0].path
 
 
 def print_table(figures, folder, checkpoints):

@@ -228,6 +228,14 @@ def positive(text):
     return int(text)
 
 
+def point_names(text):
+    """Return the names in "heel,toe,top"; raises ``argparse.ArgumentTypeError``."""
+    names = [" ".join(name.split()) for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"'{text}', expected names such as heel,toe,top")
+    return names
+
+
 def parse_seeds(text):
     """Return the seeds in "0,1,2", a list; raises ``argparse.ArgumentTypeError``."""
     try:

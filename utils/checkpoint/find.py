@@ -62,6 +62,14 @@ def newest_of_config(save_dir, run_name, accepts=lambda found: True):
     return next(filter(accepts, filter(None, map(last_in, folders))), None)
 
 
+def progress_of(config):
+    """Return the last ``FoundCheckpoint`` of a config's newest run, None if there is none, and
+    whether it has all epochs.
+    """
+    found = newest_of_config(config.trainer.save_dir, config.name)
+    return found, found is not None and found.epoch >= config.trainer.epochs
+
+
 def run_folders(save_dir, run_name):
     """Return the folders of all runs of a name, with or without checkpoints."""
     return [path for path in (Path(save_dir) / "models" / run_name).glob("*") if path.is_dir()]
