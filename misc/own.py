@@ -46,7 +46,7 @@ def parse():
         help="how many are to be annotated, those of a list included (default: %(default)s)",
     )
     parser.add_argument(
-        "--epochs", type=positive, metavar="N", help="of the embedding (default: its config's)"
+        "--epochs", type=positive, metavar="N", help="of the embedding (default: as begun, or 10)"
     )
     parser.add_argument(
         "--output", type=parse_path, metavar="FOLDER",
@@ -61,36 +61,42 @@ def parse():
     args.output = args.output or Path("saved", "own", folder.name)
     if args.output.resolve().is_relative_to(folder):
         parser.error(f"--output: {args.output} is in the folder of the images")
+    root = os.path.join(args.folder, "")  # with its slash, a folder "7" is no number
+    args.overrides = [f"dataset.args.root={root}", f"trainer.save_dir={args.output}/",
+                      *args.overrides]
+    args.device = ["--device", args.device] if args.device else []
     return args
 
 
-def settings(args, *changes):
-    """Return the options of a program that reads a config."""
-    root = f"dataset.args.root={os.path.join(args.folder, '')}"  # a folder "7" is no number
-    changes = [root, f"trainer.save_dir={args.output}/", *args.overrides, *changes]
-    return [word for change in changes for word in ("--set", change)]
+def config_options(path, changes):
+    """Return the options of a program for a config with changes."""
+    return ["--config", path, *(word for change in changes for word in ("--set", change))]
 
 
-def train_embedding(args, device):
+def train_embedding(args):
     """Check the images and train an embedding on them; return its last checkpoint."""
-    longer = [f"trainer.epochs={args.epochs}"] if args.epochs else []
-    words = ["--config", EMBEDDING, *settings(args, *longer)]
-    config = read_config(EMBEDDING, words[3::2])
+    changes = [*args.overrides, *([f"trainer.epochs={args.epochs}"] if args.epochs else [])]
+    config = read_config(EMBEDDING, changes)
     found, is_done = progress_of(config)
     if found:
-        root = read_config(found.path.parent / "config.json").dataset["args"]["root"]
+        begun = read_config(found.path.parent / "config.json")
+        root, epochs = begun.dataset["args"]["root"], begun.trainer.epochs
         if os.path.realpath(root) != os.path.realpath(args.folder):
             raise UserError(f"{args.output}: holds results for {root}, choose another --output")
+        if not args.epochs:
+            changes.append(f"trainer.epochs={epochs}")
+            is_done = found.epoch >= epochs
+    words = config_options(EMBEDDING, changes)
     step("check the images", found is not None, "misc/check_data.py", *words)
-    step("train an embedding", is_done, "train.py", *words, "--resume", "auto", *device)
+    step("train an embedding", is_done, "train.py", *words, "--resume", "auto", *args.device)
     return progress_of(config)[0].path
 
 
-def annotate(args, store, embedding, device):
+def annotate(args, store, embedding):
     """Have images annotated until there are enough; return the list's ``AnnotationStore``."""
     from misc.annotating.store import AnnotationStore
 
-    words = [args.folder, "--model", embedding.parent, "--images", str(args.images), *device]
+    words = [args.folder, "--model", embedding.parent, "--images", str(args.images), *args.device]
     words += ["--names", ",".join(args.names)] if args.names else []
     words += ["--no_browser"] if args.no_browser else []
     wanted = min(args.images, len(store.images))
@@ -105,14 +111,14 @@ def annotate(args, store, embedding, device):
     return store
 
 
-def fit_detector(args, store, embedding, device):
+def fit_detector(args, store, embedding):
     """Fit a detector on the embedding; return its last checkpoint."""
-    words = ["--config", DETECTOR, *settings(args)]
-    config = read_config(DETECTOR, words[3::2])
+    config = read_config(DETECTOR, args.overrides)
+    words = config_options(DETECTOR, args.overrides)
     found, is_done = progress_of(config)
     is_current = found and is_newer(found.path, [embedding, *store.sources])
-    start = found.path if is_current and not is_done else embedding
-    step("fit a detector", is_current and is_done, "train.py", *words, "--resume", start, *device)
+    start = "--resume", found.path if is_current and not is_done else embedding
+    step("fit a detector", is_current and is_done, "train.py", *words, *start, *args.device)
     return progress_of(config)[0].path
 
 
@@ -122,18 +128,17 @@ def main():
     # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from misc.annotating.store import AnnotationStore
 
-    device = ["--device", args.device] if args.device else []
     store = AnnotationStore(args.folder, args.names)  # before the training, to find errors at once
-    embedding = train_embedding(args, device)
-    store = annotate(args, store, embedding, device)
-    detector = fit_detector(args, store, embedding, device)
+    embedding = train_embedding(args)
+    store = annotate(args, store, embedding)
+    detector = fit_detector(args, store, embedding)
 
     found, report = args.output / "found", args.output / "report.html"
     places = {store.path_of(name).parent for name in store.images}
-    words = [detector, args.folder, "--output", found, *device]
+    words = [detector, args.folder, "--output", found, *args.device]
     is_done = is_newer(found / "landmarks.csv", [detector, *places])
     step("predict the landmarks of all images", is_done, "misc/predict.py", *words)
-    words = [embedding.parent, detector.parent, "--output", report, *device]
+    words = [embedding.parent, detector.parent, "--output", report, *args.device]
     is_done = is_newer(report, [embedding, detector])
     step("write a report", is_done, "misc/report.py", *words)
     print(f"\ndetector:  {detector}\nlandmarks: {found / 'landmarks.csv'}\nreport:    {report}")
