@@ -32,6 +32,7 @@ from utils.errors import UserError
 
 EMBEDDING = "configs/own/smallnet-64d-dve.json"
 DETECTOR = "configs/own-keypoints/smallnet-64d-dve.json"
+EPOCHS = 3  # of the embedding: of 2,000 images or more, see min_epoch_images
 
 
 def parse():
@@ -46,7 +47,8 @@ def parse():
         help="how many are to be annotated, those of a list included (default: %(default)s)",
     )
     parser.add_argument(
-        "--epochs", type=positive, metavar="N", help="of the embedding (default: as begun, or 10)"
+        "--epochs", type=positive, metavar="N",
+        help=f"of the embedding's training (default: as it was begun, or {EPOCHS})",
     )
     parser.add_argument(
         "--output", type=parse_path, metavar="FOLDER",
@@ -75,18 +77,17 @@ def config_options(path, changes):
 
 def train_embedding(args):
     """Check the images and train an embedding on them; return its last checkpoint."""
-    changes = [*args.overrides, *([f"trainer.epochs={args.epochs}"] if args.epochs else [])]
-    config = read_config(EMBEDDING, changes)
-    found, is_done = progress_of(config)
+    config = read_config(EMBEDDING, args.overrides)
+    found, _ = progress_of(config)
+    epochs = args.epochs or EPOCHS
     if found:
         begun = read_config(found.path.parent / "config.json")
-        root, epochs = begun.dataset["args"]["root"], begun.trainer.epochs
+        root = begun.dataset["args"]["root"]
         if os.path.realpath(root) != os.path.realpath(args.folder):
             raise UserError(f"{args.output}: holds results for {root}, choose another --output")
-        if not args.epochs:
-            changes.append(f"trainer.epochs={epochs}")
-            is_done = found.epoch >= epochs
-    words = config_options(EMBEDDING, changes)
+        epochs = args.epochs or begun.trainer.epochs
+    is_done = found is not None and found.epoch >= epochs
+    words = config_options(EMBEDDING, [*args.overrides, f"trainer.epochs={epochs}"])
     step("check the images", found is not None, "misc/check_data.py", *words)
     step("train an embedding", is_done, "train.py", *words, "--resume", "auto", *args.device)
     return progress_of(config)[0].path
