@@ -11,7 +11,7 @@ RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
 # What computes: losses, networks, warps, matching, trainings; its sums depend on the processor.
-NUMERIC_TESTS := $(foreach name,networks no_network loss keypoint_regressor \
+NUMERIC_TESTS := $(foreach name,networks no_network loss likelihood_loss keypoint_regressor \
 	matching metric tps warper augmentation keyed_random descriptors cache trainer_parts nonfinite compiling \
 	resume distributed deterministic inference export benchmark visualization,tests/*/test_$(name).py)
 
@@ -20,7 +20,7 @@ OLDEST := .venv-oldest
 OLDEST_PYTHON = $(shell for minor in 10 11 12 13; do \
 	for python in python3.$$minor $(HOME)/.pyenv/versions/3.$$minor.*/bin/python; do \
 	$$python -c "" 2>/dev/null && echo $$python && exit; done; done)
-OLDEST_TESTS := $(foreach name,networks loss keypoint_regressor matching tps \
+OLDEST_TESTS := $(foreach name,networks loss likelihood_loss keypoint_regressor matching tps \
 	warper augmentation batches cache descriptors trainer_parts checkpoint checkpoint_keeper torch_file \
 	foreign_checkpoint run resume stopping nonfinite shortages config_objects config visualization,tests/*/test_$(name).py)
 
