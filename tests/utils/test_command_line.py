@@ -30,6 +30,7 @@ ARGUMENTS = {  # the least that a program asks for
     "misc/dev/lower_bounds.py": ["requirements/pip-requirements.txt"],
     "misc/predict.py": ["a.pth", "photos", "--output", "found"],
     "misc/annotate.py": ["photos"],
+    "misc/own.py": ["photos", "--names", "heel,toe,top"],
     "misc/dev/measure_annotating.py": ["a.pth", "photos"],
     "misc/time_to_accuracy.py": ["a.json", "--below", "1"],
     "misc/report.py": ["saved/models/a/b"],
