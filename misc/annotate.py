@@ -12,6 +12,7 @@ machine alone. Its button Finish, or Ctrl-C, ends the program, and the next star
 """
 
 import sys
+import threading
 import webbrowser
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -95,10 +96,15 @@ def main(argv=None):
         if not args.no_browser:
             webbrowser.open(server.address)
         with server:
+            # In a thread: Ctrl-C would end the loop in the middle of taking up a request.
+            serving = threading.Thread(target=server.serve_forever)
             try:
-                server.serve_forever()
+                serving.start()
+                while serving.is_alive():
+                    serving.join(0.2)  # a wait without an end may not notice Ctrl-C
             except KeyboardInterrupt:
                 print()
+                server.shutdown()
     print(f"{store.path}: {counted(len(store.points), 'image')} annotated")
 
 

@@ -195,9 +195,10 @@ class Annotations:
         if self.with_boxes:
             self._check_boxes()
             self._note_lacking([found.landmarks for found in self.objects], "objects")
+        elif not self.faults and not self.table:
+            self.fault(self.source, "lists no images")
         elif not self.faults and not self.annotated:
-            lack = self._scarcest() if self.table else "lists no images"
-            self.shortage = " ".join(f"{self.source}: {lack}".splitlines())
+            self.shortage = " ".join(f"{self.source}: {self._scarcest()}".splitlines())
         else:
             self._note_lacking([entry.landmarks for entry in self.table.values()], "listed images")
         if self._called:

@@ -8,12 +8,15 @@ import hmac
 import json
 import re
 import secrets
+import socket
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from weakref import WeakSet
 
 from utils.errors import UserError
 
@@ -50,11 +53,12 @@ class AnnotationServer(ThreadingHTTPServer):
     port: 0: any that is free; raises ``UserError`` if it is taken.
     """
 
-    daemon_threads = True
+    daemon_threads = False  # a program that ends while a thread is inside torch is aborted
     request_queue_size = 1024  # connections that wait to be accepted
 
     def __init__(self, session, port=0):
         self.session, self.token = session, secrets.token_urlsafe(16)
+        self.connections = WeakSet()
         self.decoding = threading.BoundedSemaphore(MOST_PICTURES)
         folder = Path(__file__).parent
         self.files = {
@@ -70,6 +74,18 @@ class AnnotationServer(ThreadingHTTPServer):
     def address(self):
         """The page's URL."""
         return f"http://{HOST}:{self.server_port}/{self.token}/"
+
+    def get_request(self):
+        connection, address = super().get_request()
+        self.connections.add(connection)
+        return connection, address
+
+    def server_close(self):
+        """Wait for the answers that are being computed, but for no client that says nothing."""
+        for connection in list(self.connections):
+            with suppress(OSError):  # closed already
+                connection.shutdown(socket.SHUT_RD)
+        super().server_close()
 
     def handle_error(self, request, client_address):
         """Print our own mistakes; a client that leaves, or says nothing, is none."""

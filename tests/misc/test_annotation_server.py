@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -69,6 +70,31 @@ def ask(server, path="", body=None, token=None, method=None, headers=None):
     is_json = answer.getheader("Content-Type") == "application/json"
     return answer.status, answer.getheader("Content-Type"), json.loads(content) if is_json \
         else content
+
+
+def test_the_end_waits_for_an_answer_but_for_no_silent_client(folder):
+    begun, may_end, answers = threading.Event(), threading.Event(), []
+
+    class Slow(Fixed):
+        def propose(self, name):
+            begun.set()
+            may_end.wait(30)
+
+    with served(folder, NAMES, Slow()) as server, socket.socket() as silent:
+        asking = threading.Thread(target=lambda: answers.append(ask(server, "item/0")[0]))
+        closing = threading.Thread(target=server.server_close)
+        silent.connect(("127.0.0.1", server.server_port))
+        asking.start()
+        assert begun.wait(30)
+        server.shutdown()
+        closing.start()
+        closing.join(0.1)
+        assert closing.is_alive()
+        may_end.set()
+        closing.join(15)
+        assert not closing.is_alive()
+        asking.join(30)
+    assert answers == [200]
 
 
 def test_points_go_to_the_disk_and_proposals_come_back(server, folder):

@@ -94,7 +94,7 @@ def test_from_a_folder_of_photographs_to_a_report(
         with suppress(ConnectionError):  # it may have ended already
             urllib.request.urlopen(finish).close()
         out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err
+        assert process.returncode == 0, (out[-600:], err)
     assert out.splitlines()[-1] == f"report:    {output / 'report.html'}"
     assert (output / "report.html").stat().st_size > 10_000
     assert len((output / "found" / "landmarks.csv").read_text().splitlines()) == 9
