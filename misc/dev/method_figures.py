@@ -127,7 +127,7 @@ def draw_gradients():
     objectives = {
         "expected distance": ExpectedDistance(*cells, 0.5),
         "likelihood": NegativeLogLikelihood(*cells, 3, 1e-9),
-        "bounded likelihood": NegativeLogLikelihood(*cells, 3, 1),
+        "bounded likelihood": NegativeLogLikelihood(*cells, 3, 3),
     }
     figure = Figure(figsize=(4.2 * INCHES, 2.7 * INCHES), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True)

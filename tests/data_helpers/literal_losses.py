@@ -58,7 +58,7 @@ def literal_loss(desc1, desc2, grid, pow=0.5, normalize_vectors=False, dve=False
 
 
 def literal_likelihood(desc1, desc2, grid, sigma=3, dve=0, scale=None, every=1,
-                       outlier=1):
+                       outlier=3):
     """Mean over pairs, of means over cells u in frame, of -log(o + sum_v p(v | u) exp(-d^2/2s^2)).
     """
     terms = [[] for _ in desc1]

@@ -153,7 +153,7 @@ def test_descriptors_that_say_nothing_are_told_to_look_near(function):
     desc, grid = torch.zeros(2, 3, 3, 5), torch.zeros(2, 6, 10, 2)
     near = [math.exp(-((2 * x - 4.5) ** 2 + (2 * y - 2.5) ** 2) / (2 * 4**2))
             for x in range(5) for y in range(3)]
-    expected = -math.log(1 + sum(near) / 15)
+    expected = -math.log(3 + sum(near) / 15)
     assert function(desc, desc, grid, sigma=4).item() == pytest.approx(expected, rel=1e-5)
 
 
