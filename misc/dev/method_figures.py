@@ -125,9 +125,9 @@ def draw_gradients():
     wrong, right = (bump / bump.sum() for bump in near)
     cells = (1, len(places)), STRIDE_ON_LINE
     objectives = {
-        "expected distance": ExpectedDistance(*cells, 0.5),
-        "likelihood": NegativeLogLikelihood(*cells, 3, 1e-9),
-        "bounded likelihood": NegativeLogLikelihood(*cells, 3, 3),
+        "expected distance": (1, ExpectedDistance(*cells, 0.5)),
+        "likelihood": (1, NegativeLogLikelihood(*cells, 3, 1e-9)),
+        "bounded likelihood, 4 times": (4, NegativeLogLikelihood(*cells, 3, 3)),
     }
     figure = Figure(figsize=(4.2 * INCHES, 2.7 * INCHES), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True)
@@ -135,10 +135,10 @@ def draw_gradients():
         prob = (1 - share) * wrong + share * right
         upper.plot(places, prob, color="black")
         upper.set_title(f"p(v | u), {share:.0%} of it near g(u)", fontsize=9)
-        for label, objective in objectives.items():
+        for label, (times, objective) in objectives.items():
             logits, warped = prob.log()[None, None], torch.tensor([[[truth, 0.0]]])
             _, gradient = objective.of_logits(logits, warped, torch.empty_like(logits))
-            lower.plot(places, -gradient[0, 0], label=label)
+            lower.plot(places, -times * gradient[0, 0], label=label)
         lower.set_title("change of the logits", fontsize=9)
         lower.set_xlabel("v, pixels", fontsize=8)
         for ax in (upper, lower):
