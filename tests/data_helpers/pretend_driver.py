@@ -18,10 +18,12 @@ def replacements(gpu):
         "torch.Tensor.is_pinned": lambda tensor, device=None: gpu.is_pinned(tensor),
         "torch.autocast": cpu_autocast,
         "torch.__future__.get_overwrite_module_params_on_conversion": lambda: True,
-        "torch.optim.Optimizer._cuda_graph_capture_health_check": lambda optimizer: None,
-        "torch.optim.Optimizer._accelerator_graph_capture_health_check": lambda optimizer: None,
         "utils.device.OTHER_GPUS": {kind: lambda: True},
     }
+    for kind_of_graph in ("cuda", "accelerator"):  # the second is missing from older torch
+        name = f"_{kind_of_graph}_graph_capture_health_check"
+        if hasattr(torch.optim.Optimizer, name):
+            found[f"torch.optim.Optimizer.{name}"] = lambda optimizer: None
     for module in ("optim.optimizer", "utils._foreach_utils"):  # as for parameters on real GPUs
         found[f"torch.{module}._foreach_supported_types"] = [torch.nn.Parameter, gpu.tensor_type]
     if kind == "mps":

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from pkgutil import resolve_name
 from unittest.mock import patch
 
 import torch
@@ -113,7 +114,10 @@ class PretendGpu(TorchFunctionMode):
     def __enter__(self):
         self._patches = ExitStack()
         for target, replacement in replacements(self).items():
-            self._patches.enter_context(patch(target, replacement))
+            owner, name = target.rsplit(".", 1)
+            # Older torch hides the module torch.optim.optimizer from its package.
+            owner = sys.modules.get(owner) or resolve_name(owner)
+            self._patches.enter_context(patch.object(owner, name, replacement))
         PretendGpu.current = self
         return super().__enter__()
 
