@@ -3,11 +3,13 @@
 A point's descriptor is the mean of those at its confirmed places; the cosines to it, times a
 sharpness, are the logarithm of how probable each pixel is. From three confirmed images on, a
 regression from virtual keypoints, as the landmark regressor of the method has them (DVE, section
-4.3) but in closed form, says where a point is expected, and by its error how much that counts.
-Sharpness and weight are those by which the confirmed images, each left out, are most probable.
+4.3) but in closed form, says where a point is expected, and by its error how much that counts. With
+some probability, the doubt, a point is anywhere instead. Sharpness, weight and doubt are those by
+which the confirmed images, each left out, are most probable.
 """
 
 import itertools
+import math
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +21,8 @@ SHARPNESS = (10, 20, 40, 80, 160)  # of cosines
 WEIGHTS = (0, 0.25, 0.5, 1)  # of what the regression expects
 MOST_LEFT_OUT = 250  # points of confirmed images, the latest, that these are compared on
 NEAR = 0.05  # of the input's side: certainty is the probability that a point is so near
-LEAST = 0.01  # probability that is counted where a left-out point was missed altogether
+DOUBTS = (0.02, 0.05, 0.1, 0.2, 0.4)  # probability that a point is anywhere
+ANYWHERE = math.pi * NEAR**2  # probability that it is near its place then
 
 
 class Fitted:
@@ -34,7 +37,7 @@ class Fitted:
         found = map(torch.stack, zip(*confirmed.values()))
         self.places, self.descriptors, self.virtual = found
         self.ridges = [None] * self.places.shape[1]
-        self.spread, self.sharpness, self.weight = 1, SHARPNESS[0], 0
+        self.spread, self.sharpness, self.weight, self.doubt = 1, 20, 0, 0.2
         if len(confirmed) >= FEWEST:
             left_out = self._regress()
             latest = max(FEWEST, MOST_LEFT_OUT // len(self.ridges))
@@ -51,17 +54,23 @@ class Fitted:
         return left_out
 
     def _compare(self, left_out, latest):
-        """Set sharpness and weight by the latest images, descriptors (C, H, W) of each."""
-        choices = list(itertools.product(SHARPNESS, WEIGHTS))
-        likelihoods = torch.zeros(len(choices))
+        """Set sharpness, weight and doubt by the latest images, descriptors (C, H, W) of each."""
+        choices, shares = list(itertools.product(SHARPNESS, WEIGHTS)), []
         for n, dense in enumerate(latest, start=len(self.places) - len(latest)):
             queries = _mean(torch.cat([self.descriptors[:n], self.descriptors[n + 1 :]]))
             cosines, distances = _compared(queries, dense, left_out[n])
-            for c, (sharpness, weight) in enumerate(choices):
+            for sharpness, weight in choices:
                 scores = sharpness * cosines - weight * distances / (2 * self.spread**2)
-                near = _share_near(scores, self.places[n], dense.shape[1:])
-                likelihoods[c] += (near + LEAST).log().nansum()
-        self.sharpness, self.weight = choices[likelihoods.argmax()]
+                shares.append(_share_near(scores, self.places[n], dense.shape[1:]))
+        shares = torch.stack(shares).unflatten(0, (len(latest), len(choices)))
+        doubt = torch.tensor(DOUBTS)[:, None, None, None]
+        near = (1 - doubt) * shares + doubt * ANYWHERE
+        # As if one point more had been missed, and three had been found.
+        prior = (doubt * (1 - doubt) ** 3).log().flatten()
+        likelihoods = near.log().nansum(dim=(1, 3)) + prior[:, None]
+        number, choice = divmod(likelihoods.argmax().item(), len(choices))
+        self.sharpness, self.weight = choices[choice]
+        self.doubt = DOUBTS[number]
 
     def propose(self, dense, virtual):
         """Return places (K, 2) in an image, NaN for points that were never visible, and their
@@ -74,7 +83,8 @@ class Fitted:
         scores = self.sharpness * cosines - self.weight * distances / (2 * self.spread**2)
         places = _top(scores.nan_to_num(0).unflatten(1, size))
         places[queries.isnan().any(dim=1)] = torch.nan
-        return places, _share_near(scores, places, size)
+        certainty = (1 - self.doubt) * _share_near(scores, places, size) + self.doubt * ANYWHERE
+        return places, certainty
 
 
 def _mean(descriptors):

@@ -15,7 +15,7 @@ CHANNELS = (3, 16, 32, 48, 64, 128)
 TENSORS = {"a", "b", "warped", "value", "saved", "lse", "weight", "grad"}
 LOSSES = {
     "expected distance": {"POW": 0.5, "SIGMA": 0.0, "OUTLIER": 0.0},
-    "likelihood": {"POW": 0.0, "SIGMA": 3.0, "OUTLIER": 1.0},
+    "likelihood": {"POW": 0.0, "SIGMA": 3.0, "OUTLIER": 3.0},
 }
 
 
@@ -65,7 +65,7 @@ class KernelSubject:
         "Registers of a thread for forward, gradient of a, gradient of b; after a +, the places in "
         "the code that load or store what did not fit. 255 registers is the most there are."
     )
-    ratios, peaks = (), {}
+    ratios, peaks, plain = (), {}, ()
     variants = {
         f"{name}, {channels}-d": partial(dict, objective=objective, channels=channels)
         for name, objective in LOSSES.items()

@@ -69,15 +69,18 @@ def noisy(seed, turn, points, noise):
     return (places.float(), torch.eye(len(points), 8), turn.float()), dense
 
 
-def fitted(noise, count=8):
+def fitted(noise, count=8, misplaced=0):
     """Return ``Fitted`` of images whose points all move with their virtual keypoint, the points,
-    and a further image.
+    and a further image. In the last ``misplaced`` images they were confirmed at other places.
     """
     points = torch.tensor([[5, 5], [12, 9]])
     turns = torch.randint(0, 7, (count + 1, 2), generator=torch.Generator().manual_seed(0))
     *images, (one, dense) = [noisy(n, turn, points, noise) for n, turn in enumerate(turns)]
     maps = {str(n): dense for n, (_, dense) in enumerate(images)}
     confirmed = {str(n): image for n, (image, _) in enumerate(images)}
+    for n in range(count - misplaced, count):
+        places, *others = confirmed[str(n)]
+        confirmed[str(n)] = (places + 4) % 20, *others
     return Fitted(confirmed, maps.__getitem__), one, dense
 
 
@@ -94,6 +97,15 @@ def test_clear_descriptors_are_followed():
     assert ((proposed - places).norm(dim=1) < 0.5).all() and (certainty > 0.9).all()
     proposed, _ = found.propose(dense, virtual + 2)  # the regression alone would miss
     assert ((proposed - places).norm(dim=1) < 0.5).all()
+
+
+def test_certainty_is_as_low_as_points_were_missed():
+    certain = []
+    for misplaced in (0, 2, 4):
+        found, (*_, virtual), dense = fitted(noise=0.01, count=16, misplaced=misplaced)
+        certain.append(found.propose(dense, virtual)[1].mean().item())
+        assert certain[-1] == pytest.approx(1 - misplaced / 16, abs=0.1)
+    assert certain[0] > 0.95 > 0.9 > certain[1] > certain[2]
 
 
 @pytest.mark.parametrize("count, features", [(3, 50), (12, 4), (20, 30)])

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from misc import benchmark
-from misc.benchmarking import lists, pairs, report, step
+from misc.benchmarking import kernels, lists, pairs, report, step
 from misc.benchmarking.literal_loss import literal_loss
 from misc.benchmarking.subject import Subject
 from model import DENSE_LOSSES
@@ -183,6 +183,18 @@ def test_a_process_measures_one_variant(capsys):
     assert run_program(lambda: benchmark.main(arguments)) == 0
     measured = json.loads(capsys.readouterr().out)
     assert measured["values"][0] == measured["values"][1] > 0
+
+
+def test_kernels_are_compiled_for_a_gpu_that_is_not_there(monkeypatch, capsys):
+    pytest.importorskip("triton")
+    monkeypatch.setattr(kernels, "CAPABILITIES", (80,))
+    arguments = ["kernels", "--variant", "likelihood, 16-d"]
+    assert run_program(lambda: benchmark.main(arguments)) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert [len(found) for found in measured.values()] == [3]
+    assert all(16 < kernel["registers"] <= 255 for kernel in measured["80"])
+    numbers = [str(kernel["registers"]) for kernel in measured["80"]]
+    assert f"| x | {', '.join(numbers)} |" in kernels.SUBJECT.table({"x": measured})
 
 
 @pytest.mark.parametrize("arguments, expected", [
