@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from unittest.mock import patch
+from types import SimpleNamespace
+from unittest.mock import Mock, patch
 
 import pytest
 import torch
@@ -16,12 +17,15 @@ from torch import nn
 
 from model import BACKBONES
 from model.hourglass import HourglassNet
+from tests.data_helpers.pretend_gpu import PretendGpu
 from tests.data_helpers.several_processes import in_processes
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
+from trainer.embedding_trainer import EmbeddingTrainer
+from trainer.parts import build_backbone
 from trainer.resume import StartingPoint
 from trainer.training import build_trainer
 from utils.checkpoint.save_and_load import read_checkpoint
-from utils.config.read import check_config
+from utils.config.read import check_config, read_config
 from utils.distributed import World, parse_devices
 from utils.errors import UserError
 from utils.run import Run
@@ -294,3 +298,25 @@ def test_a_training_that_failed_before_its_first_checkpoint_begins_anew(
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     done = call_program("train.py", "--config", config, "--mini_train")
     assert (done.code, done.stdout.splitlines()[0]) == (0, "start: from fresh weights")
+
+
+class Built(Exception):
+    """The backbone is there."""
+
+
+@pytest.mark.parametrize("num_gpus, changes, is_synchronised", [
+    (2, {}, True), (2, {"trainer": {"epochs": 1, "sync_batchnorm": False}}, False), (1, {}, False)])
+def test_several_gpus_normalise_over_the_whole_batch(
+        embedding_config, num_gpus, changes, is_synchronised):
+    config = read_config(embedding_config(loss_args={"implementation": "chunked"}, **changes))
+    start, images = Mock(), SimpleNamespace(imwidth=32, crop=4)
+    start.load_backbone.side_effect = Built
+    with PretendGpu() as gpu, pytest.raises(Built):
+        run = SimpleNamespace(device=gpu.device, world=World(size=num_gpus))
+        EmbeddingTrainer.from_config(config, images, range(9), start, run)
+    backbone, = start.load_backbone.call_args.args
+    layers = [layer for layer in backbone.modules() if hasattr(layer, "running_mean")]
+    kind = nn.SyncBatchNorm if is_synchronised else nn.BatchNorm2d
+    assert len(layers) == 5 and {type(layer) for layer in layers} == {kind}
+    # A checkpoint of either is one of the other.
+    assert backbone.state_dict().keys() == build_backbone(config).state_dict().keys()
