@@ -28,7 +28,7 @@ def expected_distance(desc1, desc2, warped, pixels, pow=0.5):
     return (match_probabilities(desc1, desc2) * cost).sum(dim=-1).mean()
 
 
-def negative_log_likelihood(desc1, desc2, warped, pixels, inside, sigma=3, outlier=3):
+def negative_log_likelihood(desc1, desc2, warped, pixels, inside, sigma=4.5, outlier=3):
     """Return the mean of -log(outlier + sum over v of p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2))).
 
     The mean is over the cells u of a pair whose g(u) is in the frame, and over pairs. The other
