@@ -57,7 +57,7 @@ def literal_loss(desc1, desc2, grid, pow=0.5, normalize_vectors=False, dve=False
     return sum(terms) / len(terms)
 
 
-def literal_likelihood(desc1, desc2, grid, sigma=3, dve=0, scale=None, every=1,
+def literal_likelihood(desc1, desc2, grid, sigma=4.5, dve=0, scale=None, every=1,
                        outlier=3):
     """Mean over pairs, of means over cells u in frame, of -log(o + sum_v p(v | u) exp(-d^2/2s^2)).
     """

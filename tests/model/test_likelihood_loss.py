@@ -141,7 +141,7 @@ def test_a_pair_without_a_cell_in_the_frame_counts_as_zero(function):
     grid[1] = 1.1
     value, (grad1, grad2) = value_and_gradients(
         lambda a, b: function(a, b, grid), [desc1, desc2])
-    alone = matrix_loss(desc1, desc2, grid, sigma=3,
+    alone = matrix_loss(desc1, desc2, grid, sigma=4.5,
                         dve=function is dense_likelihood_loss_dve)
     assert value.item() == pytest.approx(alone.item(), rel=1e-9)
     assert not grad2[1].any() and grad1.isfinite().all()
@@ -185,7 +185,7 @@ def test_some_of_the_cells_are_matched(function, every):
     more = {"num_auxiliary": 2} if dve else {}
     found = value_and_gradients(partial(ours, every=every, **more), leaves)
     expected = value_and_gradients(
-        lambda *leaves: literal_likelihood(*leaves[:2], grid.double(), 3, dve, leaves[2], every),
+        lambda *leaves: literal_likelihood(*leaves[:2], grid.double(), 4.5, dve, leaves[2], every),
         leaves)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
 
