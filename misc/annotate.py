@@ -8,10 +8,10 @@
 Click the points in the first image. In every further one they are proposed, with their certainty,
 and better with each image: drag what is wrong, and confirm. Images come in the order in which most
 is learned from them. Each confirmed image is at once in FOLDER/landmarks.csv, which a data set of
-type LandmarkFolder reads; -1,-1 stands for a point that is not visible. With --boxes each object is first framed by a box,
-which a training with dataset.args.box_margin cuts out; without names there are boxes alone. The
-page is served on this machine alone. Its button Finish, or Ctrl-C, ends the program, and the next
-start goes on.
+type LandmarkFolder reads; -1,-1 stands for a point that is not visible. With --boxes each object is
+first framed by a box, which a training with dataset.args.box_margin cuts out; without names there
+are boxes alone. The page is served on this machine alone. Its button Finish, or Ctrl-C, ends the
+program, and the next start goes on.
 """
 
 import sys
