@@ -120,6 +120,16 @@ def test_boxes_are_those_of_the_upright_image(tmp_path, flag):
     assert box == (0, 1, width, height) and points == [[2, 3]]
 
 
+def test_what_was_annotated_on_a_stored_image_is_turned_with_it(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right: its top is at the right then
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.jpg", exif=exif)
+    (tmp_path / "landmarks.csv").write_text(
+        "file,width,height,x0,y0,x1,y1,tip_x,tip_y\na.jpg,60,40,0,10,30,40,5,12\n")
+    ((box, points),) = BoxStore(tmp_path).objects["a.jpg"]
+    assert box == (0, 0, 30, 30) and points.tolist() == [[27, 5]]
+
+
 def test_points_without_boxes_are_no_list_of_boxes(folder):
     (folder / "landmarks.csv").write_text("file,dot_x,dot_y\na.png,1,2\n")
     with pytest.raises(UserError, match="landmarks.csv: expected columns of boxes, such as x0"):
@@ -249,7 +259,9 @@ def test_objects_of_a_large_image_are_framed_by_drags(folder, tmp_path):
     with program(folder, "--boxes", "--names", "heel,toe") as address:
         with browser_page(tmp_path / "one") as page:
             user = Annotator(page, address, size)
-            page.drag(user.on_screen((500, 400)))  # a click is no box
+            left, top = user.on_edge((500, 400))
+            page.drag((left, top))  # a click is no box, nor is a line
+            page.drag((left, top), (left + 50, top + 3))
             page.press("Enter")
             assert user.text("hint").startswith("Frame the object") and user.frames == []
             page.drag(user.on_edge((500, 400)), user.on_edge((1500, 1200)))
