@@ -13,12 +13,14 @@ from inference.view import Viewer
 from misc import annotate
 from misc.annotating.box_proposals import BoxEmbeddings, BoxProposer, load_box_proposer
 from misc.annotating.box_store import BoxStore
+from misc.check_data import main as check_data
 from tests.data_helpers import boxed_dots
 from tests.data_helpers.annotating import Annotator, ask, program, served
 from tests.data_helpers.boxed_dots import BOXES, DOTS, NAMES, SPLITS
 from tests.data_helpers.browser import CHROMIUM, OVERFLOWING, browser_page
 from tests.data_helpers.pictures import save
 from tests.data_helpers.stand_ins import RampReader, ramp, save_both
+from tests.data_helpers.tiny_runs import LANDMARKS, write_tiny_config
 from utils.cli import run_program
 from utils.errors import UserError
 
@@ -66,6 +68,17 @@ def test_what_is_written_is_what_a_training_cuts_out(folder):
         for (box, points), (box_before, before) in zip(again.objects[name], store.objects[name]):
             assert box == box_before
             np.testing.assert_array_equal(points, before)
+
+
+def test_what_is_written_passes_the_check(folder, tmp_path, capsys):
+    store = BoxStore(folder, ["dot", "other"])
+    for name in NAMES:
+        store.confirm(name, [(box, [(x, y), (x, y - 20)]) for box, (x, y) in zip(BOXES, DOTS)])
+    config = write_tiny_config(tmp_path / "tiny.json", LANDMARKS, folder, tmp_path)
+    arguments = ["--config", str(config), "--set", "dataset.args.box_margin=0.2"]
+    assert run_program(lambda: check_data(arguments)) == 0
+    out = capsys.readouterr().out
+    assert "4 objects, cut out by boxes" in out and "note: " not in out
 
 
 def test_boxes_alone(folder):
@@ -295,6 +308,25 @@ def test_objects_of_a_large_image_are_framed_by_drags(folder, tmp_path):
         page.press("d")
         user.confirm()
         assert rows(folder) == [header, found[0]] and path.read_bytes() != before
+
+
+@in_browser
+def test_boxes_alone_are_drawn(folder, tmp_path):
+    with served(folder, None, boxes=True) as server, browser_page(tmp_path / "browser") as page:
+        user = Annotator(page, server.address, (600, 400))
+        page.drag(user.on_edge((220, 190)), user.on_edge((100, 60)))
+        for key in ("x", "1", "ArrowLeft"):  # of points
+            page.press(key)
+        page.drag(user.on_screen((400, 300)))
+        page.press("f")
+        page.press("a")
+        page.drag(user.on_edge((100, 60)), user.on_edge((300, 200)))
+        page.drag(user.on_edge((300, 100)), user.on_edge((250, 100)))  # anywhere at an edge
+        user.confirm()
+        page.press("Enter")
+        assert user.text("hint").startswith("Frame the object") and user.text("told")[0] == "1"
+        assert page.complaints == []
+    assert rows(folder) == [HEADER, ["a.png", "600", "400", "100", "60", "250", "200"]]
 
 
 @in_browser
