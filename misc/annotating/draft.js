@@ -18,13 +18,10 @@ export class Draft {
 
   // Take the objects that the server told.
   begin() {
-    const {item} = this;
-    const told = this.withBoxes ? (item.objects ?? []).map(({box, points}) => ({box, points, confirmed: points !== null}))
-      : [{box: null, ...item}];
-    const objects = told.map(({box, points, certainty, confirmed}) => ({box, points: this.empty.points.map((_, k) => {
-      const at = points?.[k] ?? null;
-      return {at, hidden: Boolean(confirmed) && !at, proposed: !confirmed && at !== null, certainty: certainty?.[k] ?? null};
-    })}));
+    const {item} = this, count = this.empty.points.length;
+    const objects = this.withBoxes
+      ? (item.objects ?? []).map(({box, points}) => ({box, points: startingPoints(count, points, null, points !== null)}))
+      : [{box: null, points: startingPoints(count, item.points, item.certainty, item.confirmed)}];
     this.objects = objects.length ? objects : [this.empty];
     this.object = Math.max(this.open(), 0);
   }
@@ -104,6 +101,13 @@ export class Draft {
     const objects = this.objects.map(({box, points}) => ({box, points: points.map(({at}) => at)}));
     return this.withBoxes ? {objects} : {points: objects[0].points};
   }
+}
+
+function startingPoints(count, places, certainty, isConfirmed) {
+  return Array.from({length: count}, (_, k) => {
+    const at = places?.[k] ?? null;
+    return {at, hidden: Boolean(isConfirmed) && !at, proposed: !isConfirmed && at !== null, certainty: certainty?.[k] ?? null};
+  });
 }
 
 const unplacedOf = ({points}) => points.findIndex(point => !point.at && !point.hidden);

@@ -163,7 +163,7 @@ const objects = {
 
 const confirm = () => busy(async () => {
   const {number, draft} = page, open = draft.open();
-  if (!page.item || open >= 0) { draft.take(Math.max(open, 0)); draw(); return; }
+  if (!page.item || open >= 0) { draft.take(Math.max(open, 0)); draw(); propose(); return; }
   const answer = await ask(`confirm/${number}`, draft.content);
   Object.assign(page.folder, answer);
   draft.past = [];
@@ -217,7 +217,7 @@ function pressed(event) {
   if (onButton && (event.key === "Enter" || event.key === " ")) return;
   const k = Number(event.key) - 1, key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const action = isUndo ? undo : page.draft?.points[k] && event.key > 0 ? () => events.choose(k) : KEYS[key];
-  if (!action || !page.folder) return;
+  if (!action || !page.draft) return;
   event.preventDefault();
   action(event.shiftKey ? 10 : 1);
 }
