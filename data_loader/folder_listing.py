@@ -54,9 +54,12 @@ class FolderListing:
 
     pattern, annotation: as of ``LandmarkFolder``.
     with_boxes: read boxes, and leave out images without any.
+    keep_boxless: keep those images, and need no list.
     """
 
-    def __init__(self, root, pattern=None, annotation=None, with_boxes=False):
+    def __init__(
+        self, root, pattern=None, annotation=None, with_boxes=False, keep_boxless=False
+    ):
         self.root, self.with_boxes = root_folder(root), with_boxes
         self.folder = images_folder(self.root)
         if not self.root.is_dir():
@@ -83,7 +86,7 @@ class FolderListing:
         listed = [name for name in table if pattern is None or images_among([name], pattern)]
         others = [name for name in found if name not in table]
         boxless = 0
-        if with_boxes:
+        if with_boxes and not keep_boxless:
             listed, boxless = self._with_objects(listed, others)
             others = []
         self.images = [n for n in listed if os.path.isfile(os.path.join(self.folder, n))] + others

@@ -3,12 +3,15 @@
     python misc/annotate.py photos/ --names heel,toe,top
     python misc/annotate.py photos/ --names heel,toe,top --model saved/models/<run>/<time>
     python misc/annotate.py photos/ --model <embedding>.pth     # go on, or correct an existing list
+    python misc/annotate.py photos/ --boxes --names heel,toe    # several objects, each in a box
 
 Click the points in the first image. In every further one they are proposed, with their certainty,
 and better with each image: drag what is wrong, and confirm. Images come in the order in which most
 is learned from them. Each confirmed image is at once in FOLDER/landmarks.csv, which a data set of
-type LandmarkFolder reads; -1,-1 stands for a point that is not visible. The page is served on this
-machine alone. Its button Finish, or Ctrl-C, ends the program, and the next start goes on.
+type LandmarkFolder reads; -1,-1 stands for a point that is not visible. With --boxes each object is
+first framed by a box, which a training with dataset.args.box_margin cuts out; without names there
+are boxes alone. The page is served on this machine alone. Its button Finish, or Ctrl-C, ends the
+program, and the next start goes on.
 """
 
 import sys
@@ -50,6 +53,15 @@ def parse(argv):
         help="the list to begin with, if the folder has several (dataset.args.annotation)",
     )
     parser.add_argument(
+        "--boxes", action="store_true",
+        help="frame each object by a box before its points, and correct the boxes of the list",
+    )
+    parser.add_argument(
+        "--box_margin", type=float, metavar="SHARE",
+        help="what the model is shown around each box, as a share of its longer side (default: as "
+        "in the model's training, 0.2 if it was not on boxes)",
+    )
+    parser.add_argument(
         "--images", type=positive, metavar="N", help="how many to annotate (default: all)"
     )
     parser.add_argument(
@@ -60,7 +72,10 @@ def parse(argv):
         "--no_browser", action="store_true", help="print the page's address, open no browser"
     )
     add_device_option(parser)
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.box_margin is not None and not (args.boxes and args.model):
+        parser.error("--box_margin goes with --boxes and --model")
+    return args
 
 
 def port_number(text):
@@ -73,25 +88,19 @@ def port_number(text):
 def main(argv=None):
     args = parse(argv)
     # Imported late: torch takes seconds, which --help and mistakes need not wait for.
-    from misc.annotating.order import with_test_images
+    from misc.annotating.box_session import BoxSession
+    from misc.annotating.box_store import BoxStore
     from misc.annotating.server import AnnotationServer
     from misc.annotating.session import Session
     from misc.annotating.store import AnnotationStore
 
-    store = AnnotationStore(args.folder, args.names, args.annotation)
+    store_kind, session_kind = (BoxStore, BoxSession) if args.boxes else (AnnotationStore, Session)
+    store = store_kind(args.folder, args.names, args.annotation)
     with store.reserved():
         for note in store.notes:
             print(f"note: {note}")
-        images, proposer = store.images, None
-        if args.model:
-            from misc.annotating.embeddings import compute_embeddings
-            from misc.annotating.proposals import Proposer
-
-            embeddings = compute_embeddings(store, args.model, args.config, args.device)
-            proposer = Proposer(embeddings.names, embeddings)
-            images = proposer.order(store.points)
-        images = with_test_images(images, store.tests)
-        server = AnnotationServer(Session(store, images, proposer, args.images), args.port)
+        images, proposer = prepare(args, store)
+        server = AnnotationServer(session_kind(store, images, proposer, args.images), args.port)
         print(f"{counted(len(images), 'image')}: {server.address}", flush=True)
         if not args.no_browser:
             webbrowser.open(server.address)
@@ -105,7 +114,26 @@ def main(argv=None):
             except KeyboardInterrupt:
                 print()
                 server.shutdown()
-    print(f"{store.path}: {counted(len(store.points), 'image')} annotated")
+    print(f"{store.path}: {counted(len(store.annotated), 'image')} annotated")
+
+
+def prepare(args, store):
+    """Return the images in the order of the page, and what proposes points, None for nothing."""
+    from misc.annotating.order import with_test_images
+
+    images, proposer = store.images, None
+    if args.model and args.boxes:
+        from misc.annotating.box_proposals import load_box_proposer
+
+        proposer = load_box_proposer(store, args.model, args.config, args.device, args.box_margin)
+    elif args.model:
+        from misc.annotating.embeddings import compute_embeddings
+        from misc.annotating.proposals import Proposer
+
+        embeddings = compute_embeddings(store, args.model, args.config, args.device)
+        proposer = Proposer(embeddings.names, embeddings)
+        images = proposer.order(store.points)
+    return with_test_images(images, store.tests), proposer
 
 
 if __name__ == "__main__":

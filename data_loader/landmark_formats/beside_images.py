@@ -53,7 +53,9 @@ def _turn(annotations, rotated):
         entry, turn = table[name], rotated[name]
         objects = tuple(
             found._replace(
-                box=turned_box(found.box, *turn), landmarks=_turned(found.landmarks, *turn)
+                box=turned_box(found.box, *turn),
+                landmarks=_turned(found.landmarks, *turn),
+                points=_turned(found.points, *turn),
             )
             for found in entry.objects
         )

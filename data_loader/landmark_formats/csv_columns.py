@@ -28,6 +28,7 @@ BOX_COLUMNS = [  # of a box's edges, or of its corner and size; "box" or "bbox" 
     (("x", "y", "width", "height"), ()),
     (("left", "top", "width", "height"), ()),
 ]
+WRITTEN_BOX = ("bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1")  # as programs here write them
 UNCLEAR = re.compile(  # columns that are no landmarks, but may be beside them
     r"[xy]?(?:left|top|right|bottom|center|centre)|rows?|cols?|columns?|size|area|depth|channels|"
     r"scale|angle|rotation|age|score|confidence|visible|visibility|z|.*(?:width|height)"

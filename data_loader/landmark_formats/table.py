@@ -28,6 +28,7 @@ class ListedObject(NamedTuple):
     box: tuple  # see ``data_loader.boxes``
     landmarks: np.ndarray | None  # as of an ``Entry``
     place: str  # file and line
+    points: np.ndarray | None = None  # as of an ``Entry``
 
 
 class Entry(NamedTuple):
@@ -148,13 +149,14 @@ class Annotations:
 
         The other arguments are those of ``add``.
         """
-        landmarks = _whole(self._checked_points(points))
+        points = self._checked_points(points)
+        landmarks = _whole(points)
         self._require_one_image(name)
         entry = self.table.get(name, Entry(split, None, size))
         if (entry.split, entry.size) != (split, size):
             raise Fault(f"{name} has another split or size than in {self.places[name]}")
         if box is not None:
-            found = ListedObject(self._checked(box), landmarks, where)
+            found = ListedObject(self._checked(box), landmarks, where, points)
             entry = entry._replace(objects=(*entry.objects, found))
         elif landmarks is not None:
             raise Fault("landmarks without a box, where boxes are read (box_margin)")

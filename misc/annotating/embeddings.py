@@ -35,7 +35,7 @@ class Embeddings:
                 for photo, embedding in zip(photos, found):
                     self.names.append(photo.source.name)
                     total = embedding.descriptors.nbytes * len(paths)
-                    kept = _on_cpu(embedding, torch.half if total > MANY_BYTES else torch.float)
+                    kept = on_cpu(embedding, torch.half if total > MANY_BYTES else torch.float)
                     size += kept.descriptors.nbytes
                     if size <= MOST_BYTES:
                         self._kept[photo.source.name] = kept
@@ -44,10 +44,11 @@ class Embeddings:
             raise UserError("none of the images can be read")
 
     def __call__(self, name):
-        return self._kept.get(name) or _on_cpu(self.model.embed(self.paths[name]), torch.float)
+        return self._kept.get(name) or on_cpu(self.model.embed(self.paths[name]), torch.float)
 
 
-def _on_cpu(embedding, dtype):
+def on_cpu(embedding, dtype):
+    """Return an embedding with its descriptors on the CPU, of a dtype."""
     return replace(embedding, descriptors=embedding.descriptors.to("cpu", dtype))
 
 

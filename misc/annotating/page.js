@@ -1,5 +1,6 @@
 // The page: which image and point are at hand, keys and buttons, and the server's answers.
 
+import {Draft} from "./draft.js";
 import {Panel, progress} from "./panel.js";
 import {Stage} from "./stage.js";
 
@@ -9,11 +10,9 @@ const page = {
   folder: null,      // the server's answer to "state"
   number: null,      // of the image at hand
   item: null,        // the server's answer to "item/<number>"
-  points: [],        // [{at: [x, y] or null, proposed, hidden, certainty}]
-  chosen: 0,
-  past: [],          // earlier states of `points` of this image
+  draft: null,       // the `Draft` of its objects and points
   visited: [],       // numbers of the images before this one
-  drafts: new Map(), // number -> points that were moved and not confirmed
+  drafts: new Map(), // number -> the draft, if something was moved and not confirmed
   isBusy: false,
   hasEnded: false,   // whether the end was told
 };
@@ -41,47 +40,56 @@ async function busy(work) {
     await work();
     find("problem").hidden = true;
   } catch (error) {
-    find("problem").textContent = error.message;
-    find("problem").hidden = false;
+    complain(error);
   } finally {
     page.isBusy = false;
     document.body.ariaBusy = false;
-    if (page.folder) tell();
+    if (page.draft) tell();
   }
 }
 
+function complain(error) {
+  find("problem").textContent = error.message;
+  find("problem").hidden = false;
+}
+
 async function visit(number) {
-  if (page.number !== null && page.past.length) page.drafts.set(page.number, page.points);
+  if (page.draft?.past.length) page.drafts.set(page.number, page.draft);
   page.number = number;
   page.item = null;
-  page.past = [];
   find("name").textContent = page.folder.names[number];
   try {
     const item = await ask(`item/${number}`);
-    page.points = page.drafts.get(number) ?? startingPoints(item);
-    page.chosen = unplaced() >= 0 ? unplaced() : leastCertain();
+    page.draft = page.drafts.get(number) ?? newDraft(item);
+    page.draft.past = [];
+    page.draft.take(page.draft.object);
     draw();
     await stage.show(`image/${number}`, item.size, item.name);
     page.item = item;
   } catch (error) {
-    page.points = startingPoints({});
+    page.draft = newDraft({});
     draw();
     stage.clear();
     throw error;
   }
+  propose();
   const coming = nextOpen(number);
   if (coming !== null) new Image().src = `image/${coming}`;
 }
 
-// The number of the first point that has no place yet, -1 if all have one or are not visible.
-const unplaced = () => page.points.findIndex(point => !point.at && !point.hidden);
+const newDraft = item => new Draft(page.folder.labels, page.folder.boxes, item);
 
-function startingPoints(item) {
-  return page.folder.labels.map((_, k) => {
-    const at = item.points?.[k] ?? null;
-    return {at, hidden: Boolean(item.confirmed) && !at, proposed: !item.confirmed && at !== null,
-            certainty: item.certainty?.[k] ?? null};
-  });
+// Ask for proposals in the box at hand, without keeping the user from going on.
+async function propose() {
+  const {number, draft} = page, {box} = draft.here;
+  if (!page.folder.boxes || !page.folder.proposes || !draft.awaits) return;
+  try {
+    const isTaken = draft.propose(box, await ask(`propose/${number}`, {box}));
+    if (isTaken && !stage.held && draft.here.box === box) draft.take(draft.object);
+    draw();
+  } catch (error) {
+    complain(error);
+  }
 }
 
 function nextOpen(number) {
@@ -91,66 +99,74 @@ function nextOpen(number) {
   return null;
 }
 
-function leastCertain() {
-  const certainties = page.points.map(point => point.certainty ?? 1);
-  return certainties.indexOf(Math.min(...certainties));
-}
-
-// Change the points; the state before is kept to be undone.
-function change(k, news) {
-  page.points = page.points.map((point, n) => n === k ? {...point, proposed: false, certainty: null, ...news} : point);
-}
-
-const keep = () => page.past.push(page.points);
-
+const keep = () => page.draft.keep();
 const events = {
-  choose(k) { page.chosen = k; draw(); },
+  choose(k) { page.draft.chosen = k; draw(); },
   begin: keep,
-  move(k, at) { change(k, {at, hidden: false}); draw(); },
+  move(k, at) { page.draft.move(k, {at, hidden: false}); draw(); },
   drop(k) { advance(k); draw(); },
   cancel() { undo(); },
+  frame(box) { page.draft.set({box}); draw(); },
+  framed() { advance(page.draft.chosen); draw(); propose(); },
 };
 
 // Go on to the next point that has no place yet.
 function advance(k) {
-  const open = unplaced();
-  page.chosen = open < 0 ? k : open;
+  const open = page.draft.unplaced();
+  page.draft.chosen = open < 0 ? k : open;
 }
 
 function undo() {
-  if (page.past.length) page.points = page.past.pop();
+  page.draft.undo();
   draw();
 }
 
 function begin() {
   keep();
-  page.points = startingPoints(page.item);
+  page.draft.begin();
   draw();
+  propose();
 }
 
 function hide(k) {
+  const {hidden} = page.draft.points[k] ?? {};
+  if (hidden === undefined) return;
   keep();
-  const {hidden} = page.points[k];
-  change(k, {at: null, hidden: !hidden});
-  if (hidden) page.chosen = k; else advance(k);
+  page.draft.move(k, {at: null, hidden: !hidden});
+  if (hidden) page.draft.chosen = k; else advance(k);
   draw();
 }
 
 function nudge(dx, dy) {
-  const {at} = page.points[page.chosen];
+  const {points, chosen} = page.draft, at = points[chosen]?.at;
   if (!at) return;
   keep();
   const step = Math.max(0.1, 1 / stage.view.scale);
-  events.move(page.chosen, stage.inside([at[0] + dx * step, at[1] + dy * step]));
+  events.move(chosen, stage.inside([at[0] + dx * step, at[1] + dy * step]));
 }
 
+// Return what does something to the objects of an image, where objects are framed.
+const withObjects = action => number => {
+  if (!page.folder.boxes || !page.item) return;
+  action(number);
+  draw();
+  propose();
+};
+
+const objects = {
+  take: withObjects(number => page.draft.take(number)),
+  other: withObjects(() => page.draft.take((page.draft.object + 1) % page.draft.objects.length)),
+  add: withObjects(() => page.draft.add()),
+  frame: withObjects(() => { keep(); page.draft.set({box: null}); }),
+  remove: withObjects(() => page.draft.remove()),
+};
+
 const confirm = () => busy(async () => {
-  const open = unplaced();
-  if (!page.item || open >= 0) { page.chosen = Math.max(open, 0); draw(); return; }
-  const {number} = page;
-  const answer = await ask(`confirm/${number}`, {points: page.points.map(({at}) => at)});
+  const {number, draft} = page, open = draft.open();
+  if (!page.item || open >= 0) { draft.take(Math.max(open, 0)); draw(); propose(); return; }
+  const answer = await ask(`confirm/${number}`, draft.content);
   Object.assign(page.folder, answer);
-  page.past = [];
+  draft.past = [];
   page.drafts.delete(number);
   page.visited.push(number);
   await visit(answer.next ?? (number + 1) % page.folder.names.length);
@@ -177,16 +193,17 @@ function end() {
 }
 
 function draw() {
-  stage.draw(page.points, page.chosen);
-  panel.drawPoints(page.points, page.chosen);
+  stage.draw(page.draft);
+  panel.draw(page.draft);
   tell();
 }
 
-const tell = () => panel.tell(page, unplaced());
+const tell = () => panel.tell(page);
 
 const KEYS = {
-  Enter: confirm, " ": confirm, x: () => hide(page.chosen), Delete: () => hide(page.chosen),
+  Enter: confirm, " ": confirm, x: () => hide(page.draft.chosen), Delete: () => hide(page.draft.chosen),
   b: back, Backspace: back, n: next, u: undo, r: begin,
+  f: objects.frame, a: objects.add, o: objects.other, d: objects.remove,
   "+": () => stage.zoom(1.4), "=": () => stage.zoom(1.4), "-": () => stage.zoom(1 / 1.4), 0: () => stage.fit(),
   ArrowLeft: far => nudge(-far, 0), ArrowRight: far => nudge(far, 0),
   ArrowUp: far => nudge(0, -far), ArrowDown: far => nudge(0, far),
@@ -199,8 +216,8 @@ function pressed(event) {
   const onButton = event.target.closest?.("button:not(.mark)");
   if (onButton && (event.key === "Enter" || event.key === " ")) return;
   const k = Number(event.key) - 1, key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const action = isUndo ? undo : page.points[k] && event.key > 0 ? () => events.choose(k) : KEYS[key];
-  if (!action || !page.folder) return;
+  const action = isUndo ? undo : page.draft?.points[k] && event.key > 0 ? () => events.choose(k) : KEYS[key];
+  if (!action || !page.draft) return;
   event.preventDefault();
   action(event.shiftKey ? 10 : 1);
 }
@@ -210,10 +227,11 @@ async function start() {
   page.folder.labels = page.folder.labels.map(label => label.replaceAll("_", " "));
   document.title = `Annotate ${page.folder.folder.split("/").pop()}`;
   stage = new Stage(find("stage"), page.folder.labels, events);
-  panel = new Panel(page.folder.labels, events.choose, hide);
+  panel = new Panel(page.folder, events.choose, hide, objects.take);
   const buttons = {
     confirm, back, next, in: () => stage.zoom(1.4), out: () => stage.zoom(1 / 1.4), fit: () => stage.fit(),
     help: () => find("keys").showModal(), finish: leave, leave,
+    add: objects.add, frame: objects.frame, remove: objects.remove,
   };
   for (const [id, action] of Object.entries(buttons)) find(id).addEventListener("click", () => action());
   // A pointer leaves the focus, and so the keys, with the image.

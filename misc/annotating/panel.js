@@ -1,6 +1,6 @@
 // What the page says beside the image: the list of points, the hint, the progress.
 
-import {colour, isDoubtful} from "./stage.js";
+import {colour, isDoubtful} from "./marks.js";
 
 const find = id => document.getElementById(id);
 
@@ -10,14 +10,19 @@ export function progress({confirmed, wanted, offered, kept}) {
 }
 
 export class Panel {
-  // choose(k), hide(k): called where a point's name, or its "not visible", is pressed.
-  constructor(labels, choose, hide) {
+  // folder: the server's "state". choose(k), hide(k), take(n): called where a point's name, its "not
+  // visible", or an object's number is pressed.
+  constructor({labels, boxes}, choose, hide, take) {
     this.labels = labels;
+    this.take = take;
+    for (const part of document.querySelectorAll(".framing")) part.hidden = !boxes;
     this.rows = labels.map((label, k) => makeRow(label, k, choose, hide));
     find("points").append(...this.rows);
   }
 
-  drawPoints(points, chosen) {
+  // Show a `Draft`.
+  draw({objects, object, points, chosen}) {
+    find("objects").replaceChildren(...objects.map((_, n) => makeChoice(n, n === object, this.take)));
     points.forEach((point, k) => {
       const row = this.rows[k], [choose, hide] = row.children, note = choose.lastChild;
       row.classList.toggle("chosen", k === chosen);
@@ -31,21 +36,34 @@ export class Panel {
     this.rows[chosen]?.scrollIntoView({block: "nearest", inline: "nearest"});
   }
 
-  // folder: the server's "state"; number, item: of the image, item null if it cannot be annotated;
-  // unplaced: the number of a point without a place, -1 for none.
-  tell({folder, number, item, points, past, chosen, isBusy}, unplaced) {
+  // number, item: of the image, item null if it cannot be annotated.
+  tell({folder, number, item, draft, isBusy}) {
+    const {points, chosen, past} = draft, unplaced = draft.unplaced(), open = draft.open();
     find("position").textContent = `image ${number + 1} of ${folder.names.length}`;
     find("told").textContent = progress(folder);
     find("bar").value = folder.confirmed.length / folder.wanted;
-    find("confirm").disabled = isBusy || !item || unplaced >= 0;
+    find("confirm").disabled = isBusy || !item || open >= 0;
     find("hint").textContent = isBusy && !item ? ""
       : !item ? "This image cannot be annotated; go on with the next."
+      : draft.needsBox ? "Frame the object: drag from one corner to the opposite one."
       : unplaced >= 0 && (points[chosen].at || points[chosen].hidden) ? `Still to be placed: ${this.labels[unplaced]}.`
       : unplaced >= 0 ? `Click the ${this.labels[chosen]}, or say that it is not visible.`
       : points.some(point => point.proposed) ? "Proposed, with certainty: drag what is wrong, then confirm."
+      : open >= 0 ? `Object ${open + 1} is not complete.`
       : item.confirmed && !past.length ? "Confirmed and saved. It can still be changed."
+      : folder.boxes ? "All is placed. Confirm, correct it, or add another object."
       : "All points are placed. Confirm, or correct them.";
   }
+}
+
+function makeChoice(n, isHere, take) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = n + 1;
+  button.setAttribute("aria-label", `Object ${n + 1}`);
+  button.setAttribute("aria-pressed", isHere);
+  button.addEventListener("click", () => take(n));
+  return button;
 }
 
 function makeRow(label, k, choose, hide) {

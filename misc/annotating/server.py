@@ -26,6 +26,10 @@ PAGE_FILES = {
     "": ("page.html", "text/html"),
     "page.css": ("page.css", "text/css"),
     "page.js": ("page.js", "text/javascript"),
+    "boxes.js": ("boxes.js", "text/javascript"),
+    "draft.js": ("draft.js", "text/javascript"),
+    "loupe.js": ("loupe.js", "text/javascript"),
+    "marks.js": ("marks.js", "text/javascript"),
     "panel.js": ("panel.js", "text/javascript"),
     "stage.js": ("stage.js", "text/javascript"),
 }
@@ -151,10 +155,12 @@ class Handler(BaseHTTPRequestHandler):
             # In a thread: it waits for the end of the loop, which this thread may be in.
             threading.Thread(target=self.server.shutdown).start()
             return _json({})
-        _, number = self._numbered(path, "confirm")
-        if not isinstance(body, dict) or not isinstance(body.get("points"), list):
+        session = self.server.session
+        what, number = self._numbered(path, "|".join(session.takes))
+        given = body.get(session.takes[what]) if isinstance(body, dict) else None
+        if not isinstance(given, list):
             raise Refused(HTTPStatus.BAD_REQUEST)
-        return _json(self.server.session.confirm(number, body["points"]))
+        return _json(getattr(session, what)(number, given))
 
     def _numbered(self, path, words):
         match = re.fullmatch(rf"({words})/([0-9]{{1,9}})", path)

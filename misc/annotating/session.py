@@ -2,6 +2,7 @@
 
 import io
 import math
+import sys
 import threading
 
 import numpy as np
@@ -20,7 +21,10 @@ class Session:
     images: the names of the images in the order of the page.
     proposer: ``Proposer``, or None: points are placed by hand alone.
     wanted: how many images are to be annotated; None: all.
+    takes: {what the page may post of an image: the key of its list}.
     """
+
+    takes = {"confirm": "points"}
 
     def __init__(self, store, images, proposer=None, wanted=None):
         self.store, self.images, self.proposer = store, images, proposer
@@ -29,8 +33,12 @@ class Session:
         self.proposed = {}  # {number: points (K, 2) that were shown} of images not yet confirmed
         self.offered = self.kept = 0  # points that were proposed, and of these confirmed unmoved
         if proposer:
-            for name in filter(store.points.__contains__, images):
-                proposer.learn(name, store.points[name])
+            self._learn_confirmed()
+
+    def _learn_confirmed(self):
+        """Have the proposer learn the images that are confirmed already."""
+        for name in filter(self.store.is_annotated, self.images):
+            self.proposer.learn(name, self.store.points[name])
 
     def __len__(self):
         return len(self.images)
@@ -43,17 +51,17 @@ class Session:
                 "list": str(self.store.path),
                 "labels": self.store.labels,
                 "names": self.images,
+                "boxes": self.store.with_boxes,
                 "proposes": self.proposer is not None,
                 **self._progress(),
                 "next": self._next(-1),
             }
 
     def _progress(self):
-        points = self.store.points
-        confirmed = [number for number, name in enumerate(self.images) if name in points]
+        is_annotated = self.store.is_annotated
         return {
             "wanted": self.wanted,
-            "confirmed": confirmed,
+            "confirmed": [n for n, name in enumerate(self.images) if is_annotated(name)],
             "offered": self.offered,
             "kept": self.kept,
         }
@@ -64,7 +72,7 @@ class Session:
         """
         count = len(self.images)
         following = (n % count for n in range(number + 1, number + 1 + count))
-        return next((n for n in following if self.images[n] not in self.store.points), None)
+        return next((n for n in following if not self.store.is_annotated(self.images[n])), None)
 
     def item(self, number):
         """Return the points of an image, those confirmed or else those proposed."""
@@ -74,14 +82,13 @@ class Session:
             found, certainty = self.store.points.get(name), None
             if found is None and self.proposer and (proposal := self.proposer.propose(name)):
                 found, certainty = proposal
-                found = np.round(np.clip(found, -0.5, np.subtract(size, 0.5)), 1)
-                self.proposed[number] = found
+                self.proposed[number] = found = within(found, size)
             return {
                 "name": name,
                 "size": size,
                 "confirmed": name in self.store.points,
-                "points": None if found is None else [_pair(point) for point in found],
-                "certainty": None if certainty is None else list(map(_share, certainty)),
+                "points": None if found is None else list(map(pair_of, found)),
+                "certainty": None if certainty is None else list(map(share_of, certainty)),
             }
 
     def confirm(self, number, points):
@@ -90,17 +97,20 @@ class Session:
         Raises ``UserError``.
         """
         name = self.images[number]
-        points = np.array([_point(point) for point in points]).reshape(-1, 2)
+        points = np.array(list(map(point_of, points))).reshape(-1, 2)
         with self.lock:
             self.store.confirm(name, points)
             points = self.store.points[name]
-            proposed = self.proposed.pop(number, None)
-            if proposed is not None:
-                self.offered += int((~np.isnan(proposed).any(axis=1)).sum())
-                self.kept += int((proposed == points).all(axis=1).sum())
+            self._count_kept(self.proposed.pop(number, None), points)
             if self.proposer:
                 self.proposer.learn(name, points)
             return {**self._progress(), "next": self._next(number)}
+
+    def _count_kept(self, proposed, points):
+        """Count the points that were proposed, None if none were, and those confirmed unmoved."""
+        if proposed is not None:
+            self.offered += int((~np.isnan(proposed).any(axis=1)).sum())
+            self.kept += int((proposed == points).all(axis=1).sum())
 
     def picture(self, number):
         """Return an image as a browser can show it: its bytes, and their type."""
@@ -114,21 +124,31 @@ class Session:
         return file.getvalue(), "image/png" if is_small else "image/jpeg"
 
 
-def _pair(point):
+def within(points, size):
+    """Return points in tenths of a pixel, those outside of an image of a size at its border."""
+    return np.round(np.clip(points, -0.5, np.subtract(size, 0.5)), 1)
+
+
+def pair_of(point):
+    """Return a point for the page, None for NaN."""
     return None if np.isnan(point).any() else [float(value) for value in point]
 
 
-def _share(value):
+def share_of(value):
+    """Return a certainty for the page, None for NaN."""
     return None if math.isnan(value) else round(float(value), 3)
 
 
-def _point(point):
+def point_of(point):
     """Return a point that the page sent; NaN for None, which is not visible."""
     if point is None:
         return math.nan, math.nan
-    numbers = isinstance(point, list) and len(point) == 2 and all(
-        isinstance(value, (int, float)) and math.isfinite(value) for value in point
-    )
-    if not numbers:
+    if not isinstance(point, list) or len(point) != 2 or not all(map(is_number, point)):
         raise UserError("expected two numbers for each point, or null")
     return tuple(point)
+
+
+def is_number(value):
+    """Return whether a value that the page sent is a finite number."""
+    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_real and abs(value) <= sys.float_info.max

@@ -1,35 +1,30 @@
 // The image with its points: zoom, panning, dragging, the magnifier. Points are [x, y] in pixels of
 // the image, the centre of its top-left pixel at 0, 0; `view` maps them to the screen.
 
+import {Boxes, direction} from "./boxes.js";
+import {Loupe} from "./loupe.js";
+import {Marks} from "./marks.js";
+
 const CLICK = 5;          // pixels a pointer may move and still click
 const LARGEST = 64;       // screen pixels of an image's pixel
-const REACH = {exact: 7, mouse: 18, pen: 22, touch: 30};   // of a press, to the middle of a point
 const SQUARES = 12;       // screen pixels of an image's pixel from which on pixels are shown as squares
-const MANY = 12;          // points, beyond which only the chosen one shows its name
-const COLOURS = ["#4fc3ff", "#ffb02e", "#5ee08a", "#ff7ab8", "#c8a2ff", "#ffe24a", "#ff8a65", "#6ff2e0"];
-
-const DOUBTFUL = 0.5;     // certainty below which a proposal asks for a second look
-
-export const colour = k => COLOURS[k % COLOURS.length];
-export const isDoubtful = point => point.at !== null && point.certainty !== null && point.certainty < DOUBTFUL;
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const tenths = value => Math.round(value * 10) / 10;
 
 export class Stage {
-  // events: choose(k), begin(), move(k, point), drop(), cancel(); place() -> the point a press puts
-  // down, or null.
+  // events: choose(k), begin(), move(k, point), drop(k), cancel(), frame(box), framed().
   constructor(element, labels, events) {
     this.element = element;
     this.events = events;
     this.image = element.querySelector("#image");
-    this.loupe = element.querySelector("#loupe");
+    this.loupe = new Loupe(element.querySelector("#loupe"));
+    this.boxes = new Boxes(element.querySelector("#boxes"));
+    this.points = [];
     this.size = [1, 1];
     this.view = {scale: 1, x: 0, y: 0};
     this.pointers = new Map();
-    this.held = null;      // what the pointers do: {kind: "point", "pan" or "pinch", ...}
-    element.classList.toggle("many", labels.length > MANY);
-    this.marks = labels.map((label, k) => this.makeMark(label, k));
-    element.querySelector("#marks").append(...this.marks);
+    this.held = null;      // what the pointers do: {kind: "point", "box", "pan" or "pinch", ...}
+    this.marks = new Marks(element.querySelector("#marks"), labels, k => events.choose(k));
     element.addEventListener("pointerdown", event => this.down(event));
     element.addEventListener("pointermove", event => this.moved(event));
     element.addEventListener("pointerup", event => this.up(event));
@@ -38,26 +33,13 @@ export class Stage {
     new ResizeObserver(() => this.fit()).observe(element);
   }
 
-  makeMark(label, k) {
-    const mark = document.createElement("button");
-    mark.type = "button";
-    mark.className = "mark";
-    mark.dataset.k = k;
-    mark.setAttribute("aria-label", label);
-    mark.style.setProperty("--of-point", colour(k));
-    mark.append(document.createElement("span"));
-    mark.firstChild.textContent = label;
-    mark.addEventListener("focus", () => this.events.choose(k));
-    return mark;
-  }
-
   // Show an image of a size in pixels, and wait until it can be seen.
   async show(source, size, alt) {
     this.size = size;
     this.fit();
     this.image.classList.add("loading");
     this.image.alt = alt;
-    for (const picture of [this.image, this.loupe.firstChild]) picture.src = source;
+    for (const picture of [this.image, this.loupe.image]) picture.src = source;
     try {
       await this.image.decode();
     } catch {
@@ -71,16 +53,13 @@ export class Stage {
     this.image.classList.remove("loading");
   }
 
-  // points: [{at: [x, y] or null, proposed, certainty}], chosen: a number.
-  draw(points, chosen) {
+  // Show a `Draft`.
+  draw({objects, object, points, chosen, needsBox}) {
     this.points = points;
     this.chosen = chosen;
-    this.marks.forEach((mark, k) => {
-      mark.hidden = !points[k].at;
-      mark.classList.toggle("proposed", points[k].proposed);
-      mark.classList.toggle("doubtful", isDoubtful(points[k]));
-      mark.classList.toggle("chosen", k === chosen);
-    });
+    this.needsBox = needsBox;
+    this.boxes.draw(objects, object);
+    this.marks.draw(points, chosen);
     this.layOut();
   }
 
@@ -90,13 +69,8 @@ export class Stage {
     Object.assign(this.image.style, {
       width: `${width * scale}px`, height: `${height * scale}px`, transform: `translate(${x}px, ${y}px)`});
     this.image.classList.toggle("squares", scale >= SQUARES);
-    this.marks.forEach((mark, k) => {
-      const at = this.points?.[k].at;
-      if (!at) return;
-      const [left, top] = this.onScreen(at);
-      mark.style.transform = `translate(${left}px, ${top}px)`;
-      mark.classList.toggle("left", left > this.element.clientWidth - 110);
-    });
+    this.boxes.layOut(this.view);
+    this.marks.layOut(point => this.onScreen(point));
     const percent = scale * 100;
     this.element.querySelector("#fit").textContent = `${percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`;
   }
@@ -114,6 +88,11 @@ export class Stage {
 
   inside(point) {
     return point.map((value, axis) => tenths(clamp(value, -0.5, this.size[axis] - 0.5)));
+  }
+
+  // The place of a box's edges under a place of the stage, counted from the corner of the image.
+  edgesAt(at) {
+    return this.pointAt(at).map(value => tenths(value + 0.5));
   }
 
   fit() {
@@ -163,8 +142,11 @@ export class Stage {
     const at = this.place(event);
     this.pointers.set(event.pointerId, at);
     if (this.pointers.size > 1) return this.beginPinch();
-    // A point that has no place yet is put down, unless the press is right on another point.
-    const isOpen = !this.points[this.chosen].at, near = this.nearest(at, isOpen ? "exact" : event.pointerType);
+    // A box that is not there is drawn, a point that has no place yet is put down, unless the press
+    // is right on another point or on the box's edge.
+    const grip = event.button ? null : this.gripAt(at, event.pointerType);
+    if (grip) return this.holdBox(grip, at);
+    const isOpen = this.isOpen && !this.needsBox, near = this.nearest(at, isOpen ? "exact" : event.pointerType);
     if (event.button || near === null && !isOpen) {
       this.held = {kind: "pan", from: at, clicks: event.button === 0};
       return;
@@ -175,33 +157,59 @@ export class Stage {
     this.events.choose(k);
     this.events.begin();
     if (near === null) this.events.move(k, this.pointAt(at));
-    this.magnify(at);
+    this.loupe.show(at, this.points[k].at, this.size, this.view.scale);
   }
 
-  // The number of the point next to a place of the stage, within the reach of a pointer, or null.
+  // Whether the point at hand has no place yet.
+  get isOpen() {
+    return this.points.length > 0 && !this.points[this.chosen].at;
+  }
+
+  // The edges that a press at a place of the stage would move, or null; all are drawn from there if
+  // there is no box yet.
+  gripAt(at, pointer) {
+    if (this.needsBox) return [2, 3];
+    return this.nearest(at, "exact") === null ? this.boxes.gripAt(at, pointer, this.view, this.isOpen) : null;
+  }
+
   nearest(at, pointer) {
-    let best = null, least = REACH[pointer] ?? REACH.mouse;
-    this.points.forEach((point, k) => {
-      if (!point.at) return;
-      const [left, top] = this.onScreen(point.at), distance = Math.hypot(left - at[0], top - at[1]);
-      if (distance < least) [best, least] = [k, distance];
-    });
-    return best;
+    return this.marks.nearest(at, pointer, point => this.onScreen(point));
+  }
+
+  holdBox(grip, at) {
+    this.held = {kind: "box"};
+    this.boxes.hold(grip, this.edgesAt(at));
+    this.element.classList.add("dragging");
+    this.events.begin();
+  }
+
+  moveBox(at) {
+    const places = this.edgesAt(at);
+    this.events.frame(this.boxes.moved(places));
+    this.loupe.show(at, places.map(value => value - 0.5), this.size, this.view.scale);
+  }
+
+  hover(at, pointer) {
+    const grip = this.needsBox ? null : this.gripAt(at, pointer);
+    this.element.dataset.grip = grip ? direction(grip) : "";
+    this.element.classList.toggle("over", !grip && this.nearest(at, pointer) !== null);
   }
 
   beginPinch() {
-    if (this.held?.kind === "point") this.events.cancel();
+    if (this.held?.kind === "point" || this.held?.kind === "box") this.events.cancel();
     this.release();
     this.held = {kind: "pinch"};
   }
 
   moved(event) {
     const before = this.pointers.get(event.pointerId), at = this.place(event), held = this.held;
-    if (!held) this.element.classList.toggle("over", this.nearest(at, event.pointerType) !== null);
+    if (!held) this.hover(at, event.pointerType);
     if (!before || !held) return;
     if (held.kind === "point") {
       this.events.move(held.k, this.pointAt([at[0] + held.grip[0], at[1] + held.grip[1]]));
-      this.magnify(at);
+      this.loupe.show(at, this.points[held.k].at, this.size, this.view.scale);
+    } else if (held.kind === "box") {
+      this.moveBox(at);
     } else if (held.kind === "pan") {
       if (held.clicks && Math.hypot(at[0] - held.from[0], at[1] - held.from[1]) < CLICK) return;
       held.clicks = false;
@@ -220,8 +228,9 @@ export class Stage {
     if (!this.pointers.delete(event.pointerId) || this.pointers.size) return;
     const held = this.held, at = this.place(event);
     this.release();
+    if (held?.kind === "box") return isCancelled || this.boxes.leastSide * this.view.scale < CLICK ? this.events.cancel() : this.events.framed();
     if (held?.kind === "point") return isCancelled ? this.events.cancel() : this.events.drop(held.k);
-    if (held?.kind !== "pan" || !held.clicks || isCancelled) return;
+    if (held?.kind !== "pan" || !held.clicks || isCancelled || !this.points.length || this.needsBox) return;
     this.events.begin();
     this.events.move(this.chosen, this.pointAt(at));
     this.events.drop(this.chosen);
@@ -229,19 +238,7 @@ export class Stage {
 
   release() {
     this.held = null;
-    this.loupe.hidden = true;
+    this.loupe.hide();
     this.element.classList.remove("dragging", "panning");
-  }
-
-  // Show what is around the held point enlarged, away from the pointer at a place of the stage.
-  magnify([left, top]) {
-    const point = this.points[this.held.k].at;
-    const scale = Math.max(this.view.scale * 2, Math.min(this.view.scale * 4, 8));
-    this.loupe.hidden = false;
-    this.loupe.classList.toggle("right", left < 220 && top < 220);
-    const {clientWidth, clientHeight, firstChild} = this.loupe;
-    Object.assign(firstChild.style, {
-      width: `${this.size[0] * scale}px`, height: `${this.size[1] * scale}px`,
-      transform: `translate(${clientWidth / 2 - (point[0] + 0.5) * scale}px, ${clientHeight / 2 - (point[1] + 0.5) * scale}px)`});
   }
 }

@@ -38,12 +38,16 @@ class AnnotationStore:
     annotation: the list to read, relative to the root; None: what is found.
     """
 
+    with_boxes, box_columns = False, ()
+
     def __init__(self, root, names=None, annotation=None):
         if not os.path.isdir(root):
             raise UserError(f"{root}: no such folder")
         self.path = Path(root) / LIST
         self._stamp = _stamp(self.path)
-        listing = FolderListing(root, annotation=annotation)
+        listing = FolderListing(
+            root, annotation=annotation, with_boxes=self.with_boxes, keep_boxless=True
+        )
         annotations = listing.annotations
         if listing.faults:
             raise UserError(listing.faults[0])
@@ -58,17 +62,27 @@ class AnnotationStore:
         if not self.images:
             raise UserError(f"{self.folder}: {links}")
         self._entries, self.sources = annotations.table, annotations.sources
-        self.points = {
-            name: entry.points for name, entry in self._entries.items() if entry.points is not None
-        }
-        self._columns = _columns(names, annotations)
+        self._columns = _columns(names, annotations, self.box_columns)
         self.labels = [_label(x) for x, _ in self._columns]
+        found = {name: self._read(entry) for name, entry in self._entries.items()}
+        self._values = {name: value for name, value in found.items() if value is not None}
         self._sizes = {}
         self._is_ours = False  # whether the file is one that this object wrote
 
+    def _read(self, entry):
+        """Return what is kept of an ``Entry`` of the list, None for nothing."""
+        return entry.points
+
+    @property
+    def points(self):
+        return self._values
+
     @property
     def annotated(self):
-        return [name for name in self.images if name in self.points]
+        return [name for name in self.images if self.is_annotated(name)]
+
+    def is_annotated(self, name):
+        return name in self.points
 
     @contextmanager
     def reserved(self):
@@ -114,27 +128,36 @@ class AnnotationStore:
         They are rounded to tenths of a pixel. Raises ``UserError`` if a point is outside the image,
         or if the list cannot be written or was changed by another program; then nothing changes.
         """
+        self._replace(name, self._checked(name, points))
+
+    def _checked(self, name, points):
+        """Return points (K, 2) in tenths of a pixel; raises ``UserError``."""
         width, height = self.size_of(name)
         points = np.round(np.asarray(points, np.float64), 1)
-        outside = (points < -0.5) | (points > (width - 0.5, height - 0.5)) | np.isinf(points)
-        if points.shape != (len(self.labels), 2) or outside.any():
-            raise UserError(f"{name}: expected {len(self.labels)} points in {width} x {height}")
+        if points.shape == (len(self.labels), 2):
+            outside = (points < -0.5) | (points > (width - 0.5, height - 0.5)) | np.isinf(points)
+            if not outside.any():
+                return points
+        raise UserError(f"{name}: expected {len(self.labels)} points in {width} x {height}")
+
+    def _replace(self, name, value):
+        """Write the list with another value of an image, or raise ``UserError`` and keep it."""
         if _stamp(self.path) != self._stamp:
             raise UserError(
                 f"{self.path}: another program has changed it; end this one and start it again"
             )
         if not self._is_ours:
             self._keep_original()
-        before = self.points.get(name)
-        self.points[name] = points
+        before = self._values.get(name)
+        self._values[name] = value
         try:
             data = self._csv()
             write_atomically(self.path, lambda file: file.write(data))
         except UserError:
             if before is None:
-                del self.points[name]
+                del self._values[name]
             else:
-                self.points[name] = before
+                self._values[name] = before
             raise
         self._stamp, self._is_ours = _stamp(self.path), True
 
@@ -150,11 +173,12 @@ class AnnotationStore:
         """Return the list as the bytes of a csv."""
         has_splits = any(entry.split for entry in self._entries.values())
         splits = ["split"] if has_splits else []
-        rows = [["file", *splits, "width", "height", *chain(*self._columns)]]
-        for name in dict.fromkeys([*self._entries, *self.points]):
+        points = chain(*self._columns)
+        rows = [["file", *splits, "width", "height", *self.box_columns, *points]]
+        for name in dict.fromkeys([*self._entries, *self._values]):
             split = self._entries[name].split or "" if name in self._entries else ""
-            rows.append([name, *([split] if has_splits else []), *self._size_cells(name),
-                         *self._cells(self.points.get(name))])
+            head = [name, *([split] if has_splits else []), *self._size_cells(name)]
+            rows += [[*head, *cells] for cells in self._rows_of(name)]
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
         return text.getvalue().encode(errors="surrogateescape")  # names that are not UTF-8
@@ -166,13 +190,17 @@ class AnnotationStore:
             size = size or self.size_of(name)
         return size or ("", "")
 
+    def _rows_of(self, name):
+        """Return the cells of an image that differ between its rows."""
+        return [self._cells(self.points.get(name))]
+
     def _cells(self, points):
         if points is None:
             return [""] * (2 * len(self.labels))
-        return chain(*(NOT_VISIBLE if np.isnan(p).any() else map(_number, p) for p in points))
+        return chain(*(NOT_VISIBLE if np.isnan(p).any() else map(shown_number, p) for p in points))
 
 
-def _number(value):
+def shown_number(value):
     return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
@@ -183,11 +211,14 @@ def _stamp(path):
         return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _columns(names, annotations):
-    """Return the names of the columns x and y of each point; raises ``UserError``."""
-    if names is None and annotations.names is None:
+def _columns(names, annotations, box):
+    """Return the names of the columns x and y of each point; raises ``UserError``.
+
+    box: the columns of a box, with which there may be no points; else empty.
+    """
+    if names is None and annotations.names is None and not box:
         raise UserError("--names: there is no list of points yet, expected the names of the points")
-    columns = list(map(column_names, names or annotations.names, count()))
+    columns = list(map(column_names, names or annotations.names or [], count()))
     if names is None:
         return columns
     listed = [_label(x) for x, _ in map(column_names, annotations.names or [], count())]
@@ -195,9 +226,9 @@ def _columns(names, annotations):
         raise UserError(
             f"--names: {','.join(names)}, but {annotations.source} has {','.join(listed)}"
         )
-    header = ["file", *chain(*columns)]
+    header = ["file", *box, *chain(*columns)]
     try:
-        read = [(header[x], header[y]) for x, y in columns_of(header, set()).points]
+        read = [(header[x], header[y]) for x, y in columns_of(header, set(), bool(box)).points]
     except ValueError as error:
         raise UserError(f"--names: {error}") from error
     unclear = read != columns or len(set(columns)) < len(columns)

@@ -8,15 +8,13 @@ from itertools import chain, count
 
 import torch
 
-from data_loader.landmark_formats.csv_columns import column_names
+from data_loader.landmark_formats.csv_columns import WRITTEN_BOX, column_names
 from utils.drawing.galleries import (
     PrincipalColours,
     embedding_figure,
     landmarks_figure,
     match_figure,
 )
-
-BOX_COLUMNS = ("bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1")
 
 
 class LandmarkTask:
@@ -34,7 +32,7 @@ class LandmarkTask:
         names = self.model.landmark_names or []
         if len(names) != len(landmarks):
             names = [""] * len(landmarks)
-        box = BOX_COLUMNS if source.box else ()
+        box = WRITTEN_BOX if source.box else ()
         return ["file", *box, *chain.from_iterable(map(column_names, names, count()))]
 
     def rows(self, source, landmarks):

@@ -1,20 +1,16 @@
 """misc/annotate.py as users have it: a process, its page in a browser, clicks, and a list."""
 
 import os
-import signal
-import subprocess
-import sys
-from contextlib import contextmanager
 
 import pytest
 from PIL import Image
 
 from data_loader.annotation_files import read_csv
 from misc import annotate
-from tests.data_helpers.annotating import served
+from tests.data_helpers.annotating import Annotator, program, served
 from tests.data_helpers.browser import CHROMIUM, OVERFLOWING, browser_page
 from tests.data_helpers.stand_ins import save_both
-from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT, write_image
+from tests.data_helpers.tiny_runs import write_image
 from utils.cli import run_program
 
 LABELS = ["heel", "toe", "<b>top</b>"]
@@ -42,77 +38,6 @@ def photos(tmp_path):
     return folder
 
 
-@contextmanager
-def program(folder, *options, is_finished=False):
-    """Run the program; yields its address. It ends by Ctrl-C, or is finished from the page."""
-    process = subprocess.Popen(
-        [sys.executable, "misc/annotate.py", folder, "--no_browser", *map(str, options)],
-        cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        lines = [process.stdout.readline()]
-        while lines[-1].startswith("note: "):
-            lines.append(process.stdout.readline())
-        yield lines[-1].rpartition(" ")[2].strip()
-        if not is_finished:
-            process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-        assert (process.returncode, err) == (0, ""), err
-        assert out.strip().startswith(f"{folder / 'landmarks.csv'}: ")
-    finally:
-        process.kill()
-        process.wait()
-
-
-class Annotator:
-    """A user of the page."""
-
-    def __init__(self, page, address):
-        self.page = page
-        page.resize(800, 560)
-        page.visit(address)
-        self.wait("")
-
-    def text(self, name):
-        return self.page.evaluate(f"document.getElementById('{name}').textContent")
-
-    def wait(self, before):
-        """Wait until another image than that of a name is there, and can be annotated."""
-        self.page.wait_for("document.body.ariaBusy === 'false' && "
-                           f"document.getElementById('name').textContent !== {before!r}")
-
-    @property
-    def item(self):
-        """What the server says of the image."""
-        number = int(self.text("position").split()[1]) - 1
-        return self.page.evaluate(f"fetch('item/{number}').then(answer => answer.json())")
-
-    def on_screen(self, point):
-        """Return where a point (x, y) of the image is in the window."""
-        left, top, width, height = self.page.evaluate(
-            "(box => [box.left, box.top, box.width, box.height])"
-            "(document.getElementById('image').getBoundingClientRect())")
-        x, y = point
-        return left + (x + 0.5) * width / SIZE[0], top + (y + 0.5) * height / SIZE[1]
-
-    def mark(self, k):
-        """Return where a mark is in the window, None if it is not there."""
-        return self.page.evaluate(
-            f"(mark => mark.hidden ? null : [mark.getBoundingClientRect()].map(box => "
-            "[box.left + box.width / 2, box.top + box.height / 2])[0])"
-            f"(document.querySelectorAll('.mark')[{k}])")
-
-    def click(self, name):
-        self.page.drag(self.page.evaluate(
-            "(box => [box.left + box.width / 2, box.top + box.height / 2])"
-            f"(document.querySelector('{name}').getBoundingClientRect())"))
-
-    def confirm(self, key="Enter"):
-        name = self.text("name")
-        self.page.press(key)
-        self.wait(name)
-        return name
-
-
 def near(row, points):
     """Return whether a row of the list has points, to a tenth of a pixel; None is not visible."""
     cells = [float(cell) for cell in row[3:]]
@@ -127,7 +52,7 @@ def test_ten_images_are_annotated_by_clicks(photos, embedding, tmp_path):
     path, expected = photos / "landmarks.csv", {}
     with program(photos, "--names", names, "--model", embedding) as address:
         with browser_page(tmp_path / "one") as page:
-            user = Annotator(page, address)
+            user = Annotator(page, address, SIZE)
             for point in first:
                 page.drag(user.on_screen(point))
             expected[user.confirm()] = first
@@ -151,7 +76,7 @@ def test_ten_images_are_annotated_by_clicks(photos, embedding, tmp_path):
     assert all(near(rows[name], expected[name]) for name in expected)
     with program(photos, "--model", embedding, is_finished=True) as address:
         with browser_page(tmp_path / "two") as page:
-            user = Annotator(page, address)
+            user = Annotator(page, address, SIZE)
             assert user.text("told") == "2 of 10 confirmed" and user.text("name") not in expected
             assert page.evaluate("[...document.querySelectorAll('#points b')]"
                                  ".map(name => name.textContent)") == LABELS
@@ -176,7 +101,7 @@ def test_ten_images_are_annotated_by_clicks(photos, embedding, tmp_path):
 def test_mouse_keys_and_fingers_do_what_the_help_says(photos, tmp_path):
     with served(photos, ["heel", "toe"], wanted=1) as server:
         with browser_page(tmp_path / "browser") as page:
-            user = Annotator(page, server.address)
+            user = Annotator(page, server.address, SIZE)
             page.press("Enter")  # nothing is placed yet
             assert user.text("hint").startswith("Click the heel") and user.text("told")[0] == "0"
             page.drag(user.on_screen((5, 5)), user.on_screen((10, 20)))  # held until it is right
@@ -223,7 +148,7 @@ def is_at(place, expected):
 def test_the_page_fits_into_any_window(photos, tmp_path):
     names = [f"a point with a long name {n}" for n in range(30)]
     with served(photos, names) as server, browser_page(tmp_path / "browser") as page:
-        user = Annotator(page, server.address)
+        user = Annotator(page, server.address, SIZE)
         for width, height in ((320, 500), (390, 800), (800, 400), (1600, 900)):
             for scheme in ("light", "dark"):
                 page.resize(width, height, scheme)
@@ -267,7 +192,7 @@ def test_mistakes_in_arguments(photos, capsys, options, words):
 @in_browser
 def test_what_cannot_be_shown_or_saved_is_said(photos, tmp_path):
     with served(photos, ["heel"]) as server, browser_page(tmp_path / "browser") as page:
-        user = Annotator(page, server.address)
+        user = Annotator(page, server.address, SIZE)
         (photos / "1.png").write_bytes(b"no image")
         user.confirm("n")
         assert "1.png: cannot read this image" in user.text("problem")

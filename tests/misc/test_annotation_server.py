@@ -1,7 +1,6 @@
 """The server of the annotator: what it answers, and the attacks that fail."""
 
 import asyncio
-import json
 import resource
 import signal
 import socket
@@ -16,7 +15,7 @@ import pytest
 from PIL import Image
 
 from misc.annotating.server import MOST_BYTES, AnnotationServer
-from tests.data_helpers.annotating import served
+from tests.data_helpers.annotating import ask, served
 from tests.data_helpers.landmark_lists import write_images
 from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
 from utils.errors import UserError
@@ -52,24 +51,6 @@ def server(folder):
     """A server of three images, with proposals, in a thread."""
     with served(folder, NAMES, Fixed(), wanted=2) as server:
         yield server
-
-
-def ask(server, path="", body=None, token=None, method=None, headers=None):
-    """Return status, content type and content of a request, as the page makes it but for what is
-    given.
-    """
-    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=30)
-    token = server.token if token is None else token
-    kind = {"Content-Type": "application/json"} if body is not None else {}
-    body = body if body is None or isinstance(body, bytes) else json.dumps(body)
-    method = method or ("GET" if body is None else "POST")
-    connection.request(method, f"/{token}/{path}", body, {**kind, **(headers or {})})
-    answer = connection.getresponse()
-    content = answer.read()
-    connection.close()
-    is_json = answer.getheader("Content-Type") == "application/json"
-    return answer.status, answer.getheader("Content-Type"), json.loads(content) if is_json \
-        else content
 
 
 def test_the_end_waits_for_an_answer_but_for_no_silent_client(folder):
