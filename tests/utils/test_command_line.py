@@ -32,6 +32,7 @@ ARGUMENTS = {  # the least that a program asks for
     "misc/annotate.py": ["photos"],
     "misc/own.py": ["photos", "--names", "heel,toe,top"],
     "misc/dev/measure_annotating.py": ["a.pth", "photos"],
+    "misc/dev/draw_fish.py": ["fish"],
     "misc/time_to_accuracy.py": ["a.json", "--below", "1"],
     "misc/report.py": ["saved/models/a/b"],
     "misc/reproduce.py": ["--table", "all"],
