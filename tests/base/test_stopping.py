@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -132,9 +133,12 @@ def test_auto_takes_no_small_run_for_a_real_one(train, embedding_config, tmp_pat
     assert partial == [["--mini_train: a few steps, a handful of images"], []]
 
 
-def test_a_finished_training_is_not_told_as_a_training(train, trained_embedding):
+def test_a_finished_training_is_not_told_as_a_training(train, trained_embedding, tmp_path):
     before = trained_embedding.log.count("trained in ")
-    again = train(trained_embedding.config, "--resume", trained_embedding.checkpoint(3))
+    # A copy, since other tests look at the run.
+    run = shutil.copytree(trained_embedding.folder.parent, tmp_path / "copy")
+    checkpoint = run / trained_embedding.folder.name / "checkpoint-epoch3.pth"
+    again = train(trained_embedding.config, "--resume", checkpoint)
     assert "nothing to train: the last epoch, 3, is done" in again.finished.stdout
     assert again.log.count("trained in ") == before
 

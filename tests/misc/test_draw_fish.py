@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from data_loader.folder_listing import FolderListing
-from misc.dev import draw_fish
+from misc.dev import draw_fish, fish
 from utils.cli import run_program
 
 
@@ -21,7 +21,7 @@ def test_fish_are_read_with_their_landmarks(tmp_path):
         image = np.asarray(Image.open(listing.folder / name).convert("L"), float)
         landmarks = listing.annotations.table[name].landmarks
         assert landmarks.shape == (7, 2) and (landmarks > 0).all() and (landmarks < 127).all()
-        x, y = landmarks[draw_fish.POINTS.index("eye")].round().astype(int)
+        x, y = landmarks[fish.POINTS.index("eye")].round().astype(int)
         # The pupil is the darkest place near the eye.
         around = image[y - 4 : y + 5, x - 4 : x + 5]
         assert image[y - 1 : y + 2, x - 1 : x + 2].min() <= around.min() + 5
