@@ -88,8 +88,8 @@ def train_embedding(args):
         epochs = begun.trainer.epochs
         if args.epochs not in (None, epochs):
             raise UserError(
-                f"{args.output}: has an embedding of {epochs} epochs, whose learning rate was planned "
-                f"for these; for --epochs {args.epochs} choose another --output"
+                f"{args.output}: has an embedding of {epochs} epochs, whose learning rate was "
+                f"planned for these; for --epochs {args.epochs} choose another --output"
             )
     is_done = found is not None and found.epoch >= epochs
     words = config_options(EMBEDDING, [*args.overrides, f"trainer.epochs={epochs}"])
