@@ -136,8 +136,9 @@ def test_auto_takes_no_small_run_for_a_real_one(train, embedding_config, tmp_pat
 def test_a_finished_training_is_not_told_as_a_training(train, trained_embedding, tmp_path):
     before = trained_embedding.log.count("trained in ")
     # A copy, since other tests look at the run.
-    run = shutil.copytree(trained_embedding.folder.parent, tmp_path / "copy")
-    checkpoint = run / trained_embedding.folder.name / "checkpoint-epoch3.pth"
+    saved = trained_embedding.folder.parents[2]
+    copied = shutil.copytree(saved, tmp_path / "copy")
+    checkpoint = copied / trained_embedding.checkpoint(3).relative_to(saved)
     again = train(trained_embedding.config, "--resume", checkpoint)
     assert "nothing to train: the last epoch, 3, is done" in again.finished.stdout
     assert again.log.count("trained in ") == before
