@@ -16,7 +16,7 @@ LEAST_INSIDE = 0.5  # share of a box that must lie in its image
 MOST_MARGIN = 2
 
 
-def check_cutting(margin, outside):
+def check_cutting(margin, outside="edge"):
     """Raise ``ValueError`` for invalid arguments of a data set; margin: None if nothing is cut."""
     if margin is not None and not 0 <= margin <= MOST_MARGIN:
         raise ValueError(f"box_margin = {margin:g}, expected 0 to {MOST_MARGIN}")

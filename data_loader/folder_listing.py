@@ -57,9 +57,7 @@ class FolderListing:
     keep_boxless: keep those images, and need no list.
     """
 
-    def __init__(
-        self, root, pattern=None, annotation=None, with_boxes=False, keep_boxless=False
-    ):
+    def __init__(self, root, pattern=None, annotation=None, with_boxes=False, keep_boxless=False):
         self.root, self.with_boxes = root_folder(root), with_boxes
         self.folder = images_folder(self.root)
         if not self.root.is_dir():

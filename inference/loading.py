@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from data_loader import DATASETS
+from data_loader.boxes import check_cutting
 from inference.model import Model
 from inference.view import Viewer
 from trainer.evaluation.results import network_with_weights
@@ -26,6 +27,10 @@ def load(path, device="cpu", config=None, whole=False, box_margin=None):
     box_margin: what to show around the boxes of objects, as a share of their longer sides; None: as
     in the training, nothing if it was not on boxes.
     """
+    try:
+        check_cutting(box_margin)
+    except ValueError as error:  # not one in the checkpoint's config
+        raise UserError(str(error)) from error
     network, config, names = read_network(path, config)
     viewer = build_viewer(config, whole, box_margin)
     if config.is_landmark:

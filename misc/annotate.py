@@ -61,16 +61,12 @@ def parse(argv):
         help="what the model is shown around each box, as a share of its longer side (default: as "
         "in the model's training, 0.2 if it was not on boxes)",
     )
-    parser.add_argument(
-        "--images", type=positive, metavar="N", help="how many to annotate (default: all)"
-    )
+    parser.add_argument("--images", type=positive, metavar="N", help="how many (default: all)")
     parser.add_argument(
         "--port", type=port_number, default=0, metavar="N",
         help="of the page's address, for a tunnel from elsewhere (default: one that is free)",
     )
-    parser.add_argument(
-        "--no_browser", action="store_true", help="print the page's address, open no browser"
-    )
+    parser.add_argument("--no_browser", action="store_true", help="only print the page's address")
     add_device_option(parser)
     args = parser.parse_args(argv)
     if args.box_margin is not None and not (args.boxes and args.model):

@@ -2,9 +2,7 @@
 
 For a pair of images (x, x') and the warp g, pixel u of x is described by Phi_u(x), and p(v | u) =
 softmax over v of <Phi_u(x), Phi_v(x')>. The published loss is the mean over u of sum over v of
-|v - g(u)|^pow p(v | u) (Thewlis et al., ICCV 2019, section 3). The likelihood loss is this
-project's: the mean over u of -log(outlier + sum over v of p(v | u) exp(-|v - g(u)|^2 / (2
-sigma^2))).
+|v - g(u)|^pow p(v | u) (Thewlis et al., ICCV 2019, section 3); the likelihood is this project's.
 
 The formulas are written out in ``model.reference_loss``. The implementations used here do not store
 P x P matrices of a whole batch: ``model.chunked_loss`` runs on any device, ``model.fused_loss`` has

@@ -37,7 +37,8 @@ class Fitted:
         found = map(torch.stack, zip(*confirmed.values()))
         self.places, self.descriptors, self.virtual = found
         self.ridges = [None] * self.places.shape[1]
-        self.spread, self.sharpness, self.weight, self.doubt = 1, 20, 0, 0.2
+        self.spread, self.weight = 1, 0
+        self.sharpness, self.doubt = 20, 0.2  # a guess, until images can be left out
         if len(confirmed) >= FEWEST:
             left_out = self._regress()
             latest = max(FEWEST, MOST_LEFT_OUT // len(self.ridges))
@@ -64,7 +65,7 @@ class Fitted:
                 shares.append(_share_near(scores, self.places[n], dense.shape[1:]))
         shares = torch.stack(shares).unflatten(0, (len(latest), len(choices)))
         doubt = torch.tensor(DOUBTS)[:, None, None, None]
-        near = (1 - doubt) * shares + doubt * ANYWHERE
+        near = _doubted(shares, doubt)
         # As if one point more had been missed, and three had been found.
         prior = (doubt * (1 - doubt) ** 3).log().flatten()
         likelihoods = near.log().nansum(dim=(1, 3)) + prior[:, None]
@@ -83,8 +84,7 @@ class Fitted:
         scores = self.sharpness * cosines - self.weight * distances / (2 * self.spread**2)
         places = _top(scores.nan_to_num(0).unflatten(1, size))
         places[queries.isnan().any(dim=1)] = torch.nan
-        certainty = (1 - self.doubt) * _share_near(scores, places, size) + self.doubt * ANYWHERE
-        return places, certainty
+        return places, _doubted(_share_near(scores, places, size), self.doubt)
 
 
 def _mean(descriptors):
@@ -104,6 +104,11 @@ def _share_near(scores, places, size):
     """Return the probability (K,) near places (K, 2), of scores (K, P), its logarithm."""
     distances = (pixels_of(*size) - places[:, None]).norm(dim=-1)
     return (scores.softmax(dim=-1) * (distances <= NEAR * max(size))).sum(dim=-1)
+
+
+def _doubted(shares, doubt):
+    """Return probabilities near places if points are anywhere with the probability ``doubt``."""
+    return (1 - doubt) * shares + doubt * ANYWHERE
 
 
 def _top(scores):

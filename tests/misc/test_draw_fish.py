@@ -36,3 +36,17 @@ def test_a_seed_draws_the_same_fish_and_nothing_is_overwritten(tmp_path, capsys)
     assert pictures[0] == pictures[1] != pictures[2]
     assert draw(tmp_path / "a") == 2
     assert "exists, expected a new folder" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_told_and_leaves_nothing(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    assert draw(tmp_path / "file" / "fish") == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+    def fail(image):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fish.Fish, "draw", fail)
+    assert draw(tmp_path / "new" / "fish") != 0
+    assert "the disk is full" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
