@@ -27,7 +27,7 @@ def main(argv=None):
         "--images", type=positive, default=300, metavar="N", help="how many (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=positive, default=1, metavar="N", help="another draws other fish"
+        "--seed", type=positive, default=1, metavar="N", help="draws the fish (default: %(default)s)"
     )
     args = parser.parse_args(argv)
     if args.folder.exists():
