@@ -27,7 +27,8 @@ def main(argv=None):
         "--images", type=positive, default=300, metavar="N", help="how many (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=positive, default=1, metavar="N", help="draws the fish (default: %(default)s)"
+        "--seed", type=positive, default=1, metavar="N",
+        help="of the random numbers (default: %(default)s)",
     )
     args = parser.parse_args(argv)
     if args.folder.exists():
