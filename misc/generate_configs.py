@@ -45,7 +45,9 @@ def family(facts):
 
 
 def fill_slots(template, values):
-    """Return a template with its slots filled, without members that become null."""
+    """Return a template with its slots, and those of their values, filled; members that become null
+    are left out.
+    """
     if isinstance(template, dict):
         filled = {key: fill_slots(part, values) for key, part in template.items()}
         return {key: part for key, part in filled.items() if part is not None}
@@ -55,7 +57,7 @@ def fill_slots(template, values):
     if slot[1] not in values:
         known = ", ".join(sorted(values))
         raise UserError(f"no value for the slot {template}, expected one of: {known}")
-    return values[slot[1]]
+    return fill_slots(values[slot[1]], values)
 
 
 def layout(value, indent=0, used=0):
