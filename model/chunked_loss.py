@@ -23,7 +23,7 @@ def chunked_loss(objective, a, b, auxiliary, scale, warped, weight):
         aux is auxiliary[u mod k].
     scale: None, or the length () that this sum is scaled to.
     warped: (B, U, 2), g(u), in pixels; it gets no gradient.
-    weight: None, or weights of cells u in the mean, (B, U); they get no gradient.
+    weight: of cells u in the mean, (B, U); it gets no gradient.
     """
     return ChunkedLoss.apply(objective, a, b, auxiliary, scale, warped, weight)
 
@@ -52,7 +52,7 @@ class ChunkedLoss(torch.autograd.Function):
         for number, part, rows in _chunks(B, U, num_samples, num_rows, num_auxiliary):
             query = a[part, rows]
             logits, prob, shares = (x[: query.shape[0], : query.shape[1]] for x in buffers)
-            place = b[part], warped[part, rows], _at(weight, part, rows, None)
+            place = b[part], warped[part, rows], weight[part, rows, None]
             compute = partial(_match, objective, *place, _at(grad_b, part), (logits, prob))
             if auxiliary is not None:
                 grads_of_exchange = _at(grad_auxiliary, number, part), grad_scale
@@ -79,23 +79,21 @@ def _match(objective, other, warped, weight, grad_other, workspace, query):
 
     other: (b, P, C).
     warped: (b, U, 2).
-    weight: None, or (b, U, 1).
+    weight: (b, U, 1).
     grad_other: gradient of ``other``, added to; None: no gradients are wanted.
     workspace: two tensors (b, U, P).
     query: (b, U, C).
     """
     logits, prob = workspace
     torch.bmm(query, other.mT, out=logits)
-    values, grad_logits = objective.of_logits(logits, warped, prob)
-    weighted = values if weight is None else values * weight
-    value = weighted.sum(dtype=sum_dtype(values.device))
+    expected, grad_logits = objective.expectation(logits, warped, prob)
+    values, slopes = objective.of_expectation(expected)
+    value = (values * weight).sum(dtype=sum_dtype(values.device))
     if grad_other is None:
         return value, None
-    grad_query = grad_logits @ other
-    if weight is not None:
-        grad_query, query = grad_query * weight, query * weight
-    grad_other.baddbmm_(grad_logits.mT, query)
-    return value, grad_query
+    slopes = slopes * weight
+    grad_other.baddbmm_(grad_logits.mT, query * slopes)
+    return value, (grad_logits @ other) * slopes
 
 
 def _exchange(match, auxiliary, scale, grad_auxiliary, grad_scale, workspace, query):

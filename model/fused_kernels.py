@@ -1,15 +1,15 @@
 """Triton kernels of the dense losses, which keep blocks of logits in registers only.
 
-Pointers are to contiguous float32: a and its gradient (B, U, C); b and its gradient (B, P, C);
-warped (B, U, 2), g(u) in pixels; value, saved, lse and weight (B, U). There are ``width`` cells v
-in a row, ``stride`` pixels apart. The grid of a kernel is (blocks of rows, B). Products are in
-float32, without TF32. Each number is summed by one program in one order, so that results are
-reproducible to the bit.
+They compute the expectation E_u of an objective (``model.objectives``), f(|v - g(u)|) averaged over
+v with the weights p(v | u), softmax over v of <a_u, b_v>, and its gradients. f(d) is d^POW or, if
+SIGMA is not 0, exp(-d^2 / (2 SIGMA^2)).
 
-The objective is ``ExpectedDistance`` with exponent POW, or, if SIGMA is not 0,
-``NegativeLogLikelihood``. Of each row u, lse is the log-sum-exp over v of the logits <a_u, b_v>;
-saved is the expected distance, or the log-sum-exp of the logits less |v - g(u)|^2 / (2 sigma^2),
-which less lse is the logarithm of the likelihood.
+Pointers are to contiguous float32: a and its gradient (B, U, C); b and its gradient (B, P, C);
+warped (B, U, 2), g(u) in pixels; expected, E_u, and lse, the log-sum-exp over v of the logits, and
+weight, the derivative of the loss with respect to E_u, (B, U). There are ``width`` cells v in a
+row, ``stride`` pixels apart. The grid of a kernel is (blocks of rows, B). Products are in float32,
+without TF32. Each number is summed by one program in one order, so that results are reproducible to
+the bit.
 """
 
 import triton
@@ -45,90 +45,61 @@ def _load_warped(warped, rows, P):
 
 
 @triton.jit
-def _costs(x, y, cells, width, stride, POW: tl.constexpr, SIGMA: tl.constexpr):
-    """Return |v - g(u)|^pow, or |v - g(u)|^2 / (2 sigma^2), for g(u) = (x, y) along one axis and
-    cells v along the other.
-    """
+def _measures(x, y, cells, width, stride, POW: tl.constexpr, SIGMA: tl.constexpr):
+    """Return f(|v - g(u)|) for g(u) = (x, y) along one axis and cells v along the other."""
     dx = x - (cells % width * stride).to(tl.float32)
     dy = y - (cells // width * stride).to(tl.float32)
     squared = dx * dx + dy * dy
     if SIGMA > 0:
-        costs = squared / (2 * SIGMA * SIGMA)
+        measures = tl.exp(squared * (-0.5 / (SIGMA * SIGMA)))
     elif POW == 0.5:
-        costs = tl.sqrt(tl.sqrt(squared))
+        measures = tl.sqrt(tl.sqrt(squared))
     else:
-        costs = tl.exp(0.5 * POW * tl.log(squared))
-    return costs
-
-
-@triton.jit
-def _gradient(scores, costs, saved, lse, SIGMA: tl.constexpr, OUTLIER: tl.constexpr):
-    """Return the gradient of a row's value with respect to its logits."""
-    prob = tl.exp(scores - lse)
-    if SIGMA > 0:
-        likelihood = tl.exp(saved - lse)
-        share = likelihood / (OUTLIER + likelihood)
-        gradient = share * (prob - tl.exp(scores - costs - saved))
-    else:
-        gradient = prob * (costs - saved)
-    return gradient
+        measures = tl.exp(0.5 * POW * tl.log(squared))
+    return measures
 
 
 @triton.jit
 def forward(
-    a, b, warped, value, saved, lse, U, P, width, stride,
-    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, OUTLIER: tl.constexpr,
+    a, b, warped, expected, lse, U, P, width, stride,
+    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """Store value, saved and lse of a block of rows u."""
+    """Store E_u and lse of a block of rows u."""
     first, sample = _offsets(U, P)
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     query = _load_points(a + first * C, rows, U, C, BLOCK_C)
     x, y = _load_warped(warped + 2 * first, rows, U)
     largest = tl.full([BLOCK], float("-inf"), tl.float32)
     mass = tl.zeros([BLOCK], tl.float32)
-    nearest = tl.full([BLOCK], float("-inf"), tl.float32)
     weighted = tl.zeros([BLOCK], tl.float32)
     for start in range(0, P, BLOCK):
         cells = start + tl.arange(0, BLOCK)
         key = _load_points(b + sample * C, cells, P, C, BLOCK_C)
         scores = tl.dot(query, tl.trans(key), input_precision="ieee")
         scores = tl.where((cells < P)[None, :], scores, float("-inf"))
-        costs = _costs(x[:, None], y[:, None], cells[None, :], width, stride, POW, SIGMA)
+        measures = _measures(x[:, None], y[:, None], cells[None, :], width, stride, POW, SIGMA)
         before, largest = largest, tl.maximum(largest, tl.max(scores, axis=1))
         decay = tl.exp(before - largest)
         prob = tl.exp(scores - largest[:, None])
         mass = decay * mass + tl.sum(prob, axis=1)
-        if SIGMA > 0:
-            near = scores - costs
-            before, nearest = nearest, tl.maximum(nearest, tl.max(near, axis=1))
-            near = tl.exp(near - nearest[:, None])
-            weighted = tl.exp(before - nearest) * weighted + tl.sum(near, axis=1)
-        else:
-            weighted = decay * weighted + tl.sum(prob * costs, axis=1)
-    norm = largest + tl.log(mass)
-    if SIGMA > 0:
-        keep = nearest + tl.log(weighted)
-        tl.store(value + first + rows, -tl.log(OUTLIER + tl.exp(keep - norm)), mask=rows < U)
-    else:
-        keep = weighted / mass
-        tl.store(value + first + rows, keep, mask=rows < U)
-    tl.store(saved + first + rows, keep, mask=rows < U)
-    tl.store(lse + first + rows, norm, mask=rows < U)
+        weighted = decay * weighted + tl.sum(prob * measures, axis=1)
+    tl.store(expected + first + rows, weighted / mass, mask=rows < U)
+    tl.store(lse + first + rows, largest + tl.log(mass), mask=rows < U)
 
 
 @triton.jit
 def backward_a(
-    a, b, warped, saved, lse, weight, grad, U, P, width, stride,
-    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, OUTLIER: tl.constexpr,
+    a, b, warped, expected, lse, weight, grad, U, P, width, stride,
+    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """Store the gradient of the weighted sum of values, for a block of rows u of a."""
+    """Store the gradient of the weighted sum of E_u, for a block of rows u of a."""
     first, sample = _offsets(U, P)
     rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     query = _load_points(a + first * C, rows, U, C, BLOCK_C)
     x, y = _load_warped(warped + 2 * first, rows, U)
-    keep = tl.load(saved + first + rows, mask=rows < U, other=0.0)
+    mean = tl.load(expected + first + rows, mask=rows < U, other=0.0)
     norm = tl.load(lse + first + rows, mask=rows < U, other=0.0)
     share = tl.load(weight + first + rows, mask=rows < U, other=0.0)
     total = tl.zeros([BLOCK, BLOCK_C], tl.float32)
@@ -137,19 +108,19 @@ def backward_a(
         key = _load_points(b + sample * C, cells, P, C, BLOCK_C)
         scores = tl.dot(query, tl.trans(key), input_precision="ieee")
         scores = tl.where((cells < P)[None, :], scores, float("-inf"))
-        costs = _costs(x[:, None], y[:, None], cells[None, :], width, stride, POW, SIGMA)
-        gradient = _gradient(scores, costs, keep[:, None], norm[:, None], SIGMA, OUTLIER)
+        measures = _measures(x[:, None], y[:, None], cells[None, :], width, stride, POW, SIGMA)
+        gradient = tl.exp(scores - norm[:, None]) * (measures - mean[:, None])
         total += tl.dot(gradient, key, input_precision="ieee")
     _store_points(grad + first * C, rows, share[:, None] * total, U, C, BLOCK_C)
 
 
 @triton.jit
 def backward_b(
-    a, b, warped, saved, lse, weight, grad, U, P, width, stride,
-    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr, OUTLIER: tl.constexpr,
+    a, b, warped, expected, lse, weight, grad, U, P, width, stride,
+    C: tl.constexpr, POW: tl.constexpr, SIGMA: tl.constexpr,
     BLOCK: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """Store the gradient of the weighted sum of values, for a block of rows v of b.
+    """Store the gradient of the weighted sum of E_u, for a block of rows v of b.
 
     Blocks are (v, u). Rows beyond the last one of a have weight 0 and add nothing.
     """
@@ -161,11 +132,11 @@ def backward_b(
         rows = start + tl.arange(0, BLOCK)
         query = _load_points(a + first * C, rows, U, C, BLOCK_C)
         x, y = _load_warped(warped + 2 * first, rows, U)
-        keep = tl.load(saved + first + rows, mask=rows < U, other=0.0)
+        mean = tl.load(expected + first + rows, mask=rows < U, other=0.0)
         norm = tl.load(lse + first + rows, mask=rows < U, other=0.0)
         share = tl.load(weight + first + rows, mask=rows < U, other=0.0)
         scores = tl.dot(key, tl.trans(query), input_precision="ieee")
-        costs = _costs(x[None, :], y[None, :], cells[:, None], width, stride, POW, SIGMA)
-        gradient = _gradient(scores, costs, keep[None, :], norm[None, :], SIGMA, OUTLIER)
+        measures = _measures(x[None, :], y[None, :], cells[:, None], width, stride, POW, SIGMA)
+        gradient = tl.exp(scores - norm[None, :]) * (measures - mean[None, :])
         total += tl.dot(gradient * share[None, :], query, input_precision="ieee")
     _store_points(grad + sample * C, cells, total, P, C, BLOCK_C)

@@ -53,8 +53,6 @@ def fused_loss(objective, a, b, auxiliary, scale, warped, weight):
         a = exchange(a, auxiliary)
         if scale is not None:
             a = scale * F.normalize(a, dim=-1)
-    if weight is None:
-        weight = a.new_ones(a.shape[:2])
     return FusedLoss.apply(objective, a, b, warped, weight)
 
 
@@ -86,11 +84,12 @@ class FusedLoss(torch.autograd.Function):
         from model.fused_kernels import forward
 
         a, b, warped = a.contiguous(), b.contiguous(), warped.contiguous()
-        value, saved, lse = (a.new_empty(a.shape[:2]) for _ in range(3))
-        _start(forward, objective, a, b, warped, value, saved, lse)
+        expected, lse = (a.new_empty(a.shape[:2]) for _ in range(2))
+        _start(forward, objective, a, b, warped, expected, lse)
+        values, slopes = objective.of_expectation(expected)
         ctx.objective = objective
-        ctx.save_for_backward(a, b, warped, saved, lse, weight)
-        return (value * weight).mean()
+        ctx.save_for_backward(a, b, warped, expected, lse, slopes, weight)
+        return (values * weight).mean()
 
     @staticmethod
     @once_differentiable
@@ -111,8 +110,8 @@ class FusedLoss(torch.autograd.Function):
     def _gradients(ctx, grad_output):
         from model.fused_kernels import backward_a, backward_b
 
-        *tensors, weight = ctx.saved_tensors
-        weight = weight * (grad_output / weight.numel())
+        *tensors, slopes, weight = ctx.saved_tensors
+        weight = slopes * weight * (grad_output / weight.numel())
         grads = [None] * 5
         for number, kernel in ((1, backward_a), (2, backward_b)):
             if ctx.needs_input_grad[number]:
@@ -136,7 +135,6 @@ def _start(kernel, objective, *tensors):
             C=C,
             POW=0.0 if likely else float(objective.pow),
             SIGMA=float(objective.sigma) if likely else 0.0,
-            OUTLIER=float(objective.outlier) if likely else 0.0,
             **blocks,
             num_warps=num_warps,
         )
@@ -203,5 +201,5 @@ def why_it_fails(device, channels, objective):
 
 def _value_and_gradients(loss, objective, maps, warped):
     a, b, auxiliary = leaves = [points.clone().requires_grad_() for points in maps]
-    value = loss(objective, a, b, auxiliary[None], None, warped, None)
+    value = loss(objective, a, b, auxiliary[None], None, warped, torch.ones_like(a[..., 0]))
     return value, *torch.autograd.grad(value, leaves)

@@ -228,10 +228,10 @@ def _mean(objective, a, b, auxiliary, scale, warped, inside, implementation):
     inside: None, or the cells that count, (B, U); the mean of each pair is over these. The other
         arguments are those of ``chunked_loss``.
     """
-    weight = None
+    weight = torch.ones_like(a[..., 0])
     if inside is not None:
-        inside = inside.to(a.dtype)
-        weight = inside * (inside.shape[1] / inside.sum(dim=1, keepdim=True).clamp(min=1))
+        weight *= inside
+        weight *= weight.shape[1] / weight.sum(dim=1, keepdim=True).clamp(min=1)
     with torch.autocast(a.device.type, enabled=False):
         a = a if scale is None else scale * a
         compute = _choose(implementation, a, objective)

@@ -12,10 +12,10 @@ from misc.benchmarking.measuring import markdown_table
 
 CAPABILITIES = (75, 80, 86, 89, 90, 100, 120)
 CHANNELS = (3, 16, 32, 48, 64, 128)
-TENSORS = {"a", "b", "warped", "value", "saved", "lse", "weight", "grad"}
+TENSORS = {"a", "b", "warped", "expected", "lse", "weight", "grad"}
 LOSSES = {
-    "expected distance": {"POW": 0.5, "SIGMA": 0.0, "OUTLIER": 0.0},
-    "likelihood": {"POW": 0.0, "SIGMA": 3.0, "OUTLIER": 3.0},
+    "expected distance": {"POW": 0.5, "SIGMA": 0.0},
+    "likelihood": {"POW": 0.0, "SIGMA": 4.5},
 }
 
 
@@ -23,7 +23,7 @@ def compile_kernel(kernel, capability, channels, objective):
     """Return registers, and loads and stores of local memory, of a kernel for an NVIDIA GPU.
 
     capability: 80 for compute capability 8.0.
-    objective: values of POW, SIGMA and OUTLIER.
+    objective: values of POW and SIGMA.
     """
     import triton
     from triton.backends.compiler import GPUTarget

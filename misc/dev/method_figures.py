@@ -137,8 +137,9 @@ def draw_gradients():
         upper.set_title(f"p(v | u), {share:.0%} of it near g(u)", fontsize=9)
         for label, (times, objective) in objectives.items():
             logits, warped = prob.log()[None, None], torch.tensor([[[truth, 0.0]]])
-            _, gradient = objective.of_logits(logits, warped, torch.empty_like(logits))
-            lower.plot(places, -times * gradient[0, 0], label=label)
+            expected, gradient = objective.expectation(logits, warped, torch.empty_like(logits))
+            _, slope = objective.of_expectation(expected)
+            lower.plot(places, -times * (slope * gradient)[0, 0], label=label)
         lower.set_title("change of the logits", fontsize=9)
         lower.set_xlabel("v, pixels", fontsize=8)
         for ax in (upper, lower):

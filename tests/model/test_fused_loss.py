@@ -94,7 +94,7 @@ def test_kernels_that_fail_at_work_are_given_up_once(monkeypatch):
     monkeypatch.setattr(fused_loss, "fused_loss", Mock(side_effect=RuntimeError("too many blocks")))
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     maps, warped = torch.randn(2, 2, 9 * 15, 3), 20 * torch.rand(2, 9 * 15, 2)
-    case = TRIED, *maps, None, None, warped, None
+    case = TRIED, *maps, None, None, warped, torch.ones(2, 9 * 15)
     with pytest.warns(UserWarning, match="in chunks from now on: RuntimeError: too many blocks"):
         found = fused_loss.fused_or_chunked_loss(*case)
     assert torch.equal(found, chunked_loss(*case))
