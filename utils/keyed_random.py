@@ -8,6 +8,7 @@ number of streams.
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -24,14 +25,14 @@ MIX_2 = _signed(0x94D049BB133111EB)
 
 def _shift_right(bits, count):
     """Return int64 shifted right logically (torch's own shift keeps the sign)."""
-    return (bits >> count) & ((1 << (64 - count)) - 1)
+    return (bits >> count).bitwise_and_((1 << (64 - count)) - 1)
 
 
 def mix(bits):
     """Return int64 hashed by the finaliser of SplitMix64 (Steele, Lea, Flood, 2014), same shape."""
-    bits = (bits ^ _shift_right(bits, 30)) * MIX_1
-    bits = (bits ^ _shift_right(bits, 27)) * MIX_2
-    return bits ^ _shift_right(bits, 31)
+    bits = _shift_right(bits, 30).bitwise_xor_(bits).mul_(MIX_1)
+    bits = _shift_right(bits, 27).bitwise_xor_(bits).mul_(MIX_2)
+    return _shift_right(bits, 31).bitwise_xor_(bits)
 
 
 def sample_keys(seed, epoch, indices):
@@ -55,19 +56,31 @@ class Stream:
 
 def draw(keys, streams):
     """Return the float32 numbers of streams for keys (B,), a list of tensors (B, *shape)."""
-    counts = torch.tensor([math.prod(stream.shape) for stream in streams])
-    which = torch.arange(len(streams)).repeat_interleave(counts)  # the stream of each number
-    position = torch.arange(len(which)) - (counts.cumsum(0) - counts)[which] + 1
-    salts = mix((torch.tensor([stream.number for stream in streams]) + 1) * GOLDEN_GAMMA)
-    base = mix(keys[:, None] ^ salts)
-    bits = mix(base[:, which] + position * GOLDEN_GAMMA)
+    salts, which, offsets, counts = _layout(tuple(streams))
+    bits = mix(mix(keys[:, None] ^ salts)[:, which].add_(offsets))
     # 23 bits and a half are exact in float32; of 24 the largest would round up to 1.
-    parts = ((_shift_right(bits, 41).float() + 0.5) / (1 << 23)).split(counts.tolist(), dim=1)
+    uniform = _shift_right(bits, 41).float().add_(0.5).div_(1 << 23)
     return [
-        # By inverse transform sampling.
-        (torch.special.ndtri(part) if stream.is_normal else part).reshape(-1, *stream.shape)
-        for part, stream in zip(parts, streams)
+        (to_normal(part) if stream.is_normal else part).reshape(-1, *stream.shape)
+        for part, stream in zip(uniform.split(counts, dim=1), streams)
     ]
+
+
+@cache
+def _layout(streams):
+    """Return what distinguishes the numbers of one key, in a row stream by stream: salts of the
+    streams; of each number its stream and its offset within that; and the numbers of each stream.
+    """
+    counts = torch.tensor([math.prod(stream.shape) for stream in streams])
+    salts = mix((torch.tensor([stream.number for stream in streams]) + 1) * GOLDEN_GAMMA)
+    which = torch.arange(len(streams)).repeat_interleave(counts)
+    position = torch.arange(len(which)) - (counts.cumsum(0) - counts)[which] + 1
+    return salts, which, position * GOLDEN_GAMMA, counts.tolist()
+
+
+def to_normal(uniform):
+    """Return standard normal numbers of uniform ones, by inverse transform sampling."""
+    return torch.special.ndtri(uniform)
 
 
 def uniform(keys, stream, shape=()):

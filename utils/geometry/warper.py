@@ -8,7 +8,7 @@ import torch
 
 from utils.geometry import coordinates, tps
 from utils.geometry.crop import crop_grid, crop_images, crop_points
-from utils.keyed_random import Stream, draw
+from utils.keyed_random import Stream, draw, to_normal
 from utils.transfer import send_together
 
 # Streams of keyed random numbers; each warp of a pair has its own block of them.
@@ -43,10 +43,10 @@ class WarpDeviations:
 
     def scaled(self, controls, subset, mask, rotation, scale, translation):
         """Return the ``WarpParameters`` of random numbers, those of ``warp_streams``."""
+        in_subset = mask > 0.5
+        normal = to_normal(torch.where(in_subset, subset, controls))
         return tps.WarpParameters(
-            control_weights=torch.where(
-                mask > 0.5, subset * self.warpsd_subset, controls * self.warpsd_all
-            ),
+            control_weights=normal * torch.where(in_subset, self.warpsd_subset, self.warpsd_all),
             rotation_deg=rotation * self.rotsd,
             scale=1 + scale * self.scalesd,
             translation=translation * self.transsd,
@@ -65,13 +65,13 @@ class WarpDeviations:
 
 
 def warp_streams(warp_number):
-    """Return the streams of a warp of a sample: the numbers of its control points, those of the
-    subset, its mask, rotation, scale, translation.
+    """Return the streams of a warp of a sample: the numbers of its control points and those of the
+    subset, uniform, of which only one each is made normal; its mask, rotation, scale, translation.
     """
     first, shape = warp_number * STREAMS_PER_WARP, (tps.NUM_CONTROLS, 2)
     return [
-        Stream(first + CONTROLS_ALL, shape, is_normal=True),
-        Stream(first + CONTROLS_SUBSET, shape, is_normal=True),
+        Stream(first + CONTROLS_ALL, shape),
+        Stream(first + CONTROLS_SUBSET, shape),
         Stream(first + SUBSET_MASK, shape),
         Stream(first + ROTATION, is_normal=True),
         Stream(first + SCALE, is_normal=True),
