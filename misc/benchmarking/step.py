@@ -33,18 +33,19 @@ def no_loss(first, second, grid):
     return first.square().mean() + second.square().mean()
 
 
-def make_step(loss, memory_format, device, backbone=SmallNet):
+def make_step(loss, memory_format, device, backbone=SmallNet, unit_length=False):
     """Return a function that makes one training step."""
     pairs, width, crop = FRAMES[backbone]
     torch.manual_seed(0)
-    network = backbone(CHANNELS).to(device, memory_format=memory_format)
+    network = backbone(CHANNELS, unit_length=unit_length).to(device, memory_format=memory_format)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, amsgrad=True)
     side = width - 2 * crop
     images = torch.randn(2 * pairs, 3, side, side).to(device)
     grid = warp_grids(width, crop, pairs, device)
 
     def step():
-        value = loss(*network(images).chunk(2), grid)
+        scale = {"scale": network.unit_length.scale} if unit_length else {}
+        value = loss(*network(images).chunk(2), grid, **scale)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
@@ -54,6 +55,7 @@ def make_step(loss, memory_format, device, backbone=SmallNet):
 
 
 OURS = partial(DENSE_LOSSES["dense_correlation_loss_dve"], normalize_vectors=False)
+RECIPE = partial(DENSE_LOSSES["dense_likelihood_loss_dve"], every=2, num_auxiliary=2)
 LITERAL = partial(literal_loss, dve=True, normalize_vectors=False)
 SUBJECT = Subject(
     "A training step: SmallNet 64-d with DVE, 32 pairs of 70x70, float32",
@@ -61,25 +63,31 @@ SUBJECT = Subject(
         "literal": partial(make_step, LITERAL, torch.contiguous_format),
         "literal, memory kept": partial(make_step, LITERAL, torch.contiguous_format),
         "ours": partial(make_step, OURS, torch.channels_last),
+        "our recipe": partial(make_step, RECIPE, torch.channels_last, unit_length=True),
         "literal, no loss": partial(make_step, no_loss, torch.contiguous_format),
         "ours, no loss": partial(make_step, no_loss, torch.channels_last),
     },
-    ratios=(("literal", "ours"), ("literal, memory kept", "ours")),
+    ratios=(("literal", "ours"), ("literal, memory kept", "ours"), ("our recipe", "ours")),
     plain=("literal",),
     count=FRAMES[SmallNet][0],
     note='"Literal" is the loss written out pair by pair (`misc/benchmarking/literal_loss.py`), '
     'with memory as torch gets it, and, "memory kept", as all else here and the programs of the '
-    'project keep it (`utils/allocator.py`); "no loss" is the network alone, in the memory layout '
-    'of each. Memory is that of the process, torch included; "added" leaves out what it held '
+    'project keep it (`utils/allocator.py`); "our recipe" is the likelihood of every second cell, '
+    'with two auxiliary images; "no loss" is the network alone, in the memory layout of each. '
+    'Memory is that of the process, torch included; "added" leaves out what it held '
     "before the first step.",
 )
 HOURGLASS = Subject(
     "A training step: Hourglass 64-d with DVE, 16 pairs of 96x96, float32",
     {
-        name: partial(make_step, loss, torch.channels_last, backbone=HourglassNet)
-        for name, loss in (("ours", DENSE_LOSSES["dense_correlation_loss_dve"]),
-                           ("ours, no loss", no_loss))
+        name: partial(make_step, loss, torch.channels_last, HourglassNet, unit_length)
+        for name, loss, unit_length in (
+            ("ours", DENSE_LOSSES["dense_correlation_loss_dve"], False),
+            ("our recipe", RECIPE, True),
+            ("ours, no loss", no_loss, False),
+        )
     },
+    ratios=(("our recipe", "ours"),),
     count=FRAMES[HourglassNet][0],
 )
 NUM_STEPS, BATCH, CELLS, LANDMARKS = 10, 32, 35, 5

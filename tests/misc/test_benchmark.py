@@ -55,7 +55,8 @@ def test_a_variant_is_timed_run_by_run_for_as_long_as_asked():
     assert measured["values"] == [1, len(calls)] and set(calls) == {"fast"}
     assert all(seconds >= 0.02 for seconds in measured["seconds"])
     assert 1 <= len(measured["seconds"]) <= 5 and len(calls) > len(measured["seconds"]) + 1
-    assert 0.02 * len(calls) >= 0.1  # on a busy machine torch times several runs as one block
+    # On a busy machine a run takes longer, and torch times several runs as one block.
+    assert sum(measured["seconds"]) >= 0.1 or len(calls) >= 5
     assert measured["peak_gib"] > measured["added_gib"] >= 0
 
 
