@@ -44,27 +44,8 @@ def parse_args(argv=None):
     parser.add_argument(
         "--output", required=True, type=parse_path, metavar="FOLDER", help="for results"
     )
-    parser.add_argument(
-        "--reference", type=path_text, metavar="IMAGE", help="the image that --points are of"
-    )
-    parser.add_argument(
-        "--points", nargs="+", type=path_text, metavar="X,Y",
-        help="points to find, or a csv file of such lines",
-    )
-    parser.add_argument(
-        "--protocol", choices=PROTOCOLS, default="cosine",
-        help="how points are matched (docs/method.md, 'Two protocols of matching'; default: "
-        "%(default)s)",
-    )
-    parser.add_argument(
-        "--boxes", type=path_text, metavar="FILE",
-        help="predict the objects in the boxes of this list: a csv, COCO's JSON or imglab's XML",
-    )
-    parser.add_argument(
-        "--box_margin", type=float, metavar="SHARE",
-        help="what is shown around each box, as a share of its longer side (default: as in the "
-        "model's training, nothing if it was not on boxes)",
-    )
+    _add_points(parser.add_argument_group("what an embedding finds"))
+    _add_boxes(parser.add_argument_group("objects in larger images"))
     parser.add_argument(
         "--whole", action="store_true", help="show whole images, without the crop of the training"
     )
@@ -83,6 +64,33 @@ def parse_args(argv=None):
     if args.box_margin is not None and not args.boxes:
         parser.error("--box_margin goes with --boxes")
     return args
+
+
+def _add_points(group):
+    group.add_argument(
+        "--reference", type=path_text, metavar="IMAGE", help="the image that --points are of"
+    )
+    group.add_argument(
+        "--points", nargs="+", type=path_text, metavar="X,Y",
+        help="points to find, or a csv file of such lines",
+    )
+    group.add_argument(
+        "--protocol", choices=PROTOCOLS, default="cosine",
+        help="how points are matched (docs/method.md, 'Two protocols of matching'; default: "
+        "%(default)s)",
+    )
+
+
+def _add_boxes(group):
+    group.add_argument(
+        "--boxes", type=path_text, metavar="FILE",
+        help="predict the objects in the boxes of this list: a csv, COCO's JSON or imglab's XML",
+    )
+    group.add_argument(
+        "--box_margin", type=float, metavar="SHARE",
+        help="what is shown around each box, as a share of its longer side (default: as in the "
+        "model's training, nothing if it was not on boxes)",
+    )
 
 
 def main(argv=None):

@@ -82,11 +82,6 @@ def measure(trainer, test_set):
             note(name, value)
         return compute_loss(*args, **named)
 
-    def batches():
-        for epoch in count(1):
-            trainer.loader.batch_sampler.start(epoch)
-            yield from ((epoch, batch) for batch in trainer.loader)
-
     hooks = [
         module.register_forward_hook(lambda *io, name=name: note(name, io[-1]))
         for name, module in network_parts(trainer.model)
@@ -95,7 +90,7 @@ def measure(trainer, test_set):
     fill, _ = timed(trainer.prepare)
     cached = isinstance(trainer.loader, CachedDescriptors)
     num_filled = len(trainer.loader.dataset) + len(trainer.val_loader.dataset)
-    batch, taken = timed(lambda: list(islice(batches(), NUM_STEPS)))
+    batch, taken = timed(lambda: list(islice(epochs_of(trainer.loader), NUM_STEPS)))
     trainer.model.train()
     steps = [timed(lambda: trainer.optimise(batch, epoch)) for epoch, batch in taken]
     for hook in hooks:
@@ -113,6 +108,13 @@ def measure(trainer, test_set):
         test, results = timed(lambda: evaluate(*arguments))
         seconds["test"] = test / results.num_images
     return shapes, steps[0][1], seconds
+
+
+def epochs_of(loader):
+    """Yield (epoch, batch) of all epochs, from the first on."""
+    for epoch in count(1):
+        loader.batch_sampler.start(epoch)
+        yield from ((epoch, batch) for batch in loader)
 
 
 def timed(function):

@@ -2,6 +2,7 @@
 
 import io
 import re
+from functools import partial
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -29,6 +30,7 @@ LETTER_WIDTH = 11  # points
 SHOWN_QUANTILE = 0.98  # of the errors that a distribution's axis reaches
 NUM_BINS = 24
 PERCENTS = (5, 25, 50, 75, 95)
+PERCENT = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
 
 
 def draw(title, says, x_title, plot):
@@ -104,44 +106,45 @@ def distributions(runs, name):
     """Yield the charts of a figure's errors: quantiles, a histogram, the cumulative share."""
     text = FIGURES[name]
     errors = [run.findings.errors[name].double().numpy() for run in runs]
-    percent = FuncFormatter(lambda share, _: f"{100 * share:.3g} %")
     high = max(np.quantile(e, SHOWN_QUANTILE) for e in errors) or 1.0  # where all errors are 0
-
-    def spread(axes):
-        for n, (run, e) in enumerate(zip(runs, errors)):
-            q05, q25, median, q75, q95 = np.percentile(e, PERCENTS)
-            colour = colour_of(run)
-            axes.hlines(n, q05, q95, color=colour, lw=1.5)
-            axes.hlines(n, q25, q75, color=colour, lw=12, alpha=0.45)
-            axes.plot(median, n, "|", color=INK, markersize=18, markeredgewidth=2)
-            axes.plot(e.mean(), n, "o", color=colour, markersize=7, mew=1.75, mfc="none")
-        axes.set_yticks(range(len(runs)), [run.letter for run in runs], weight="bold")
-        for label, run in zip(axes.get_yticklabels(), runs):
-            label.set_color(colour_of(run))
-        axes.set(xlim=(0, None), ylim=(len(runs) - 0.5, -0.5))
-        axes.grid(False, axis="y")
-
-    def histogram(axes):
-        for run, e in zip(runs, errors):
-            colour, shares = colour_of(run), np.full(len(e), 1 / len(e))
-            bins = {"bins": NUM_BINS, "range": (0, high), "weights": shares}
-            for kind, alpha in (("step", 1), ("stepfilled", 0.12)):
-                axes.hist(e.clip(max=high), **bins, color=colour, histtype=kind, alpha=alpha)
-        axes.set_xlim(0, high)
-        axes.yaxis.set_major_formatter(percent)
-
-    def cumulative(axes):
-        for run, e in zip(runs, errors):
-            shares = [*np.linspace(0, 1, len(e) + 1), 1]
-            reach = [0, *np.sort(e), max(high, e.max())]
-            axes.step(reach, shares, where="post", color=colour_of(run))
-        axes.set(xlim=(0, high), ylim=(0, 1.02))
-        axes.yaxis.set_major_formatter(percent)
-
     for title, plot in (
-        ("Spread", spread),
-        (f"Share of {text.of}", histogram),
-        (f"Share of {text.of} up to an error", cumulative),
+        ("Spread", partial(_spread, runs, errors)),
+        (f"Share of {text.of}", partial(_histogram, runs, errors, high)),
+        (f"Share of {text.of} up to an error", partial(_cumulative, runs, errors, high)),
     ):
         says = f"{text.title}: {title.lower()}, of {names_of(runs)}"
         yield draw(title, says, f"error, {text.unit}", plot)
+
+
+def _spread(runs, errors, axes):
+    for n, (run, e) in enumerate(zip(runs, errors)):
+        q05, q25, median, q75, q95 = np.percentile(e, PERCENTS)
+        colour = colour_of(run)
+        axes.hlines(n, q05, q95, color=colour, lw=1.5)
+        axes.hlines(n, q25, q75, color=colour, lw=12, alpha=0.45)
+        axes.plot(median, n, "|", color=INK, markersize=18, markeredgewidth=2)
+        axes.plot(e.mean(), n, "o", color=colour, markersize=7, mew=1.75, mfc="none")
+    axes.set_yticks(range(len(runs)), [run.letter for run in runs], weight="bold")
+    for label, run in zip(axes.get_yticklabels(), runs):
+        label.set_color(colour_of(run))
+    axes.set(xlim=(0, None), ylim=(len(runs) - 0.5, -0.5))
+    axes.grid(False, axis="y")
+
+
+def _histogram(runs, errors, high, axes):
+    for run, e in zip(runs, errors):
+        colour, shares = colour_of(run), np.full(len(e), 1 / len(e))
+        bins = {"bins": NUM_BINS, "range": (0, high), "weights": shares}
+        for kind, alpha in (("step", 1), ("stepfilled", 0.12)):
+            axes.hist(e.clip(max=high), **bins, color=colour, histtype=kind, alpha=alpha)
+    axes.set_xlim(0, high)
+    axes.yaxis.set_major_formatter(PERCENT)
+
+
+def _cumulative(runs, errors, high, axes):
+    for run, e in zip(runs, errors):
+        shares = [*np.linspace(0, 1, len(e) + 1), 1]
+        reach = [0, *np.sort(e), max(high, e.max())]
+        axes.step(reach, shares, where="post", color=colour_of(run))
+    axes.set(xlim=(0, high), ylim=(0, 1.02))
+    axes.yaxis.set_major_formatter(PERCENT)

@@ -33,6 +33,16 @@ def test_every_length_is_tried_where_none_is(embedding_config, capsys):
     assert f"below 0.001 px: not reached by {config}" in captured.out
 
 
+def test_every_seed_must_be_good_enough(embedding_config, capsys):
+    config = embedding_config()
+    code, ((*_, different),), _ = call(capsys, config, "--below", 1000, "--seeds", "0,1")
+    errors = [float(part) for part in different.removesuffix(" px |").split(", ")]
+    assert code == 0 and len(set(errors)) == 2
+    between = sum(errors) / 2
+    _, _, captured = call(capsys, config, "--below", between, "--seeds", "0,1")
+    assert f"below {between:g} px: not reached by {config}" in captured.out
+
+
 def test_milestones_move_with_the_number_of_epochs(embedding_config):
     config = embedding_config(
         trainer={"epochs": 10, "verbosity": 0, "tensorboardX": False},
