@@ -49,7 +49,10 @@ def size_as_seen(path):
 def stored_size(path):
     """Return (width, height) of an image file as stored, and its EXIF orientation, 1 to 8."""
     with opened(path) as image:
-        return image.size, _orientation(image)
+        size = image.size
+        if image.format == "TIFF":  # Pillow gives the size of the upright image
+            size = image.tag_v2[ExifTags.Base.ImageWidth], image.tag_v2[ExifTags.Base.ImageLength]
+        return size, _orientation(image)
 
 
 def may_be_rotated(path):

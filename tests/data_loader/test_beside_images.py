@@ -20,7 +20,7 @@ PLACE = (12, 34)  # of a white dot in the upright picture
 INVERSE = {**ORIENTATIONS, 6: ORIENTATIONS[8], 8: ORIENTATIONS[6]}
 
 
-def write_photographs(root, flags, size=UPRIGHT):
+def write_photographs(root, flags, size=UPRIGHT, suffix="png"):
     """Write photographs named by their EXIF flags; returns {name: (stored size, place of the dot
     in the stored picture)}.
     """
@@ -30,9 +30,9 @@ def write_photographs(root, flags, size=UPRIGHT):
         picture = picture if flag == 1 else picture.transpose(INVERSE[flag])
         exif = Image.Exif()
         exif[0x0112] = flag
-        picture.save(root / f"{flag}.png", exif=exif)
+        picture.save(root / f"{flag}.{suffix}", exif=exif)
         rows, columns = np.nonzero(np.asarray(picture)[..., 0])
-        stored[f"{flag}.png"] = picture.size, (columns.mean(), rows.mean())
+        stored[f"{flag}.{suffix}"] = picture.size, (columns.mean(), rows.mean())
     return stored
 
 
@@ -80,6 +80,13 @@ def test_landmarks_of_stored_pictures_are_turned_with_them(tmp_path, write, flag
     for split in ("train", "test"):
         for item in LandmarkFolder(str(tmp_path), split, 100, use_keypoints=True):
             np.testing.assert_allclose(item["keypts"][0], centre_of_dot(item), atol=0.7)
+
+
+def test_stored_tiffs_are_told_from_upright_ones(tmp_path):
+    stored = write_photographs(tmp_path, range(1, 9), suffix="tif")
+    for told in (stored, dict.fromkeys(stored, (UPRIGHT, PLACE))):
+        write_csv(tmp_path, told)
+        assert landmarks(tmp_path) == dict.fromkeys(stored, PLACE) and not warnings(tmp_path)
 
 
 def test_points_of_an_image_that_lacks_one_are_turned_too(tmp_path):
