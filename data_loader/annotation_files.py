@@ -185,14 +185,17 @@ def read_pts(path, num_points=None):
     except ValueError as error:
         raise UserError(f"{path}: expected numbers, x and y of each point ({error})") from error
     values = np.array([value for row in rows for value in row], np.float64)
-    for count in map(int, re.findall(r"(?i)\bn_points\s*:\s*(\d+)", head)):
+    counts = list(map(int, re.findall(r"(?i)\bn_points\b[ \t:=]*(\d+)", head)))
+    for count in counts:
         if values.size != 2 * count:
             raise UserError(f"{path}: {values.size} numbers, but n_points is {count}: x and y each")
-    if any(len(row) % 2 for row in rows) or num_points not in (None, values.size // 2):
+    lengths = [len(row) for row in rows if row]
+    unclear = not counts and num_points is None and len(lengths) > 1 and max(lengths) > 2
+    if unclear or any(n % 2 for n in lengths) or num_points not in (None, values.size // 2):
         expected = "the points" if num_points is None else f"{num_points} points"
         raise UserError(
             f"{path}: {values.size} numbers, "
-            f"{max(map(len, rows), default=0)} in a line, expected x and y of {expected}"
+            f"{max(lengths, default=0)} in a line, expected x and y of {expected}"
         )
     labelled = points = values.reshape(-1, 2)
     if num_points is None:

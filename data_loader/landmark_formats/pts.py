@@ -4,6 +4,7 @@ Their coordinates are 1-based, the centre of the top-left pixel is (1, 1); 1 is 
 A point at -1 -1, at 0 0, or NaN is not labelled.
 """
 
+from collections import defaultdict
 from pathlib import PurePath
 
 from tqdm import tqdm
@@ -19,16 +20,22 @@ def read(images, paths, annotations):
     the one beside it, else the one whose name fits it.
     """
     beside = {path.with_suffix(""): path for path in paths}
-    stems = {name: annotations.folder / PurePath(name).with_suffix("") for name in images}
-    lists = {name: beside[stem] for name, stem in stems.items() if stem in beside}
-    taken, left = set(lists.values()), []
+    named = defaultdict(list)
+    for name in images:
+        named[annotations.folder / PurePath(name).with_suffix("")].append(name)
+    lists = {named[stem][0]: path for stem, path in beside.items() if len(named[stem]) == 1}
+    known, left = set(images), []
     for stem, path in beside.items():
-        if path in taken:
+        if len(named[stem]) > 1:
+            annotations.fault(
+                path, f"is of any of {some_of(named[stem])}: expected one (dataset.args.pattern)"
+            )
+        if named[stem]:
             continue
         found, _ = annotations.images.find(stem.name, path)
         if len(found) != 1:
             left.append(str(path))
-        elif found[0] in stems and found[0] not in lists:
+        elif found[0] in known and found[0] not in lists:
             lists[annotations.name_of(stem.name, path)] = path
     if left:
         annotations.notes.append(f".pts files of no image, or of any of several: {some_of(left)}")

@@ -322,6 +322,16 @@ def test_pts_files_beside_their_images_go_before_others_of_the_same_name(tmp_pat
     assert landmarks(tmp_path) == {"a.jpg": ONE, "deep/b.jpg": TWO}
 
 
+def test_a_pts_file_beside_two_images_of_its_name_is_refused_with_their_names(tmp_path):
+    write_images(tmp_path, ["a.jpg", "a.png", "b.jpg"])
+    write_pts(tmp_path, {"a.jpg": ONE, "b.jpg": TWO})
+    listing = FolderListing(str(tmp_path))
+    assert listing.faults == [
+        f"{tmp_path / 'a.pts'}: is of any of a.jpg, a.png: expected one (dataset.args.pattern)"]
+    assert listing.annotated == ["b.jpg"]
+    assert landmarks(tmp_path, pattern="*.jpg") == {"a.jpg": ONE, "b.jpg": TWO}
+
+
 @pytest.mark.parametrize("place", [
     "images/landmarks.csv", "annotations.csv", "lists/shoes.csv", "images/red/labels.csv"])
 def test_a_csv_of_another_name_or_place(tmp_path, place):

@@ -390,7 +390,8 @@ def test_images_without_a_file_of_points_are_not_listed(root):
 
 @pytest.mark.parametrize("text", [
     "11 13\n31 37\n21.5 4\n", "version: 1\nn_points: 3\n11 13\n31 37\n21.5 4",
-    "{\n11 13 31 37 21.5 4\n}", "n_points:3 {11 13\n\n31 37\n 21.5 4}",
+    "{\n11 13 31 37 21.5 4\n}", "n_points: 3\n{\n11 13 31 37\n21.5 4\n}",
+    "n_points:3 {11 13\n\n31 37\n 21.5 4}",
     "VERSION: 1\r\nN_POINTS : 003\r\n{\r\n11 13\r\n31 37\r\n21.5 4\r\n}\r\n",
 ])
 def test_points_with_braces_and_without(root, text):
@@ -419,7 +420,9 @@ def test_what_is_not_labelled_in_pts_is_counted(root, point):
     ("{\n1 inf\n}", "expected numbers, x and y of each point ('inf' is no number)"),
     ("{\n1 2\n3 4\n5 6", "expected '}' after the points"),
     ("{\n1 2 3\n4 5 6\n7 8 9\n3 4 5\n}", "12 numbers, 3 in a line, expected x and y"),
+    ("{\n1 2 0 1\n4 5 0 1\n7 8 0 1\n}", "12 numbers, 4 in a line, expected x and y of the points"),
     ("n_points: 4\n{\n1 2 3\n4 5 6\n7 8 9\n3 4 5\n}", "12 numbers, but n_points is 4"),
+    ("version=1\nn_points = 68\n{\n1 2\n4 5\n7 8\n}", "6 numbers, but n_points is 68"),
     ("version: 1 n_points: 68 {\n1 2\n4 5\n7 8\n}", "6 numbers, but n_points is 68"),
     ("n_points:68\n{\n1 2\n4 5\n7 8\n}", "6 numbers, but n_points is 68"),
     ("{\n1 2\n}", "1 landmarks, expected 3"),
