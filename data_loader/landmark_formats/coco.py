@@ -14,10 +14,13 @@ import numpy as np
 
 from data_loader.annotation_files import image_size, parse_number
 from data_loader.landmark_formats.table import Fault
+from utils.errors import shown
 from utils.text import counted, some_of
 
 SHOWN = 3  # ids or names in a message
-EXPECTED = "expected bbox: x, y, width and height"
+EXPECTED = "expected image_id, and bbox: x, y, width and height"
+EXPECTED_POINTS = "expected image_id, keypoints, and numbers in area and bbox"
+NO_CROWD = (None, False, 0, "0", "false", "False")
 
 
 def read(path, annotations, split=None):
@@ -26,7 +29,7 @@ def read(path, annotations, split=None):
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError("expected an object with 'images' and 'annotations', found a list")
-        images = _by_id(content["images"])
+        images = _by_id(_dictionaries(content, "images"))
         names, instances = _instances(content, annotations)
         read_instances = _objects if annotations.with_boxes else _largest_instances
         found = read_instances(instances, len(names), path, annotations)
@@ -39,6 +42,8 @@ def read(path, annotations, split=None):
         for number, image in images.items():
             where = f"{path}, image {number}"
             with annotations.reading(where, "expected file name, size and keypoints"):
+                if not isinstance(image["file_name"], str):
+                    raise Fault(f"file_name {shown(image['file_name'])}, expected text")
                 name = annotations.name_of(image["file_name"])
                 size = image_size(image.get("width"), image.get("height"))
                 if not annotations.with_boxes:
@@ -53,6 +58,16 @@ def read(path, annotations, split=None):
             annotations.notes.append(
                 f"{path.name} annotates {those} that it does not list, such as {strays[0]}"
             )
+
+
+def _dictionaries(content, key):
+    """Return ``content[key]``; raises ``Fault`` unless it is a list of dictionaries."""
+    found = content[key]
+    is_list = isinstance(found, list)
+    for one in found if is_list else [found]:
+        if not is_list or not isinstance(one, dict):
+            raise Fault(f"'{key}': expected a list of objects, found {shown(one, json.dumps)}")
+    return found
 
 
 def _key(number):
@@ -83,11 +98,12 @@ def _instances(content, annotations):
     """Return the names of keypoints, 1, 2, 3 if they have none, and the instances to read: those
     with keypoints, or where boxes are read all of the category, crowds excepted.
     """
-    instances = [one for one in content["annotations"] if one.get("keypoints")]
+    annotated = _dictionaries(content, "annotations")
+    instances = [one for one in annotated if one.get("keypoints")]
     if not annotations.with_boxes:
         category = _only_category(instances, content, "keypoints")
         return _keypoint_names(instances, category), instances
-    boxed = [one for one in content["annotations"] if not one.get("iscrowd")]
+    boxed = [one for one in annotated if one.get("iscrowd") in NO_CROWD]
     category = _only_category(instances or boxed, content, "boxes")
     kept = [one for one in boxed if _key(one.get("category_id")) == _key(category["id"])]
     if len(kept) < len(boxed):
@@ -99,7 +115,7 @@ def _instances(content, annotations):
 def _only_category(instances, content, what):
     """Return the only category of instances; raises ``Fault`` if there are others."""
     used = {_key(instance.get("category_id")) for instance in instances}
-    named = {_key(category["id"]): category for category in content.get("categories", [])}
+    named = {_key(category["id"]): category for category in content.get("categories") or []}
     if len(used) != 1:
         found = [named.get(number, {}).get("name", number) for number in sorted(used)]
         raise Fault(f"expected one category with {what}, found {found}")
@@ -123,7 +139,7 @@ def _objects(instances, num_keypoints, path, annotations):
             left, top, width, height = map(_number, instance["bbox"])
             points = None
             if instance.get("keypoints"):
-                points = _keypoints(instance, num_keypoints)
+                points = _keypoints(instance["keypoints"], num_keypoints)
             edges = left, top, left + width, top + height
             found.setdefault(_key(instance["image_id"]), []).append((edges, points, place))
     return found
@@ -133,40 +149,39 @@ def _largest_instances(instances, num_keypoints, path, annotations):
     """Return {image id: points of its largest instance}: (K, 2), NaN where not labelled."""
     largest, several = {}, set()
     for instance in instances:
-        points = _keypoints(instance, num_keypoints)
-        if instance.get("iscrowd") or np.isnan(points).all():
-            continue
-        number, area = _key(instance["image_id"]), _area(instance, points)
-        if number in largest:
-            several.add(number)
-        if number not in largest or area > largest[number][0]:
-            largest[number] = (area, points)
+        with annotations.reading(f"{path}, annotation {instance.get('id')}", EXPECTED_POINTS):
+            points = _keypoints(instance["keypoints"], num_keypoints)
+            if instance.get("iscrowd") not in NO_CROWD or np.isnan(points).all():
+                continue
+            number, area = _key(instance["image_id"]), _area(instance, points)
+            if number in largest:
+                several.add(number)
+            if number not in largest or area > largest[number][0]:
+                largest[number] = (area, points)
     if several:
         those = counted(len(several), "image")
         annotations.notes.append(f"{those} with several instances: the largest is taken")
     return {number: points for number, (_, points) in largest.items()}
 
 
-def _keypoints(instance, num_keypoints):
-    """Return the points of an instance, (K, 2), NaN where not labelled."""
-    values, where = instance["keypoints"], f"annotation {instance.get('id')}"
+def _keypoints(values, num_keypoints):
+    """Return the points in x, y, visibility, ..., (K, 2), NaN where not labelled."""
     if len(values) != 3 * num_keypoints:
         raise Fault(
-            f"{where} has {len(values)} values, "
+            f"{len(values)} values, "
             f"expected {3 * num_keypoints}: x, y and visibility of each keypoint"
         )
-    return _labelled(values, where)
-
-
-def _labelled(values, where):
-    """Return the points in x, y, visibility, ..., (K, 2), NaN where not labelled."""
     try:
         table = np.array([_number(value) for value in values]).reshape(-1, 3)
     except ValueError as error:
-        raise Fault(f"{where}: expected numbers, {error}") from error
+        raise Fault(f"expected numbers, {error}") from error
     points, visibility = table[:, :2], table[:, 2]
     absent = (points == -1).all(axis=1) | (points == 0).all(axis=1) & (visibility < 2)
-    points[absent | (visibility == 0) | np.isnan(visibility)] = np.nan
+    absent |= (visibility == 0) | np.isnan(visibility)
+    odd = visibility[~absent & ((visibility < 0) | (visibility > 2))]
+    if odd.size:
+        raise Fault(f"visibility {odd[0]:g}, expected 0, 1 or 2 after x and y of each keypoint")
+    points[absent] = np.nan
     return points
 
 

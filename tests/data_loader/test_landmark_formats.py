@@ -199,6 +199,21 @@ def test_keypoints_without_names_are_numbered(root, categories):
     assert found.names == ["1", "2", "3"] and landmarks(found) == POINTS
 
 
+def test_pairs_of_x_and_y_are_not_taken_for_x_y_and_visibility(root):
+    points = [[10, 12], [30, 36], [20.5, 3]] * 2
+    pairs = {**instance(1, 7, []), "keypoints": np.ravel(points).tolist()}  # 12, as of 4 keypoints
+    write_coco(root, annotations=[pairs], categories=[])
+    assert faults(root)[0] == (f"{root / 'keypoints.json'}, annotation 1: visibility 30, "
+                               "expected 0, 1 or 2 after x and y of each keypoint")
+
+
+@pytest.mark.parametrize("crowd, is_read", [(0, True), ("0", True), (False, True), (None, True),
+                                            (1, False), ("1", False), (True, False)])
+def test_crowds_may_be_named_by_text(root, crowd, is_read):
+    write_coco(root, annotations=[{**one, "iscrowd": crowd} for one in coco()["annotations"]])
+    assert landmarks(read(root)) == (POINTS if is_read else {})
+
+
 def test_keypoints_of_one_name_stay_several(root):
     write_coco(root, categories=[{"id": 1, "name": "shoe", "keypoints": ["toe", "toe", "tip"]}])
     assert landmarks(read(root)) == POINTS
@@ -266,6 +281,16 @@ def test_no_image_with_all_landmarks(root):
     ("[1]", "expected an object with 'images' and 'annotations', found a list"),
     (coco(images=[]), "lists no images"),
     (coco(images=[{"id": 7}]), "image 7: expected file name, size and keypoints (no 'file_name')"),
+    (coco(images=[{"id": 7, "file_name": 7}]), "image 7: file_name 7, expected text"),
+    (coco(images={"7": {"id": 7}}), "'images': expected a list of objects, found {"),
+    (coco(annotations=None), "'annotations': expected a list of objects, found null"),
+    (coco(annotations=[instance(0, 7, [[1, 2]] * 3), 5]), "a list of objects, found 5"),
+    (coco(annotations=[{**instance(3, 7, [[1, 2]] * 3), "area": "big"}]),
+     "annotation 3: expected image_id, keypoints, and numbers in area and bbox ('big' is no num"),
+    (coco(annotations=[{"id": 3, "category_id": 1, "keypoints": [1, 2, 2] * 3}]),
+     "annotation 3: expected image_id, keypoints, and numbers in area and bbox (no 'image_id')"),
+    (coco(annotations=[{**instance(3, 7, []), "keypoints": [10, 20, 30, 12, 36, 3, 2, 2, 2]}]),
+     "annotation 3: visibility 30, expected 0, 1 or 2 after x and y of each keypoint"),
     (coco(annotations=[]), "expected one category with keypoints, found []"),
     (coco(annotations=[{**instance(n, 7 + n, [[1, 2]] * 3), "category_id": 1 + n}
                        for n in range(2)]), "one category with keypoints, found ['shoe', '2']"),
@@ -273,7 +298,7 @@ def test_no_image_with_all_landmarks(root):
      "image id 7 is that of 4 images: a, b, c and 1 more"),
     (coco(images=[{"id": "a", "file_name": "a.jpg"}]),
      "annotations are of image_id 7, 8, 9, but the images have id a"),
-    (coco(annotations=[instance(3, 7, [[1, 2]])]), "annotation 3 has 3 values, expected 9"),
+    (coco(annotations=[instance(3, 7, [[1, 2]])]), "annotation 3: 3 values, expected 9"),
     (coco({"a.jpg": [[1, 2], [float("nan"), 3], [5, 6]]}), "image 7: expected finite coordinates"),
     (coco({"a.jpg": [["x", 2], [3, 3], [5, 6]]}),
      "annotation 0: expected numbers, 'x' is no number"),
