@@ -37,6 +37,7 @@ SIZED = re.compile(  # what an axis in the name of a column may be of, other tha
     r"(?:im|img|image|pic|picture|photo|orig|original)?"
     r"(?:sizes?|dims?|dimensions?|res|resolution|shape|offset|scale|crop)"
 )
+DIGIT = re.compile(r"\d")  # if names of columns without axes have one, those without are odd
 ROW_COLUMN = re.compile(r"(?:.*[^a-z])?(?:rows?|cols?|columns?)(?:[^a-z].*)?", re.IGNORECASE)
 CORNERS = {"x", "y", "left", "top", "cx", "cy", "xcenter", "ycenter", "centerx", "centery"}
 
@@ -126,7 +127,8 @@ def _pair_up(numbers, header):
     odd = [n for n in named if SIZED.fullmatch(re.sub(r"[\W_]+", "", named[n][0]))]
     odd += [n for n in unclear if UNCLEAR.fullmatch(re.sub(r"[\W_]+", "", header[n].lower()))]
     odd += [n for n in unclear if ROW_COLUMN.fullmatch(header[n])]
-    odd = odd or [n for n in unclear if not header[n] or named]
+    numbered = [n for n in unclear if DIGIT.search(header[n])]
+    odd = odd or [n for n in unclear if not header[n] or named or numbered and n not in numbered]
     if odd:
         name = f"column '{header[odd[0]]}'" if header[odd[0]] else f"column {odd[0] + 1}, unnamed,"
         raise Fault(f"{name} is neither x nor y of a landmark: name it so, or remove it")

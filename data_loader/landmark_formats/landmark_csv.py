@@ -13,13 +13,14 @@ import io
 import math
 import re
 
-from data_loader.annotation_files import decoded, image_size, parse_number
+from data_loader.annotation_files import NOT_LABELLED, decoded, image_size, parse_number
 from data_loader.landmark_formats.csv_columns import columns_of
 from data_loader.landmark_formats.table import Fault
 from data_loader.splits import split_named
 from utils.errors import UserError
 
 SEPARATORS = ",;\t|"
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+")  # 1,024
 SEP_LINE = re.compile(r'"?sep=(.)"?,*\r?\n?', re.IGNORECASE)  # the first line, for Excel
 WINDOWS = "cp1252"
 
@@ -36,7 +37,8 @@ def read(path, annotations, split=None):
         if passed_over:
             annotations.notes.append(f"columns passed over: {passed_over}")
         cells = [*(columns.box or ()), *(n for pair in columns.points for n in pair)]
-        decimal_comma = any("," in row[n] for _, row in rows[1:] for n in cells if n < len(row))
+        numbers = [row[n] for _, row in rows[1:] for n in cells if n < len(row)]
+        decimal_comma = _has_decimal_commas(numbers)
         for number, row in rows[1:]:
             where = f"{path}, line {number}"
             with annotations.reading(where, "expected numbers"):
@@ -84,8 +86,23 @@ def _empty_columns(rows, width):
     return empty | {0} if counts else empty
 
 
+def _has_decimal_commas(cells):
+    """Return whether coordinates have decimal commas; raises ``Fault`` if these may separate
+    thousands: all stand before three digits, and the numbers without one are below 1000.
+    """
+    with_comma = [cell for cell in cells if "," in cell]
+    whole = [int(cell) for cell in cells if cell.isdecimal()]
+    if with_comma and whole and max(whole) < 1000 and all(map(THOUSANDS.fullmatch, with_comma)):
+        raise Fault(
+            f"'{with_comma[0]}' may be {with_comma[0].replace(',', '')} or "
+            f"{with_comma[0].replace(',', '.')}: expected numbers without separators of thousands"
+        )
+    return bool(with_comma)
+
+
 def _add_row(row, columns, decimal_comma, annotations, split, where):
     cell = row[columns.split] if columns.split is not None else ""
+    cell = "" if cell.lower() in NOT_LABELLED else cell
     split = split_named(cell) if cell else split
     if cell and split is None:
         splits = ", ".join(annotations.splits)

@@ -133,8 +133,9 @@ def test_columns_that_say_nothing_of_landmarks_are_passed_over_and_named(root):
 @pytest.mark.parametrize("cell", ["Train", "TRAIN", "training", " train "])
 @pytest.mark.parametrize("name", ["split", "Split", "set", "subset"])
 def test_splits_in_any_letters(root, name, cell):
-    found = read(root, f"file,{name},x,y\na.jpg,{cell},1,2\nb.jpg,Valid,1,2\nc.jpg,,3,4\n")
-    assert [entry.split for entry in found.table.values()] == ["train", "val", None]
+    text = f"file,{name},x,y\na.jpg,{cell},1,2\nb.jpg,Valid,1,2\nc.jpg,,3,4\nd.jpg,NaN,3,4\n"
+    found = read(root, text)
+    assert [entry.split for entry in found.table.values()] == ["train", "val", None, None]
 
 
 @pytest.mark.parametrize("x, y", [("", ""), ("nan", "NaN"), ("NA", "N/A"), ("None", "null"),
@@ -186,6 +187,19 @@ def test_decimal_points_and_commas_in_one_file_are_refused(root):
         "line 3: expected numbers ('1.5', where other cells have decimal commas)")
 
 
+@pytest.mark.parametrize("cells", ["1,024;980", "980;1,024", "1,024;-1", "1,024;12,048"])
+def test_a_comma_that_may_separate_thousands_is_refused(root, cells):
+    (fault,) = read(root, f"file;x;y\na.jpg;{cells}\nb.jpg;5;7\n").faults
+    assert fault == (f"{root / 'landmarks.csv'}: '1,024' may be 1024 or 1.024: "
+                     "expected numbers without separators of thousands")
+
+
+@pytest.mark.parametrize("cells, point", [
+    ("1,024;2,5", [1.024, 2.5]), ("0,125;7", [0.125, 7]), ("1,024;2000", [1.024, 2000])])
+def test_a_decimal_comma_before_three_digits(root, cells, point):
+    assert landmarks(root, f"file;x;y\na.jpg;{cells}\n") == {"a.jpg": [point]}
+
+
 @pytest.mark.parametrize("header, words", [
     ("file,x1,y1,x2", "column 'x2': expected y of this landmark, too"),
     ("file,x1,y1,x1,y2", "column 'x1': x of one landmark a second time"),
@@ -198,6 +212,8 @@ def test_decimal_points_and_commas_in_one_file_are_refused(root):
     ("file,eye_row,eye_col", "column 'eye_row' is neither x nor y of a landmark"),
     ("file,eye_x,eye_y,eye_v", "column 'eye_v' is neither x nor y of a landmark"),
     ("file,x1,y1,z1", "column 'z1' is neither x nor y of a landmark"),
+    ("file,person,session,1,2", "column 'person' is neither x nor y of a landmark"),
+    ("file,p1,p2,frame,fps", "column 'frame' is neither x nor y of a landmark"),
     ("file,screenheight,screenwidth,1,2", "column 'screenheight' is neither x nor y"),
     ("file,xmin,ymin,xmax,ymax", "column 'xmin' belongs to a box, which is no landmark: remove it"),
     ("file,x,y,w,h", "column 'w' belongs to a box"),
