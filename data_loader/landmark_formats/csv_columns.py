@@ -60,7 +60,7 @@ def columns_of(header, empty, with_box=False):
     header: the column names; empty: the numbers of columns that are empty or count the rows;
     with_box: expect a box in each row, with or without landmarks.
     """
-    words = [re.sub(r"[\W_]+|^unnamed\W*\d*$", "", name.lower()) for name in header]
+    words = list(map(_word, header))
     box, box_has_size = _box_columns(words) if with_box else (None, False)
     sides = [None if n in (box or ()) else SIZE.fullmatch(word) for n, word in enumerate(words)]
 
@@ -152,9 +152,23 @@ def _pair_up(numbers, header):
     return [(axes["x"], axes["y"]) for axes in places.values()]
 
 
+def _word(name):
+    return re.sub(r"[\W_]+|^unnamed\W*\d*$", "", name.lower())
+
+
+def may_name_images(name):
+    """Return whether the column of a name may hold the names of images."""
+    return _word(name) in FILE | INDEX
+
+
 def axis_in(name):
     """Return the match of an axis, "x" or "y", in a column's name (group "axis"), or None."""
     return AXIS_LAST.match(name) or AXIS_FIRST.match(name)
+
+
+def ends_in_axis(name):
+    """Return whether the last letter of a column's name is an axis, as in "eyeLX"."""
+    return bool(LETTER_LAST.match(name))
 
 
 def column_names(name, number):

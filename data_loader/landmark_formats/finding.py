@@ -9,7 +9,11 @@ from typing import NamedTuple
 
 from data_loader.find_images import images_among, images_folder
 from data_loader.landmark_formats import coco, imglab, landmark_csv, pts
-from data_loader.landmark_formats.csv_columns import axis_in
+from data_loader.landmark_formats.csv_columns import (
+    axis_in,
+    ends_in_axis,
+    may_name_images,
+)
 from data_loader.landmark_formats.image_names import ImageNames
 from data_loader.landmark_formats.table import Annotations
 from data_loader.splits import split_of_file
@@ -31,6 +35,7 @@ BOX_SIGNS = {
     ".xml": (rb"<image\b", rb"<box\b"),
 }
 TAKES = "dataset.args.annotation takes it"
+NO_AXES = "its header names no x and y of landmarks"
 LACKING_BOXES = {".json": "holds no COCO boxes", ".xml": "holds no boxes of imglab"}
 LACKING = {".json": "holds no COCO keypoints", ".xml": "holds no parts of imglab's boxes"}
 
@@ -156,23 +161,27 @@ def _holds_numbers(path):
 
 
 def _why_no_csv(path, images, with_boxes):
-    """Return why a csv, not named landmarks.csv, cannot be read as landmarks or boxes, None if it
-    can.
+    """Return why a csv, not named landmarks.csv, is not read as landmarks or boxes, None if it is.
 
     Its header must name x and y; the rest must have no faults and name an image of the folder.
     """
     with open(path, "rb") as file:
         head = file.read(HEAD).decode("latin-1").replace("\0", "").lower()
-    header = next((line for line in head.splitlines() if re.search("[,;\t]", line)), "")
-    columns = [column.strip(' "') for column in re.split("[,;\t]", header)[1:]]
-    if not with_boxes and len(list(filter(axis_in, columns))) < 2:
-        return "its header names no x and y of landmarks"
+    header = next((line for line in head.splitlines() if re.search(r"[,;\t|]", line)), "")
+    columns = [column.strip(' "') for column in re.split(r"[,;\t|]", header)]
+    has_axes = with_boxes or len(list(filter(axis_in, columns[1:]))) >= 2
+    if not has_axes and not any(map(may_name_images, columns)):
+        return NO_AXES
     trial = Annotations(images.folder, images, with_boxes)
     trial.sources.append(path)
     landmark_csv.read(path, trial)
-    if trial.faults:
+    if has_axes and trial.faults:
         return trial.faults[0].removeprefix(f"{path}").lstrip(":, ")
-    return None if trial.table.keys() & images.images.keys() else "names no image of this folder"
+    if trial.faults:
+        return NO_AXES
+    if not trial.table.keys() & images.images.keys():
+        return "names no image of this folder"
+    return None if has_axes or all(map(ends_in_axis, trial.names)) else f"{NO_AXES}; {TAKES}"
 
 
 def read_annotations(paths, root, files, found, elsewhere=(), images=None, with_boxes=False):

@@ -342,6 +342,20 @@ def test_a_csv_of_another_name_or_place(tmp_path, place):
     assert f"in {tmp_path / place}: " in description(tmp_path)
 
 
+@pytest.mark.parametrize("header, is_read", [
+    ("file,x,y", True), ("file|x|y", True), ("file,heelX,heelY", True), ("file;lx;ly", True),
+    ("name,1,2", False), ("id,heel,toe", False)])
+def test_a_csv_of_another_name_is_read_if_its_header_names_x_and_y(tmp_path, header, is_read):
+    write_images(tmp_path, ["a.jpg", "b.jpg"])
+    separator = next(letter for letter in header if letter in ",;|")
+    (tmp_path / "points.csv").write_text(f"{header}\n" + separator.join(["a.jpg", "3.5", "4"]))
+    assert landmarks(tmp_path) == ({"a.jpg": [[3.5, 4]]} if is_read else {})
+    hint = ("data: not read: points.csv (its header names no x and y of landmarks; "
+            "dataset.args.annotation takes it)")
+    assert (hint in description(tmp_path)) != is_read
+    assert landmarks(tmp_path, annotation="points.csv") == {"a.jpg": [[3.5, 4]]}
+
+
 @pytest.mark.parametrize("write, name", [(write_coco, "a.json"), (write_imglab, "a.xml")])
 def test_a_list_beside_the_folder_of_images_in_a_folder_of_its_own(tmp_path, write, name):
     write_images(tmp_path / "images", POINTS)
