@@ -134,6 +134,10 @@ class FolderListing:
             yield f"{further} of the same files, as links, are left out: {name} is {first}"
         if passed_over:
             yield f"folders passed over: {some_of(passed_over)}"
+        listed = [name for name in self.images if name.startswith("../")]
+        if listed:
+            images = counted(len(listed), "listed image")
+            yield f"{images} outside of {self.folder} used: {some_of(listed)}"
         outside = [n for n in images_among(elsewhere) if f"../{n}" not in self.annotations.table]
         if outside:
             images = counted(len(outside), "image")

@@ -30,8 +30,7 @@ def compare_with_images(annotations):
             if may_be_rotated(path) and (found := stored_size(path))[1] > 1:
                 rotated[name] = found
     _turn(annotations, rotated)
-    if not annotations.with_boxes:
-        _warn_of_fractions(annotations, [n for n in names if table[n].landmarks is not None])
+    _warn_of_fractions(annotations, names)
 
 
 def _turn(annotations, rotated):
@@ -95,8 +94,10 @@ def _warn_of_fractions(annotations, names):
 
     Fractions of 0 to 1 in ``.pts`` files have lost 1.
     """
-    landmarks = [annotations.table[name].landmarks for name in names]
-    if not all(np.abs(points).max() <= 1 for points in landmarks):
+    entries = [annotations.table[name] for name in names]
+    found = [of.landmarks for entry in entries for of in (entry, *entry.objects)]
+    landmarks = [points for points in found if points is not None]
+    if not landmarks or not all(np.abs(points).max() <= 1 for points in landmarks):
         return
     lowest = 0 if all(points.min() >= 0 for points in landmarks) else -1
     for name in names:

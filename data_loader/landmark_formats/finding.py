@@ -66,6 +66,10 @@ def find_annotations(root, files, named=None, elsewhere=(), images=None, with_bo
     named = [named] if isinstance(named, str) else named
     if named == [NONE]:
         return Lists([], {})
+    if not named or not all(isinstance(name, str) for name in named):
+        raise UserError(
+            f"dataset.args.annotation = {named!r}, expected names of files, or '{NONE}' for no list"
+        )
     for name in named:
         if name == PTS and with_boxes:
             raise UserError(f"dataset.args.annotation = {name!r}: .pts files hold no boxes")

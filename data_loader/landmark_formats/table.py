@@ -1,6 +1,7 @@
 """Annotations: the table that landmark files of every format are read into."""
 
 import csv
+import os
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -188,6 +189,10 @@ class Annotations:
         return points
 
     def _require_one_image(self, name):
+        try:
+            os.fsencode(name)
+        except UnicodeEncodeError as error:
+            raise Fault(f"{name!r} is no name of a file") from error
         if name in self._several:
             some = some_of(self._several[name])
             raise Fault(f"{name} may be any of {some}: expected the path of one image")

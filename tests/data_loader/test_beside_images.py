@@ -160,6 +160,14 @@ def test_landmarks_that_are_fractions_of_the_image_are_told(tmp_path):
             "60 x 50 pixels: expected pixels, not fractions"] * is_told
 
 
+def test_fractions_are_told_beside_boxes_in_pixels_too(tmp_path):
+    write_photographs(tmp_path, {1})
+    (tmp_path / "landmarks.csv").write_text(
+        "file,x0,y0,x1,y1,eye_x,eye_y\n1.png,5,5,30,40,0.2,0.68\n1.png,20,5,50,40,0.5,0.1\n")
+    (warning,) = FolderListing(tmp_path, with_boxes=True).annotations.warnings
+    assert "all landmarks lie between 0 and 1, in images of 60 x 50 pixels" in warning
+
+
 def test_fractions_are_told_in_pts_files_too(tmp_path):
     for name in write_photographs(tmp_path, {1}):
         (tmp_path / name).with_suffix(".pts").write_text("0.2 0.68\n0.4 0.1\n")

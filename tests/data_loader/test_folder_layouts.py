@@ -108,6 +108,8 @@ def test_a_copy_is_meant_rather_than_the_file_it_was_copied_from(tmp_path):
     assert landmarks(tmp_path / "second") == {"a.jpg": ONE, "b.jpg": ONE}
     write_images(tmp_path / "second", ["b.jpg"])  # another image than the one that is listed
     assert set(landmarks(tmp_path / "second")) == {"a.jpg", "../first/b.jpg"}
+    told = f"1 listed image outside of {tmp_path / 'second'} used: ../first/b.jpg"
+    assert told in description(tmp_path / "second")
 
 
 @pytest.mark.parametrize("images, entry, several", [

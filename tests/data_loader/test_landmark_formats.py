@@ -105,6 +105,8 @@ def test_of_several_kinds_one_must_be_named(root):
 
 
 @pytest.mark.parametrize("name, words", [
+    ([], r"annotation = \[\], expected names of files, or 'none' for no list"),
+    (["a.json", 3], r"annotation = \['a.json', 3\], expected names of files"),
     ("absent.json", "annotation = 'absent.json': no such file in"),
     ("a.jpg", "annotation = 'a.jpg': expected one of .csv .tsv .json .xml"),
 ])
@@ -282,6 +284,7 @@ def test_no_image_with_all_landmarks(root):
     (coco(images=[]), "lists no images"),
     (coco(images=[{"id": 7}]), "image 7: expected file name, size and keypoints (no 'file_name')"),
     (coco(images=[{"id": 7, "file_name": 7}]), "image 7: file_name 7, expected text"),
+    (coco({"\ud800.jpg": [[1, 2]] * 3}), "image 7: '\\ud800.jpg' is no name of a file"),
     (coco(images={"7": {"id": 7}}), "'images': expected a list of objects, found {"),
     (coco(annotations=None), "'annotations': expected a list of objects, found null"),
     (coco(annotations=[instance(0, 7, [[1, 2]] * 3), 5]), "a list of objects, found 5"),
