@@ -1,11 +1,13 @@
 """Find objects in the images to predict, by a list of boxes."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from data_loader.boxes import box_window, outside_box_window
+from data_loader.images import size_as_seen
 from data_loader.landmark_formats import READERS, Annotations, ImageNames
 from misc.predicting.photos import Source
 from utils.errors import UserError
@@ -29,8 +31,23 @@ def read_boxes(path, images):
     if found.faults:
         more = f" ({len(found.faults) - 1} more)" if found.faults[1:] else ""
         raise UserError(f"{found.faults[0]}{more}")
+    for warning in found.warnings:
+        print(f"note: {warning}")
     listed = {images[name]: entry for name, entry in found.table.items() if name in images}
+    for image, entry in listed.items():
+        size = _size_of(image) if entry.size else None
+        if size not in (None, entry.size):
+            raise UserError(
+                f"{image}: is {size[0]} x {size[1]} pixels, but its boxes were made on "
+                f"{entry.size[0]} x {entry.size[1]}"
+            )
     return {path: [one.box for one in entry.objects] for path, entry in listed.items()}
+
+
+def _size_of(image):
+    with suppress(UserError):  # it is reported where the image is opened
+        return size_as_seen(image)
+    return None
 
 
 def boxed_sources(paths, boxes, where):

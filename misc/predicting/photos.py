@@ -70,8 +70,10 @@ def find_images(arguments, output):
         if place.is_file():
             paths[place] = None
         else:
-            found = (place / name for name in images_among(files_below(place)))
+            found = [place / name for name in images_among(files_below(place))]
             paths.update(dict.fromkeys(path for path in found if output not in path.parents))
+            if found and output in (place, *place.parents):
+                raise UserError(f"--output {output}: holds the images of {place}, choose another")
     if not paths:
         raise UserError(
             f"{', '.join(map(str, arguments))}: no images (suffixes {' '.join(IMAGE_SUFFIXES)})"

@@ -2,13 +2,14 @@
 
 import csv
 import io
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from data_loader.annotation_files import read_csv
+from data_loader.annotation_files import parse_number, read_csv
 from inference.arguments import as_points, require_inside
 from misc.predicting.boxes import box_around
 from misc.predicting.photos import Source, read_photo
@@ -52,17 +53,19 @@ def read_points(arguments):
         rows = [(text.split(","), f"--points {text}") for text in arguments]
     else:
         rows = [(row, path) for row in read_csv(path)]
-        if rows and [name.strip() for name in rows[0][0]] == ["x", "y"]:
+        if rows and [name.strip().lower() for name in rows[0][0]] == ["x", "y"]:
             del rows[0]
         if not rows:
             raise UserError(f"{path}: holds no points, expected x,y in each line")
     points = []
     for row, where in rows:
         try:
-            x, y = map(float, row)
+            x, y = map(parse_number, row)
         except ValueError as error:
             found = ",".join(row)
             raise UserError(f"{where}: found {found!r}, expected x,y: two numbers") from error
+        if math.isnan(x + y):
+            raise UserError(f"{where}: found {','.join(row)!r}, expected x,y: two numbers")
         points.append((x, y))
     return as_points(points)
 

@@ -248,6 +248,7 @@ def test_names_are_relative_to_what_is_shared(tmp_path, monkeypatch):
     for name in ("x/1.png", "x/2.JPG", "x/notes.txt", "y/z/1.png", "x/out/1.png.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "x" / "out"
     assert list(find_images(["x"], out)) == ["1.png", "2.JPG"]
@@ -258,16 +259,27 @@ def test_names_are_relative_to_what_is_shared(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="none.png: no such file or folder"):
         find_images(["none.png"], out)
     with pytest.raises(UserError, match="no images"):
-        find_images(["x/out"], out)
+        find_images(["empty"], out)
+    for place in ("x", "x/out"):
+        with pytest.raises(UserError, match=f"--output {out.parent}: holds the images of"):
+            find_images([place], out.parent)
 
 
 @pytest.mark.parametrize("texts, part", [
     (["1;2", "3,4"], "--points 1;2: found '1;2'"), (["1,2,3"], "two numbers"), (["a,b"], "a,b"),
-    (["absent.csv"], "absent.csv: cannot read"), (["1,nan"], "finite")])
+    (["absent.csv"], "absent.csv: cannot read"), (["1,nan"], "--points 1,nan: found '1,nan'"),
+    (["4_0,2"], "found '4_0,2', expected x,y: two numbers"), (["1,inf"], "found '1,inf'"),
+    (["1,"], "found '1,', expected x,y")])
 def test_points_that_are_none(texts, part):
     with pytest.raises(UserError) as caught:
         read_points(texts)
     assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["3,4.5\n", "x,y\n3,4.5\n", "\ufeffX, Y\r\n\r\n3,4.5\r\n"])
+def test_a_file_of_points(tmp_path, text):
+    (tmp_path / "p.csv").write_text(text)
+    assert read_points([str(tmp_path / "p.csv")]).tolist() == [[3, 4.5]]
 
 
 def test_an_empty_file_of_points(tmp_path):

@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 import torch
+from PIL import ExifTags, Image
 
 import inference
 from data_loader import LandmarkFolder
@@ -124,6 +125,25 @@ def test_a_bad_box_is_skipped_where_broken_images_are(call, finder, photos, tmp_
     code, printed, out = call(finder, photos, "--boxes", path, "--no_pictures", "--skip_broken")
     assert code == 0 and f"2 objects, 2 skipped: {out}" in printed.out
     assert len(table(out / "landmarks.csv")) == 3
+
+
+def test_boxes_of_a_smaller_copy_of_an_image_are_refused(call, finder, photos, tmp_path):
+    path = tmp_path / "boxes.csv"
+    path.write_text("file,width,height,x0,y0,x1,y1\na.png,300,200,1,1,99,99\n")
+    code, printed, _ = call(finder, photos, "--boxes", path)
+    assert code == 2 and printed.err == (
+        f"error: {photos / 'a.png'}: is 600 x 400 pixels, but its boxes were made on 300 x 200\n")
+
+
+def test_boxes_of_a_turned_photograph_are_warned_of(call, finder, photos, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(noise(400, 400)).save(photos / "a.png", exif=exif)
+    path = tmp_path / "boxes.csv"
+    path.write_text("file,x0,y0,x1,y1\na.png,10,10,99,99\n")
+    code, printed, _ = call(finder, photos, "--boxes", path, "--no_pictures")
+    assert code == 0 and printed.out.startswith(
+        f"note: {path}: 1 annotated image turned upright by EXIF orientation, such as a.png; ")
 
 
 @pytest.mark.parametrize("text, told", [
