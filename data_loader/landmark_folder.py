@@ -177,7 +177,8 @@ class LandmarkFolder(ImageFileDataset):
             return (0, 1) if self.num_landmarks > 1 else ()
         if not indices:
             return ()
-        if len(indices) != 2 or not all(0 <= i < self.num_landmarks for i in indices):
+        numbers = [i for i in indices if type(i) is int and 0 <= i < self.num_landmarks]
+        if len(indices) != 2 or len(set(numbers)) != 2:
             raise ValueError(
                 f"eye_indices = {indices}, expected two of the "
                 f"{self.num_landmarks} landmarks, 0 to {self.num_landmarks - 1}"

@@ -49,7 +49,7 @@ def parse(argv):
         help="the model's config, if it does not come with it",
     )
     parser.add_argument(
-        "--annotation", metavar="LIST",
+        "--annotation", type=path_text, metavar="LIST",
         help="the list to begin with, if the folder has several (dataset.args.annotation)",
     )
     parser.add_argument(

@@ -193,7 +193,7 @@ def test_which_landmarks_are_the_eyes_is_an_argument(root):
     args = {"use_keypoints": True}
     assert LandmarkFolder(str(root), "train", IMWIDTH, eye_indices=[2, 0], **args).eye_indices == (
         2, 0)
-    for wrong in ([0, 3], [0], [0, 1, 2], [-1, 0]):
+    for wrong in ([0, 3], [0], [0, 1, 2], [-1, 0], [1, 1], [0.5, 1], ["0", "1"], [False, True]):
         with pytest.raises(ValueError, match="expected two of the 3 landmarks, 0 to 2"):
             LandmarkFolder(str(root), "train", IMWIDTH, eye_indices=wrong, **args)
 

@@ -101,7 +101,8 @@ def test_a_file_and_a_module_start_alike(program, monkeypatch, capsys):
         assert "exit code: 0" in capsys.readouterr().out
 
 
-PATHS = {"FILE", "FOLDER", "PATH", "MODEL", "IMAGES", "IMAGE", "RUN", "X,Y", "URL"}  # metavars
+PATHS = {"FILE", "FOLDER", "PATH", "MODEL", "IMAGES", "IMAGE", "RUN", "X,Y", "URL",
+         "LIST"}  # metavars
 
 
 def test_every_path_takes_the_home_folder_and_is_not_empty(program, parser, monkeypatch):
