@@ -12,6 +12,7 @@ import numpy as np
 from data_loader.folder_listing import FolderListing
 from data_loader.images import size_as_seen
 from data_loader.landmark_formats.csv_columns import axis_in, column_names, columns_of
+from data_loader.landmark_formats.finding import PTS
 from utils.disk import lock, write_atomically
 from utils.errors import UserError
 from utils.text import counted
@@ -61,7 +62,8 @@ class AnnotationStore:
         self.notes = [*annotations.warnings, *listing.unread, *([links] if left_out else [])]
         if not self.images:
             raise UserError(f"{self.folder}: {links}")
-        self._entries, self.sources = annotations.table, annotations.sources
+        self._entries, read = annotations.table, annotations.sources
+        self.sources = [path for path in read if path.name != PTS] or [*annotations.places.values()]
         self._columns = _columns(names, annotations, self.box_columns)
         self.labels = [_label(x) for x, _ in self._columns]
         found = {name: self._read(entry) for name, entry in self._entries.items()}

@@ -81,6 +81,7 @@ def test_a_list_of_any_format_can_be_corrected(root, write):
     write(root)
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     store = AnnotationStore(root)
+    assert store.sources and set(store.sources) <= before.keys()
     for name, points in POINTS.items():
         np.testing.assert_array_equal(store.points[name], points)
     store.confirm("a.jpg", [[11, 12], [30, 36], NOWHERE])
