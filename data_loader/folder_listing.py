@@ -115,7 +115,7 @@ class FolderListing:
         """Return the message for a folder without images."""
         counts = count_suffixes(files).most_common(5)
         kinds = ", ".join(f"{count} {suffix or 'no suffix'}" for suffix, count in counts)
-        fitting = f" that fit '{pattern}'" if pattern else ""
+        fitting = "" if pattern is None else f" that fit '{pattern}'"
         return (
             f"{self.folder}: no images{fitting} (suffixes {' '.join(IMAGE_SUFFIXES)}), "
             f"found {kinds or 'no files'}"

@@ -313,8 +313,11 @@ def test_a_glob_chooses_among_the_images(tmp_path):
                            ("*.jpg", ["blue/a.jpg", "red/a.jpg", "red/deep/b.jpg"]),
                            ("*/a.jpg", ["blue/a.jpg", "red/a.jpg"])):
         assert sorted(FolderListing(tmp_path, pattern).images) == names
-    with pytest.raises(UserError, match="no images that fit 'green/.*found 3 .jpg, 1 .png, 1 .txt"):
-        LandmarkFolder(str(tmp_path), "train", 20, pattern="green/*")
+    for pattern in ("green/*", ""):
+        with pytest.raises(UserError) as error:
+            LandmarkFolder(str(tmp_path), "train", 20, pattern=pattern)
+        assert f"no images that fit '{pattern}' (suffixes" in str(error.value)
+        assert str(error.value).endswith("found 3 .jpg, 1 .png, 1 .txt")
 
 
 def test_a_handful_of_images_has_something_of_both_splits():
