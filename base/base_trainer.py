@@ -13,6 +13,7 @@ from base.monitor import Monitor
 from base.nonfinite import NonfiniteGuard, RolledBack, halved_rates
 from base.precision import Precision
 from base.running_mean import RunningMean
+from base.schedule import resume_schedule
 from utils.checkpoint.find import checkpoint_name
 from utils.checkpoint.save_and_load import load_weights, read_checkpoint
 from utils.device import peak_memory_gib
@@ -233,14 +234,8 @@ class BaseTrainer:
         with config_errors(f"{path}: the optimizer's state does not fit"):
             self.optimizer.load_state_dict(checkpoint["optimizer"])
         if self.scheduler is not None and checkpoint["scheduler"] is not None:
-            planned = getattr(self.scheduler, "total_steps", None)
-            self.scheduler.load_state_dict(checkpoint["scheduler"])
-            if planned != getattr(self.scheduler, "total_steps", None):
-                raise UserError(
-                    f"{path}: its one-cycle schedule is for {self.scheduler.total_steps} steps, "
-                    f"but this training takes {planned}; trainer.epochs, batch_size and the "
-                    "training images must be those it began with"
-                )
+            if warning := resume_schedule(self.scheduler, checkpoint["scheduler"], path):
+                self.run.warnings.append(warning)
         self.monitor.load_state_dict(checkpoint["monitor"])
         self.precision.load_state_dict(checkpoint.get("grad_scaler"))
         self.keeper.resumed_from = path

@@ -85,12 +85,7 @@ def train_embedding(args):
         root = begun.dataset["args"]["root"]
         if os.path.realpath(root) != os.path.realpath(args.folder):
             raise UserError(f"{args.output}: holds results for {root}, choose another --output")
-        epochs = begun.trainer.epochs
-        if args.epochs not in (None, epochs):
-            raise UserError(
-                f"{args.output}: has an embedding of {epochs} epochs, whose learning rate was "
-                f"planned for these; for --epochs {args.epochs} choose another --output"
-            )
+        epochs = args.epochs or begun.trainer.epochs
     is_done = found is not None and found.epoch >= epochs
     words = config_options(EMBEDDING, [*args.overrides, f"trainer.epochs={epochs}"])
     step("check the images", found is not None, "misc/check_data.py", *words)

@@ -75,7 +75,7 @@ def _build(config, args, optimizer, num_steps):
     Other keys of the config give those of a one-cycle schedule: its length in steps and, beside
     ``max_lr``, the rate that the biases rise to, ``bias_lr``.
     """
-    section, planned = config.lr_scheduler, {}
+    section, planned, idle = config.lr_scheduler, {}, ()
     if section["type"] == "OneCycleLR":
         if not LENGTHS & args.keys():
             # torch divides by zero where the rise is one step long.
@@ -83,7 +83,8 @@ def _build(config, args, optimizer, num_steps):
             planned["total_steps"] = num_steps + is_one_step
         if config.bias_lr is not None and isinstance(args.get("max_lr"), (int, float)):
             planned["max_lr"] = [args["max_lr"], config.bias_lr]
-    args = {name: value for name, value in args.items() if name not in planned}
+        idle = ("milestones",)  # as the log says
+    args = {name: value for name, value in args.items() if name not in (*planned, *idle)}
     section = {**section, "args": args}
     return build(section, SCHEDULERS, "lr_scheduler", optimizer=optimizer, **planned)
 
@@ -118,7 +119,7 @@ def unreached_milestones(config):
     """Return warnings, [] or one, about milestones of the schedule at or after the last epoch."""
     epochs, section = config.trainer.epochs, config.lr_scheduler or {"args": {}}
     late = [n for n in section["args"].get("milestones", ()) if n >= epochs]
-    if not late or config.limits is MINI:
+    if not late or config.limits is MINI or section["type"] == "OneCycleLR":
         return []
     return [
         f"lr_scheduler.args.milestones: nothing happens at {', '.join(map(str, late))}, since the "

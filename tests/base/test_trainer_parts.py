@@ -9,11 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR, StepLR
 from torch.utils.data import DataLoader
 
 from base.base_trainer import BaseTrainer
 from base.monitor import Monitor
 from base.running_mean import RunningMean
+from base.schedule import resume_schedule
 from data_loader.batches import make_loader
 from data_loader.synthetic_faces import SyntheticFaces
 from model.loss import regression_loss
@@ -24,7 +26,7 @@ from trainer.parts import build_landmark_model
 from trainer.resume import StartingPoint
 from trainer.training import build_trainer
 from utils.config.read import check_config
-from utils.errors import ConfigError
+from utils.errors import ConfigError, UserError
 from utils.run import Run
 from utils.run_folder import RunFolder
 
@@ -184,6 +186,41 @@ def test_a_one_cycle_schedule_that_ends_early_is_refused_at_once(tmp_path):
     with pytest.raises(ConfigError, match="lr_scheduler.args: the cycle ends after 5999 steps, "
                        "expected at least the 6000 of the training"):
         recorded(config, tmp_path, epochs=3000)
+
+
+def one_cycle(num_steps):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    return OneCycleLR(optimizer, 0.03, num_steps)
+
+
+def take_steps(scheduler, count):
+    for _ in range(count):
+        scheduler.optimizer.step()
+        scheduler.step()
+
+
+@pytest.mark.parametrize("num_steps", [8, 16])
+def test_a_one_cycle_schedule_takes_the_length_of_the_training_that_goes_on(num_steps):
+    begun, longer = one_cycle(12), one_cycle(num_steps)
+    take_steps(begun, 5)
+    warning = resume_schedule(longer, begun.state_dict(), "a.pth")
+    assert f"planned for 12 steps and is for {num_steps} now" in warning
+    for step in range(5, num_steps):
+        assert longer.optimizer.param_groups[0]["lr"] == pytest.approx(
+            one_cycle_rate(step, num_steps, 0.03))
+        take_steps(longer, 1)
+    assert resume_schedule(begun, begun.state_dict(), "a.pth") is None
+
+
+def test_a_schedule_that_does_not_fit_is_refused():
+    cycle = one_cycle(12)
+    steps = StepLR(cycle.optimizer, 3)
+    beyond = {**cycle.state_dict(), "total_steps": 40, "last_epoch": 13}
+    with pytest.raises(UserError, match="a.pth: is from step 13, but this training takes 12; "):
+        resume_schedule(cycle, beyond, "a.pth")
+    for one, other in ((cycle, steps), (steps, cycle)):
+        with pytest.raises(UserError, match=f"of another kind than {type(one).__name__}, "):
+            resume_schedule(one, other.state_dict(), "a.pth")
 
 
 def test_without_a_schedule_the_rate_stays(tmp_path):

@@ -69,6 +69,11 @@ IDLE_KEYS = (
     IdleKey("trainer.precision", "float32", _landmarks, FROZEN),
     IdleKey("trainer.sync_batchnorm", True, _landmarks, FROZEN),
     # Either.
+    IdleKey(
+        "lr_scheduler.args.milestones", None,
+        lambda e: e.lr_scheduler is not None and e.lr_scheduler["type"] == "OneCycleLR",
+        "a one-cycle schedule has none, and is as long as the training",
+    ),
     IdleKey("cache_dir", None, lambda e: e.cache != "disk", "cache is not 'disk'"),
     IdleKey(
         "dataset.args.box_outside", "edge",
