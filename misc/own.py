@@ -32,7 +32,7 @@ from utils.errors import UserError
 
 EMBEDDING = "configs/own/smallnet-64d-dve.json"
 DETECTOR = "configs/own-keypoints/smallnet-64d-dve.json"
-EPOCHS = 3  # of the embedding: of 2,000 images or more, see min_epoch_images
+EPOCHS = 5  # of the embedding: of 2,000 images or more, see min_epoch_images
 
 
 def parse():
