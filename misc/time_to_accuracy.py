@@ -40,7 +40,8 @@ def of_length(path, overrides, epochs):
         return config
     changes = [f"trainer.epochs={epochs}"]
     schedule = config.lr_scheduler or {"args": {}}
-    if milestones := schedule["args"].get("milestones"):
+    milestones = schedule["args"].get("milestones")
+    if isinstance(milestones, list) and all(isinstance(n, int) for n in milestones):
         moved = [round(n * epochs / config.trainer.epochs) for n in milestones]
         changes.append(f"lr_scheduler.args.milestones={moved}")
     return read_config(path, [*overrides, *changes])

@@ -75,7 +75,7 @@ def exchange(points, auxiliary):
 class FusedLoss(torch.autograd.Function):
     """Computes the weighted mean over u of an objective of softmax_v(<a_u, b_v>).
 
-    Two numbers of each row are saved for the backward pass, which recomputes the logits. Products
+    A few numbers of each row are saved for the backward pass, which recomputes the logits. Products
     are in float32, without TF32.
     """
 

@@ -117,9 +117,11 @@ def rehearse_schedule(config):
 
 def unreached_milestones(config):
     """Return warnings, [] or one, about milestones of the schedule at or after the last epoch."""
-    epochs, section = config.trainer.epochs, config.lr_scheduler or {"args": {}}
+    epochs, section = config.trainer.epochs, config.lr_scheduler
+    if section is None or section["type"] == "OneCycleLR" or config.limits is MINI:
+        return []
     late = [n for n in section["args"].get("milestones", ()) if n >= epochs]
-    if not late or config.limits is MINI or section["type"] == "OneCycleLR":
+    if not late:
         return []
     return [
         f"lr_scheduler.args.milestones: nothing happens at {', '.join(map(str, late))}, since the "

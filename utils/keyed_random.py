@@ -59,10 +59,10 @@ def draw(keys, streams):
     salts, which, offsets, counts = _layout(tuple(streams))
     bits = mix(mix(keys[:, None] ^ salts)[:, which].add_(offsets))
     # 23 bits and a half are exact in float32; of 24 the largest would round up to 1.
-    uniform = _shift_right(bits, 41).float().add_(0.5).div_(1 << 23)
+    numbers = _shift_right(bits, 41).float().add_(0.5).div_(1 << 23)
     return [
         (to_normal(part) if stream.is_normal else part).reshape(-1, *stream.shape)
-        for part, stream in zip(uniform.split(counts, dim=1), streams)
+        for part, stream in zip(numbers.split(counts, dim=1), streams)
     ]
 
 
@@ -78,9 +78,9 @@ def _layout(streams):
     return salts, which, position * GOLDEN_GAMMA, counts.tolist()
 
 
-def to_normal(uniform):
-    """Return standard normal numbers of uniform ones, by inverse transform sampling."""
-    return torch.special.ndtri(uniform)
+def to_normal(numbers):
+    """Return uniform numbers in (0, 1) made standard normal, by inverse transform sampling."""
+    return torch.special.ndtri(numbers)
 
 
 def uniform(keys, stream, shape=()):

@@ -216,8 +216,11 @@ def test_a_schedule_that_does_not_fit_is_refused():
     cycle = one_cycle(12)
     steps = StepLR(cycle.optimizer, 3)
     beyond = {**cycle.state_dict(), "total_steps": 40, "last_epoch": 13}
-    with pytest.raises(UserError, match="a.pth: is from step 13, but this training takes 12; "):
+    with pytest.raises(UserError, match="a.pth: is at step 13 of .* this training has 12 steps; "):
         resume_schedule(cycle, beyond, "a.pth")
+    for state in ([1], {}, {**beyond, "last_epoch": "2"}):
+        with pytest.raises(UserError, match="a.pth: 'scheduler' is not the state of a learning-"):
+            resume_schedule(cycle, state, "a.pth")
     for one, other in ((cycle, steps), (steps, cycle)):
         with pytest.raises(UserError, match=f"of another kind than {type(one).__name__}, "):
             resume_schedule(one, other.state_dict(), "a.pth")

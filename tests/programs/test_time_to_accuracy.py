@@ -53,6 +53,13 @@ def test_milestones_move_with_the_number_of_epochs(embedding_config):
     assert time_to_accuracy.of_length(str(config), [], None).trainer.epochs == 10
 
 
+def test_milestones_that_are_none_are_left_to_the_training_to_refuse(embedding_config, capsys):
+    config = embedding_config(lr_scheduler={"type": "MultiStepLR", "args": {"milestones": "abc"}})
+    code, _, captured = call(capsys, config, "--below", 1, "--epochs", "2")
+    assert code == EXIT_USER_ERROR
+    assert "lr_scheduler.args.milestones = 'abc', expected list of int" in captured.err
+
+
 def test_numbers_of_epochs_that_do_not_increase_are_refused(embedding_config, capsys):
     with pytest.raises(SystemExit) as ended:
         call(capsys, embedding_config(), "--below", 1, "--epochs", "3,2")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.data_helpers.tiny_runs import EMBEDDING, LANDMARKS
+from trainer.optimisation import rehearse_schedule, unreached_milestones
 from trainer.resume import StartingPoint
 from trainer.training import build_trainer
 from utils.config.read import check_config, read_config
@@ -131,6 +132,13 @@ def test_a_noted_key_changes_neither_losses_nor_weights(kind, changes, noted, tm
         without = ONE_CYCLE
     torch.testing.assert_close(trained(config_with(kind, changes), tmp_path),
                                trained(config_with(kind, without), tmp_path), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("milestones", [None, 3, "abc", [40]])
+def test_milestones_beside_a_one_cycle_schedule_are_not_looked_at(milestones):
+    config = config_with(EMBEDDING, {**ONE_CYCLE, "lr_scheduler.args.milestones": milestones})
+    rehearse_schedule(config)
+    assert unreached_milestones(config) == []
 
 
 def test_the_log_notes_them(train, embedding_config):
