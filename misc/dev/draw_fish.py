@@ -7,6 +7,7 @@ from a seed. The first two thirds of the images are of the split train. Writes `
 ``landmarks.csv``, as ``docs/own_data.md`` describes them.
 """
 
+import argparse
 import csv
 import io
 import shutil
@@ -20,6 +21,13 @@ from utils.disk import disk_errors, parent_folder
 from utils.errors import UserError
 
 
+def parse_seed(text):
+    """Return a whole number from 0; raises ``argparse.ArgumentTypeError``."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}', expected a whole number from 0")
+    return int(text)
+
+
 def main(argv=None):
     parser = make_parser(__doc__)
     parser.add_argument("folder", type=parse_path, metavar="FOLDER", help="to write to, a new one")
@@ -27,7 +35,7 @@ def main(argv=None):
         "--images", type=positive, default=300, metavar="N", help="how many (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=positive, default=1, metavar="N",
+        "--seed", type=parse_seed, default=0, metavar="N",
         help="of the random numbers (default: %(default)s)",
     )
     args = parser.parse_args(argv)

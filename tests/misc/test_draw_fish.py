@@ -34,6 +34,10 @@ def test_a_seed_draws_the_same_fish_and_nothing_is_overwritten(tmp_path, capsys)
     assert a == b != c
     pictures = [(tmp_path / name / "images" / "0001.jpg").read_bytes() for name in "abc"]
     assert pictures[0] == pictures[1] != pictures[2]
+    for name, options in (("d", []), ("e", ["--seed", "0"])):
+        assert draw(tmp_path / name, "--images", "2", *options) == 0
+    assert (tmp_path / "d" / "landmarks.csv").read_text() == (
+        tmp_path / "e" / "landmarks.csv").read_text()
     assert draw(tmp_path / "a") == 2
     assert "exists, expected a new folder" in capsys.readouterr().err
 
