@@ -32,6 +32,7 @@ FIRST_STREAM, STREAMS_PER_IMAGE = 1000, 16
 SIDE, QUALITY, ORDER, FACTORS, LIGHTING = range(5)
 
 LUMA = (0.299, 0.587, 0.114)
+IDENTITY = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 def normalise(images):
@@ -128,19 +129,22 @@ def augment_as_drawn(images, numbers, canvas):
 def colour_jitter(images, order, factors):
     """Return images with changed brightness, contrast and saturation, in random order.
 
-    The changes are blends with black, with the mean grey, and with the grey image.
+    The changes are blends with black, with the mean grey, and with the grey image: each takes a
+    pixel to a mixture of its channels, plus a shift that is the same for all pixels.
     images: (B, 3, H, W) in [0, 1].
     order: (B, 3), which change (0, 1, 2) comes first, second, third.
     factors: (B, 3), of brightness, contrast, saturation.
     """
-    luma = constant(LUMA, images.device).view(1, 3, 1, 1)
-    for step in range(3):
-        kind = order[:, step].view(-1, 1, 1, 1)
-        factor = factors.gather(1, order[:, step : step + 1]).view(-1, 1, 1, 1)
-        grey = (images * luma).sum(dim=1, keepdim=True)
-        other = torch.where(kind == 1, grey.mean(dim=(2, 3), keepdim=True), grey) * (kind > 0)
-        images = (factor * images + (1 - factor) * other).clamp(0, 1)
-    return images
+    factors, kinds = factors.gather(1, order), order[..., None, None]
+    factors = factors[..., None, None]  # (B, 3 steps, 1, 1)
+    to_grey = (1 - factors) * constant((LUMA,) * 3, images.device)
+    mixtures = factors * constant(IDENTITY, images.device) + to_grey * (kinds == 2)
+    shifts = to_grey * (kinds == 1)
+    pixels = images.flatten(2)
+    for mixture, shift in zip(mixtures.unbind(1), shifts.unbind(1)):
+        mean_grey = shift @ pixels.mean(dim=2, keepdim=True)
+        pixels = torch.baddbmm(mean_grey, mixture, pixels).clamp_(0, 1)
+    return pixels.view_as(images)
 
 
 def pca_lighting(images, alphas):

@@ -39,13 +39,13 @@ def resize_matrices(in_sizes, out_sizes, rows, cols):
     Bilinear, antialiased, with the weights of Pillow's filter. Rows past the out size repeat its
     last row, columns past the in size are zero, so that different sizes share one canvas.
     """
-    device = in_sizes.device
     in_sizes, out_sizes = in_sizes[:, None, None].float(), out_sizes[:, None, None].float()
-    i = torch.minimum(torch.arange(rows, device=device)[:, None], out_sizes - 1)
-    j = torch.arange(cols, device=device)
+    # Centres of the pixels of both, whose left edges are at 0.
+    out = torch.arange(0.5, rows, device=in_sizes.device)[:, None]
+    within = torch.arange(0.5, cols, device=in_sizes.device)
     scale = in_sizes / out_sizes
-    support = scale.clamp(min=1)
-    weights = (1 - ((j + 0.5 - (i + 0.5) * scale) / support).abs()).clamp(min=0) * (j < in_sizes)
+    centres = torch.minimum(out, out_sizes - 0.5) * scale
+    weights = (scale.clamp(min=1) - (within - centres).abs()).clamp_(min=0) * (within < in_sizes)
     return weights / weights.sum(dim=-1, keepdim=True)
 
 
@@ -54,8 +54,8 @@ def resize(images, rows, columns):
 
     Values are rounded to 8 bits, as in an image file.
     """
-    resized = rows[:, None] @ images @ columns[:, None].mT
-    return resized.round().clamp(0, 255)
+    narrow = images.flatten(1, 2) @ columns.mT  # one product for all colours
+    return (rows[:, None] @ narrow.unflatten(1, images.shape[1:3])).round_().clamp_(0, 255)
 
 
 def canvas_for(sides):
@@ -86,16 +86,21 @@ def jpeg(images, sides, qualities):
 
     qualities: (B,); sides: (B,), beyond which an image repeats its last row and column.
     """
-    ycc = torch.einsum("cd,bdhw->bchw", constant(RGB_TO_YCC, images.device), images)
+    ycc = _mix_channels(images, RGB_TO_YCC)
     luma, chroma = ycc[:, :1] - 128, F.avg_pool2d(ycc[:, 1:], 2)
     tables = quantisation_tables(qualities)
     luma, chroma = _quantise(luma, tables[:, 0]) + 128, _quantise(chroma, tables[:, 1])
     halves, canvas = (sides + 1) // 2, images.shape[-1]
     up = resize_matrices(halves, 2 * halves, canvas, canvas // 2)
     chroma = up[:, None] @ chroma @ up[:, None].mT  # ends at each image's own edge, as in libjpeg
-    ycc = torch.cat([luma, chroma], dim=1)
-    rgb = torch.einsum("cd,bdhw->bchw", constant(YCC_TO_RGB, images.device), ycc)
+    rgb = _mix_channels(torch.cat([luma, chroma], dim=1), YCC_TO_RGB)
     return rgb.round_().clamp_(0, 255)
+
+
+def _mix_channels(images, matrix):
+    """Return images (B, 3, h, w) whose channels are mixtures of the given ones."""
+    mixture = constant(matrix, images.device).expand(len(images), 3, 3)
+    return (mixture @ images.flatten(2)).view_as(images)
 
 
 def quantisation_tables(qualities):
@@ -108,11 +113,11 @@ def quantisation_tables(qualities):
 
 
 def _dct_matrix():
-    """Return the orthonormal 8-point DCT-II as a matrix."""
+    """Return the orthonormal 8x8-point DCT-II as a matrix, (64, 64)."""
     k, n = torch.arange(8)[:, None], torch.arange(8)
     matrix = torch.cos((2 * n + 1) * k * math.pi / 16) / 2
     matrix[0] /= math.sqrt(2)
-    return matrix
+    return torch.kron(matrix, matrix)
 
 
 DCT = tuple(map(tuple, _dct_matrix().tolist()))
@@ -121,8 +126,7 @@ DCT = tuple(map(tuple, _dct_matrix().tolist()))
 def _quantise(planes, table):
     """Return planes (B, C, h, w) with their 8x8 DCT rounded to multiples of a table (B, 8, 8)."""
     B, C, h, w = planes.shape
-    dct = constant(DCT, planes.device)
-    blocks = planes.view(B, C, h // 8, 8, w // 8, 8).transpose(3, 4)
-    table = table.view(B, 1, 1, 1, 8, 8)
-    coefficients = ((dct @ blocks @ dct.T) / table).round_() * table
-    return (dct.T @ coefficients @ dct).transpose(3, 4).reshape(B, C, h, w)
+    dct, table = constant(DCT, planes.device), table.view(B, 1, 64)
+    blocks = planes.view(B, C, h // 8, 8, w // 8, 8).transpose(3, 4).reshape(B, -1, 64)
+    blocks = ((blocks @ dct.T) / table).round_().mul_(table) @ dct
+    return blocks.view(B, C, h // 8, w // 8, 8, 8).transpose(3, 4).reshape(B, C, h, w)

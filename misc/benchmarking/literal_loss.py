@@ -3,8 +3,6 @@
 import torch
 import torch.nn.functional as F
 
-from utils.geometry.coordinates import frame_size
-
 NORMALISED_LENGTH = 20
 
 
@@ -16,7 +14,7 @@ def literal_loss(desc1, desc2, grid, dve, pow=0.5, normalize_vectors=True):
     axes = (torch.arange(0, n, stride, device=grid.device) for n in (H, W))
     y, x = torch.meshgrid(*axes, indexing="ij")
     pixels = torch.stack([x, y], dim=-1).reshape(-1, 2).float()
-    size, total = frame_size(H, W, grid.device), 0
+    size, total = torch.tensor([W - 1, H - 1], device=grid.device), 0
     for b in range(B):
         first, second, auxiliary = (
             NORMALISED_LENGTH * F.normalize(desc, dim=0) if normalize_vectors else desc

@@ -23,16 +23,18 @@ def _centres(n, device):
     return torch.linspace(-1, 1, n, device=device)
 
 
-def frame_size(H, W, device=None):
-    """Return (W - 1, H - 1), the distance between the first and the last pixel centres, (2,)."""
-    return constant((W - 1, H - 1), device)
+def half_frame(H, W, like):
+    """Return (W - 1, H - 1) / 2, the distance of the last pixel's centre from the middle, (2,), on
+    the device and of the data type of other points.
+    """
+    return constant(((W - 1) / 2, (H - 1) / 2), like.device, like.dtype)
 
 
 def to_pixels(points, H, W):
     """Convert normalised points (..., 2) to pixels of an H x W image."""
-    return (points + 1) / 2 * frame_size(H, W, points.device).to(points.dtype)
+    return (points + 1) * half_frame(H, W, points)
 
 
 def to_normalised(points, H, W):
     """Convert points (..., 2) in pixels of an H x W image to normalised coordinates."""
-    return points / frame_size(H, W, points.device).to(points.dtype) * 2 - 1
+    return points / half_frame(H, W, points) - 1

@@ -1,6 +1,6 @@
 """The crop: pixels cut from every side of an image, after it was warped, and from its landmarks."""
 
-from utils.geometry.coordinates import to_normalised, to_pixels
+from utils.geometry.coordinates import half_frame
 
 
 def crop_images(images, crop):
@@ -20,4 +20,5 @@ def crop_grid(grid, crop):
     """
     H, W = grid.shape[1:3]
     inner = grid[:, crop : H - crop, crop : W - crop]
-    return to_normalised(crop_points(to_pixels(inner, H, W), crop), H - 2 * crop, W - 2 * crop)
+    # The middle, 0, stays where it is: both sides lose as much.
+    return inner * (half_frame(H, W, grid) / half_frame(H - 2 * crop, W - 2 * crop, grid))
