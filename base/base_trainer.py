@@ -32,7 +32,7 @@ class BaseTrainer:
 
     A subclass defines ``train_step(batch, epoch) -> loss``, which calls ``self.learner``,
     ``validate(epoch) -> {name: value}`` and ``value_names``, the names of all values of an epoch.
-    It may override ``prepare`` and ``draw_pictures``.
+    It may override ``prepare``, ``draw_pictures`` and ``remarks``.
 
     learner: the part of the model that is trained.
     scheduler: a learning-rate schedule, or None.
@@ -43,14 +43,16 @@ class BaseTrainer:
     def __init__(self, model, learner, optimizer, scheduler, loader, val_loader, run):
         self.model, self.loader, self.val_loader = model, loader, val_loader
         self.optimizer, self.scheduler = optimizer, scheduler
-        self.steps_per_batch = isinstance(scheduler, OneCycleLR)  # the others step per epoch
+        self.schedule_steps_each_batch = isinstance(scheduler, OneCycleLR)  # others: each epoch
         self.run, self.world, self.device = run, run.world, run.device
         self.options = run.config.trainer
         self.learner = prepare_learner(learner, self.options, self.world)
         self.monitor = Monitor(self.options.monitor, self.options.patience)
         self.keeper = CheckpointKeeper(run, self.monitor)
         self.guard = NonfiniteGuard(self.options.on_nonfinite)
-        self.precision = Precision(self.options.precision, self.device)
+        # A landmark config does not train a network: its backbone is frozen.
+        precision = "float32" if run.config.is_landmark else self.options.precision
+        self.precision = Precision(precision, self.device)
         self.last_epoch = 0  # the last finished epoch
         self.step = 0  # finished steps of the next epoch
         self.running_loss = RunningMean()  # over these steps
@@ -76,7 +78,7 @@ class BaseTrainer:
                     continue
                 values = {"loss": loss, **self.validate(epoch)}
                 rate = self.optimizer.param_groups[0]["lr"]
-                if self.scheduler is not None and not self.steps_per_batch:
+                if self.scheduler is not None and not self.schedule_steps_each_batch:
                     self.scheduler.step()
                 self._report(epoch, {**values, "lr": rate, "images_per_s": images_per_s})
                 seconds = time.perf_counter() - epoch_begin
@@ -97,21 +99,21 @@ class BaseTrainer:
         """Take the remaining steps of an epoch; returns its mean loss and images per second."""
         self.model.train()
         batches = self.loader.batch_sampler
-        num_steps, num_images = batches.start(epoch)
-        done = num_images - batches.start(epoch, skipped=self.step)[1]
+        batches.set_epoch(epoch, skipped=self.step)
+        num_steps, num_images, done = batches.counts()
         begin, weight_before = time.perf_counter(), self.running_loss.weight
         with progress_bar(num_images, f"epoch {epoch}/{self.options.epochs}", done=done) as bar:
             for batch in self.loader:
-                loss, looks = self.optimise(batch, epoch), self.looks
+                loss, reads = self.optimise(batch, epoch), self.reads_this_step
                 if loss is not None:
                     self.running_loss.add(loss, len(batch["index"]))
-                if looks:
+                if reads:
                     bar.set_postfix(loss=f"{self.running_loss.value:.4f}", refresh=False)
                 bar.update(len(batch["index"]))
                 self.step += 1
-                if self.steps_per_batch:
+                if self.schedule_steps_each_batch:
                     self.scheduler.step()
-                if self.step < num_steps and self._asked_to_stop(looks):
+                if self.step < num_steps and self._asked_to_stop(reads):
                     self._stop_in_epoch()
         self.guard.look(self)
         mean = self.running_loss.over(self.world, self.device)
@@ -123,7 +125,7 @@ class BaseTrainer:
         return mean.value, (mean.weight - weight_before) / (time.perf_counter() - begin)
 
     @property
-    def looks(self):
+    def reads_this_step(self):
         """Whether this step reads numbers from the device; on a GPU, one in ``LOOK_EVERY``."""
         return self.device.type == "cpu" or self.step % LOOK_EVERY == 0
 
@@ -174,11 +176,12 @@ class BaseTrainer:
             self.keeper.save_midway(self.last_epoch, self.step, {**self._state(), **place})
         self._stop()
 
-    def _asked_to_stop(self, looks=True):
-        """Return whether any process received a signal; several ask each other, if ``looks``."""
-        if self.world.size == 1 or not looks:
-            return self.world.size == 1 and bool(self.stop.number)
-        return bool(self.world.total(torch.tensor(self.stop.number, device=self.device)))
+    def _asked_to_stop(self, asks=True):
+        """Return whether any process received a signal; several ask each other, if ``asks``."""
+        if self.world.size == 1:
+            return bool(self.stop.number)
+        number = torch.tensor(self.stop.number, device=self.device)
+        return asks and bool(self.world.total(number))
 
     def _stop(self):
         """Raise ``Stopped``, naming the checkpoint to resume from."""
@@ -191,7 +194,7 @@ class BaseTrainer:
         path = self.keeper.last_until(self.last_epoch, self.step)
         if path is None:
             raise UserError("there is no checkpoint to go back to: lower optimizer.args.lr")
-        with halved_rates(self.optimizer, self.steps_per_batch):
+        with halved_rates(self.optimizer, self.scheduler):
             self.resume(read_checkpoint(path), path)
         self.run.logger.warning(f"back to {path}, with half the learning rate")
 
@@ -201,6 +204,10 @@ class BaseTrainer:
     def draw_pictures(self, epoch):
         """Return [(name, matplotlib figure)] for the end of an epoch."""
         return []
+
+    def remarks(self):
+        """Return {name: text} for the log and results.json, on how the training was computed."""
+        return {}
 
     def _report(self, epoch, values):
         """Write an epoch's values to the log and to TensorBoard, and draw its pictures."""
@@ -233,12 +240,10 @@ class BaseTrainer:
         load_weights(self.model, checkpoint["state_dict"], path)
         with config_errors(f"{path}: the optimizer's state does not fit"):
             self.optimizer.load_state_dict(checkpoint["optimizer"])
-        if self.scheduler is not None and checkpoint["scheduler"] is not None:
-            if warning := resume_schedule(self.scheduler, checkpoint["scheduler"], path):
-                self.run.warnings.append(warning)
+        if warning := resume_schedule(self.scheduler, checkpoint, path):
+            self.run.warnings.append(warning)
         self.monitor.load_state_dict(checkpoint["monitor"])
         self.precision.load_state_dict(checkpoint.get("grad_scaler"))
-        self.keeper.resumed_from = path
         self.last_epoch, self.step = checkpoint["epoch"], checkpoint.get("step", 0)
         self.running_loss = RunningMean()
         if self.step and self.world.is_main:

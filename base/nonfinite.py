@@ -12,6 +12,8 @@ from utils.errors import UserError
 
 MOST_IN_A_ROW = 10  # steps skipped or rolled back before the training halts
 NUM_SHOWN = 8  # indices of images in a message
+# Learning rates of an optimiser's group, and of a schedule.
+OF_GROUP, OF_SCHEDULE = ("lr", "initial_lr", "max_lr", "min_lr"), ("base_lrs", "max_lrs")
 
 
 class RolledBack(Exception):
@@ -57,7 +59,7 @@ class NonfiniteGuard:
         if trainer.precision.overflows(norm):
             return False
         self._unseen.append(Step(batch, epoch, trainer.step + 1, loss, norm))
-        return self.look(trainer) if trainer.looks or self.policy == "skip" else True
+        return self.look(trainer) if trainer.reads_this_step or self.policy == "skip" else True
 
     def look(self, trainer):
         """Return whether the gradients of the steps since the last look are finite.
@@ -84,18 +86,23 @@ class NonfiniteGuard:
 
 
 @contextmanager
-def halved_rates(optimizer, steps_per_batch):
-    """Halve the learning rates that an optimiser has before or after the context, the lower ones.
-
-    steps_per_batch: whether its schedule is a one-cycle one, which takes each rate from three
-    numbers; all others take it from the last rate.
+def halved_rates(optimizer, scheduler):
+    """Halve the learning rates before or after the context, the lower ones: those of an optimiser,
+    and those from which its schedule (or None) computes them.
     """
-    names = ("initial_lr", "max_lr", "min_lr") if steps_per_batch else ("lr",)
-    before = [[group[name] for name in names] for group in optimizer.param_groups]
+    before = [rates[key] for rates, key in _rates(optimizer, scheduler)]
     yield
-    for group, rates in zip(optimizer.param_groups, before):
-        for name, rate in zip(names, rates):
-            group[name] = min(rate, group[name]) / 2
+    for (rates, key), rate in zip(_rates(optimizer, scheduler), before):
+        rates[key] = min(rate, rates[key]) / 2
+
+
+def _rates(optimizer, scheduler):
+    """Return [(dictionary or list, key)] of all learning rates."""
+    lists = [vars(scheduler).get(name, []) for name in OF_SCHEDULE] if scheduler else []
+    places = [(rates, number) for rates in lists for number in range(len(rates))]
+    return places + [
+        (group, name) for group in optimizer.param_groups for name in OF_GROUP if name in group
+    ]
 
 
 def _report(trainer, step):

@@ -3,25 +3,33 @@
 from utils.errors import UserError
 
 
-def resume_schedule(scheduler, state, path):
+def resume_schedule(scheduler, checkpoint, path):
     """Load the state of a schedule from the checkpoint at ``path``; returns a warning, or None.
 
     A one-cycle schedule whose training has another number of steps now is stretched to these, or
-    compressed. Raises ``UserError`` if the checkpoint is beyond its end, or has a schedule of
-    another kind, or none.
+    compressed. Raises ``UserError`` if the checkpoint is beyond its end, or was written with a
+    schedule of another kind.
+
+    scheduler: None without a schedule.
     """
+    section = checkpoint["config"].get("lr_scheduler")
+    before = section["type"] if section else "none"
+    now = "none" if scheduler is None else type(scheduler).__name__
+    if before != now:
+        raise UserError(
+            f"{path}: its learning-rate schedule is {before}, that of lr_scheduler is {now}; "
+            "expected the config that its training began with"
+        )
+    if scheduler is None:
+        return None
+    state = checkpoint["scheduler"]
     step = state.get("last_epoch") if isinstance(state, dict) else None  # or step
     if not isinstance(step, int):
         raise UserError(f"{path}: 'scheduler' is not the state of a learning-rate schedule")
-    planned, before = getattr(scheduler, "total_steps", None), state.get("total_steps")
-    if planned == before:
+    planned, begun = getattr(scheduler, "total_steps", None), state.get("total_steps")
+    if planned == begun:
         scheduler.load_state_dict(state)
         return None
-    if None in (planned, before):
-        raise UserError(
-            f"{path}: its learning-rate schedule is of another kind than {type(scheduler).__name__}"
-            ", which lr_scheduler names; expected the config that its training began with"
-        )
     if step > planned:
         raise UserError(
             f"{path}: is at step {step} of its one-cycle schedule, but this training has {planned} "
@@ -31,6 +39,6 @@ def resume_schedule(scheduler, state, path):
     scheduler.step()
     rate = scheduler.get_last_lr()[0]
     return (
-        f"the one-cycle schedule was planned for {before} steps and is for {planned} now: the "
+        f"the one-cycle schedule was planned for {begun} steps and is for {planned} now: the "
         f"learning rate goes on at {rate:.3g}"
     )

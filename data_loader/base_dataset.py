@@ -77,7 +77,7 @@ class KeypointDataset(Dataset):
         image, keypts = self.load(index)
         keypts = keypts if self.use_keypoints else np.empty((0, 2))
         return {
-            "image": torch.from_numpy(np.array(image, dtype=np.uint8).transpose(2, 0, 1).copy()),
+            "image": torch.from_numpy(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1).copy()),
             "keypts": torch.from_numpy(np.asarray(keypts, dtype=np.float32)),
             "index": index,
         }

@@ -5,11 +5,10 @@ import os
 import torch
 from torch.utils.data import DataLoader, default_collate
 
+from utils.cores import num_readers
 from utils.distributed import World
 from utils.keyed_random import mix
 from utils.shortages import require_shared_memory
-
-MAX_WORKERS = 8
 
 
 class EpochBatches:
@@ -27,16 +26,23 @@ class EpochBatches:
         self.epoch = 0
         self.skipped = 0  # batches at the beginning that a resumed run has done
 
-    def start(self, epoch, skipped=0):
-        """Set the next epoch, and the number of its batches to skip.
-
-        Returns the numbers of remaining batches and of their samples.
-        """
+    def set_epoch(self, epoch, skipped=0):
+        """Set the epoch to come, and the number of its batches to skip."""
         self.epoch, self.skipped = epoch, skipped
-        batches = list(self)
-        return len(batches), sum(map(len, batches))
+
+    def counts(self):
+        """Return the numbers of batches of the epoch, of their samples, and of samples skipped."""
+        sizes = [len(batch) for batch in self._batches()]
+        return len(sizes), sum(sizes), sum(sizes[: self.skipped])
 
     def __iter__(self):
+        return iter(self._batches()[self.skipped :])
+
+    def __len__(self):
+        return len(self._batches()) - self.skipped
+
+    def _batches(self):
+        """Return this process's batches of the whole epoch, as lists of indices."""
         order = torch.arange(self.num_samples)
         if self.training:
             generator = torch.Generator().manual_seed(
@@ -48,13 +54,10 @@ class EpochBatches:
             batches = batches[: self.num_samples // self.batch_size]
         elif len(batches) > 1 and len(batches[-1]) == 1:
             batches[-2:] = [torch.cat(batches[-2:])]
-        batches = [batch.tolist() for batch in batches[self.skipped :]]
+        batches = [batch.tolist() for batch in batches]
         if self.training:
-            return iter([self.world.share(batch) for batch in batches])
-        return iter(batches[self.world.rank :: self.world.size])
-
-    def __len__(self):
-        return sum(1 for _ in self)
+            return [self.world.share(batch) for batch in batches]
+        return batches[self.world.rank :: self.world.size]
 
 
 def make_loader(
@@ -67,14 +70,14 @@ def make_loader(
     on_device=False,
     world=World(),
 ):
-    """Return a DataLoader over ``EpochBatches``; set ``batch_sampler.epoch`` before each epoch.
+    """Return a DataLoader over ``EpochBatches``; call its ``set_epoch`` before each epoch.
 
-    num_workers: None: none on a CPU, else one per core up to MAX_WORKERS.
+    num_workers: None: none on a CPU, else ``num_readers``.
     on_device: the items are on the device already, where no worker can fetch them.
     world: the processes that share the batches.
     """
     if num_workers is None:
-        num_workers = 0 if device.type == "cpu" else min(MAX_WORKERS, os.cpu_count())
+        num_workers = 0 if device.type == "cpu" else num_readers()
     return _data_loader(
         dataset,
         EpochBatches(len(dataset), batch_size, seed, training, world),

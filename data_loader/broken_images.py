@@ -1,15 +1,13 @@
 """Find broken images before a training, and leave them out of its data set."""
 
-import os
-
 import torch
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
 from data_loader.base_dataset import ImageFileDataset
-from data_loader.batches import MAX_WORKERS
+from utils.cores import num_readers
 from utils.distributed import World
 from utils.errors import UserError, one_line
+from utils.progress import progress_bar
 
 FEW = 64  # images that are read without worker processes
 
@@ -55,7 +53,7 @@ def examine(findings, num_workers=None):
     num_workers: processes that read; None: one per core, none for a few images.
     """
     if num_workers is None:
-        num_workers = min(MAX_WORKERS, os.cpu_count()) if len(findings) > FEW else 0
+        num_workers = num_readers() if len(findings) > FEW else 0
     loader = DataLoader(
         findings,
         batch_size=16,
@@ -64,7 +62,7 @@ def examine(findings, num_workers=None):
         generator=torch.Generator(),  # its own: reading must not draw from the global one
     )
     title = f"reading {findings.split}"
-    with tqdm(total=len(findings), desc=title, unit="image", leave=False, disable=None) as bar:
+    with progress_bar(len(findings), title) as bar:
         for part in loader:
             yield from part
             bar.update(len(part))

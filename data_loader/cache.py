@@ -11,7 +11,8 @@ import PIL
 import torch
 from torch.utils.data import Dataset
 
-from data_loader.batches import MAX_WORKERS, make_loader
+from data_loader.batches import make_loader
+from utils.cores import num_readers
 from utils.disk import disk_errors, require_space, size_text
 from utils.errors import UserError
 from utils.progress import progress_bar
@@ -78,8 +79,7 @@ class DeviceCache(Dataset):
         _require_memory(N * 3 * S * S, device)
         self._images = torch.empty(N, 3, S, S, dtype=torch.uint8, device=device)
         self._keypts = torch.empty(N, num_keypts(dataset), 2, device=device)
-        if num_workers is None:
-            num_workers = min(MAX_WORKERS, os.cpu_count())
+        num_workers = num_readers() if num_workers is None else num_workers
         loader = make_loader(dataset, FILL_BATCH, torch.device("cpu"), num_workers=num_workers)
         with progress_bar(N, "decoding") as bar:
             for batch in loader:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 
 from data_loader.augmentation import normalise
-from data_loader.batches import MAX_WORKERS
 from inference.arguments import as_points, is_one_image, parts_of, require_inside
 from inference.images import as_rgb
 from inference.matching import PROTOCOLS, match_maps
@@ -15,6 +14,7 @@ from inference.view import Seen, View
 from model.compute_descriptors import compute_descriptors
 from model.loss import cell_stride
 from utils.config.objects import look_up
+from utils.cores import num_readers
 from utils.device import usable_device
 from utils.errors import UserError, config_errors
 from utils.geometry.coordinates import to_pixels
@@ -177,7 +177,7 @@ class Model:
 
         parts: (image, box) of each input.
         """
-        with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count())) as pool:
+        with ThreadPoolExecutor(num_readers()) as pool:
             for first in range(0, len(parts), batch_size):
                 seen = list(pool.map(self.see, *zip(*parts[first : first + batch_size])))
                 pixels = torch.stack([s.pixels for s in seen]).to(self.device)

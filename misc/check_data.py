@@ -14,7 +14,6 @@ crop leaves is framed), and warped, cropped and augmented, with their landmarks.
 dots of one colour show the same place in both views.
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 
 from utils.cli import add_overrides, make_parser, parse_path, path_text, run_program
 from utils.config.read import read_config
+from utils.cores import usable_cores
 
 SPLITS = ("train", "test", "val")
 
@@ -41,7 +41,7 @@ def main(argv=None):
     )
     parser.add_argument("--no_notes", action="store_true", help="print faults only")
     parser.add_argument(
-        "--num_workers", type=int, default=os.cpu_count(), help="processes (default: %(default)s)"
+        "--num_workers", type=int, default=usable_cores(), help="processes (default: %(default)s)"
     )
     add_overrides(parser)
     args = parser.parse_args(argv)

@@ -47,16 +47,17 @@ class ChunkedLoss(torch.autograd.Function):
         total = torch.zeros((), dtype=sum_dtype(a.device), device=a.device)
         num_auxiliary = 1 if auxiliary is None else len(auxiliary)
         num_samples, num_rows = chunk_size(B, U, P, a.device)
-        # Reused by all chunks, since allocation is slow.
-        buffers = [a.new_empty(num_samples, num_rows, P) for _ in (a, b, auxiliary)]
+        # Reused by all chunks, since allocation is slow: logits, p(v | u), and p(w | u).
+        num_buffers = 2 if auxiliary is None else 3
+        buffers = [a.new_empty(num_samples, num_rows, P) for _ in range(num_buffers)]
         for number, part, rows in _chunks(B, U, num_samples, num_rows, num_auxiliary):
             query = a[part, rows]
-            logits, prob, shares = (x[: query.shape[0], : query.shape[1]] for x in buffers)
+            logits, prob, *shares = (x[: query.shape[0], : query.shape[1]] for x in buffers)
             place = b[part], warped[part, rows], weight[part, rows, None]
             compute = partial(_match, objective, *place, _at(grad_b, part), (logits, prob))
             if auxiliary is not None:
                 grads_of_exchange = _at(grad_auxiliary, number, part), grad_scale
-                through = auxiliary[number, part], scale, *grads_of_exchange, (logits, shares)
+                through = auxiliary[number, part], scale, *grads_of_exchange, (logits, *shares)
                 compute = partial(_exchange, compute, *through)
             value, grad_query = compute(query)
             total += value

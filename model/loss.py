@@ -110,7 +110,7 @@ def dense_likelihood_loss(
 
     sigma: in input pixels; above 0.
     outlier: above 0; bounds the loss of a cell, so that one whose match is far off hardly counts.
-    every: of the cells u, row by row, the first of as many is matched, to save time.
+    every: match only every so-many-th cell u, counted row by row, to save time; 1: all.
     """
     points1, points2 = _as_points(desc1, desc2)
     cells, warped, inside = _cells(desc1, grid, every)
@@ -139,7 +139,7 @@ def dense_likelihood_loss_dve(
 
     sigma: in input pixels; above 0.
     outlier: above 0; bounds the loss of a cell, so that one whose match is far off hardly counts.
-    every: of the cells u, row by row, the first of as many is matched, to save time.
+    every: match only every so-many-th cell u, counted row by row, to save time; 1: all.
     num_auxiliary: auxiliary images of a pair, which take turns from cell to cell.
     """
     points1, points2, auxiliary = _exchanging_points(desc1, desc2, desc_aux, num_auxiliary)
@@ -212,7 +212,7 @@ def _exchanging_points(desc1, desc2, desc_aux, num_auxiliary, normalize_vectors=
 
 
 def _cells(desc, grid, every=1):
-    """Return (shape, stride) of a map's cells; and of every so manieth cell u, row by row, g(u) in
+    """Return (shape, stride) of a map's cells; and of each ``every``-th cell u, row by row, g(u) in
     pixels (B, U, 2), and whether it is in the frame (B, U).
     """
     (h, w), (H, W) = desc.shape[-2:], grid.shape[1:3]

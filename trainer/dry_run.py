@@ -113,7 +113,7 @@ def measure(trainer, test_set):
 def epochs_of(loader):
     """Yield (epoch, batch) of all epochs, from the first on."""
     for epoch in count(1):
-        loader.batch_sampler.start(epoch)
+        loader.batch_sampler.set_epoch(epoch)
         yield from ((epoch, batch) for batch in loader)
 
 
@@ -150,7 +150,7 @@ def sizes_of(config, trainer, test_set):
     wholes = len(trainer.loader.dataset.dataset), len(trainer.val_loader.dataset.dataset)
     train, val = (min(number, limits.images or number) for number in wholes)
     test = 0 if test_set is None else min(len(test_set), limits.evaluation_images or len(test_set))
-    batch = min(config.batch_size, limits.batch_size or config.batch_size)
+    batch = trainer.loader.batch_sampler.batch_size
     epochs = max(0, config.trainer.epochs - trainer.last_epoch)
     steps = train // batch
     return dict(train=train, val=val, test=test, batch=batch, steps=steps, epochs=epochs)

@@ -53,10 +53,12 @@ class EmbeddingTrainer(BaseTrainer):
         loss = build_loss(config, run.device)
         if len(val_set) < 2 and config.loss in EXCHANGING_LOSSES:
             raise ConfigError(f"{config.loss} takes two images to validate on, found one")
-        if config.loss_args.get("num_auxiliary", 1) >= config.batch_size > 1:
+        num_pairs = config.batch_size // config.trainer.accumulation
+        if config.loss_args.get("num_auxiliary", 1) >= num_pairs > 1:
             raise ConfigError(
                 f"loss_args.num_auxiliary = {config.loss_args['num_auxiliary']}, expected less "
-                f"than the pairs of a batch (batch_size = {config.batch_size})"
+                f"than the {num_pairs} pairs of a batch (batch_size = {config.batch_size}, "
+                f"trainer.accumulation = {config.trainer.accumulation})"
             )
         backbone = build_backbone(config).to(run.device)
         if config.trainer.sync_batchnorm and run.world.size > 1 and run.device.type == "cuda":
@@ -67,7 +69,7 @@ class EmbeddingTrainer(BaseTrainer):
         return cls(
             backbone,
             optimizer,
-            build_scheduler(config, optimizer, loader.batch_sampler.start(epoch=1)[0]),
+            build_scheduler(config, optimizer, len(loader.batch_sampler)),
             loader,
             val_loader,
             run,
@@ -77,7 +79,9 @@ class EmbeddingTrainer(BaseTrainer):
         )
 
     def remarks(self):
-        """Return {"loss_implementation": "fused" or "chunked"}, and on a GPU why it is chunked."""
+        """Return {"loss_implementation": "fused" or "chunked"} on a GPU, and why it is chunked."""
+        if self.device.type == "cpu":
+            return {}
         found, reason = loss_implementation(
             self.run.config, self.device, self.model.num_output_channels
         )
@@ -87,22 +91,25 @@ class EmbeddingTrainer(BaseTrainer):
     def train_step(self, batch, epoch):
         """Return the loss of a batch of warped, augmented pairs."""
         keys = sample_keys(self.seed, epoch, batch["index"])
-        warps = self.warper.draw_keyed(keys)
-        drawn = Augmentation.draw(keys, range(2), self.warper.side) if self.augmented else []
-        numbers = [*map(tps_weights, warps), *(augmentation.numbers for augmentation in drawn)]
-        weights, numbers = _split(send_together(numbers, self.device), len(warps))
-        no_keypts = torch.empty(len(batch["index"]), 0, 2, device=self.device)
-        pair = self.warper.warp(send(batch["image"], self.device), no_keypts, weights)
+        warps, augmentations = self.warper.draw_keyed(keys), []
+        if self.augmented:
+            augmentations = Augmentation.draw(keys, range(2), self.warper.side)
+        # All random numbers of a step go to the device in one copy.
+        drawn = [*map(tps_weights, warps), *(one.numbers for one in augmentations)]
+        warp_a, warp_b, *numbers = send_together(drawn, self.device)
+        images = send(batch["image"], self.device)
+        no_keypts = torch.empty(len(images), 0, 2, device=self.device)
+        pair = self.warper.warp(images, no_keypts, (warp_a, warp_b))
         views = pair.first, pair.second
         if self.augmented:
-            views = augment_pair(views, numbers, [augmentation.canvas for augmentation in drawn])
+            views = augment_pair(views, numbers, [one.canvas for one in augmentations])
         else:
-            views = map(normalise, views)
+            views = [normalise(view) for view in views]
         return self._pair_loss(self.learner, views, pair, self.world)
 
     def _pair_loss(self, network, views, pair, world):
         """Return the loss of this process's share of a batch of pairs."""
-        images = torch.cat(tuple(views)).contiguous(memory_format=torch.channels_last)
+        images = torch.cat(views).contiguous(memory_format=torch.channels_last)
         with self.precision.network():
             desc1, desc2 = network(images).chunk(2)
         more = {}
@@ -148,7 +155,3 @@ class EmbeddingTrainer(BaseTrainer):
     def _warp(self, batch, draws):
         image, keypts = (send(batch[name], self.device) for name in ("image", "keypts"))
         return self.warper(image, keypts, draws)
-
-
-def _split(items, count):
-    return items[:count], items[count:]

@@ -73,7 +73,7 @@ class LandmarkTrainer(BaseTrainer):
         return cls(
             model,
             optimizer,
-            build_scheduler(config, optimizer, loader.batch_sampler.start(epoch=1)[0]),
+            build_scheduler(config, optimizer, len(loader.batch_sampler)),
             loader,
             val_loader,
             run,

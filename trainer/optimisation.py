@@ -80,7 +80,7 @@ def _build(config, args, optimizer, num_steps):
         if not LENGTHS & args.keys():
             # torch divides by zero where the rise is one step long.
             is_one_step = args.get("pct_start", 0.3) * num_steps == 1
-            planned["total_steps"] = num_steps + is_one_step
+            planned["total_steps"] = num_steps + 1 if is_one_step else num_steps
         if config.bias_lr is not None and isinstance(args.get("max_lr"), (int, float)):
             planned["max_lr"] = [args["max_lr"], config.bias_lr]
         idle = ("milestones",)  # as the log says

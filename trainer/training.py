@@ -67,8 +67,7 @@ def train_one_seed(config, folder, start, world=World()):
             values = trainer.fit()
             if not world.is_main:
                 return values
-            chooses = run.device.type != "cpu" and not config.is_landmark
-            remarks = trainer.remarks() if chooses else {}
+            remarks = trainer.remarks()
             for name, text in remarks.items():
                 run.logger.info(f"{name}: {text}")
             run.logger.info(f"look at it: {command('misc/report.py', folder.model_dir)}")
@@ -98,4 +97,5 @@ def build_trainer(config, start, run):
     trainer.monitor.check(trainer.value_names)
     if start.continued:
         trainer.resume(start.checkpoint, start.path)
+        trainer.keeper.resumed_from = start.path
     return trainer

@@ -19,8 +19,8 @@ def select_device(name):
 
     On a CUDA GPU TF32 is switched off. On the CPU the process keeps freed memory, and takes numbers
     below the least normal one for 0: a softmax is full of them, and arithmetic with them is up to a
-    hundred times slower. Raises ``UserError`` for a GPU
-    that is absent, or that torch cannot compute on.
+    hundred times slower. Raises ``UserError`` for a GPU that is absent, or that torch cannot
+    compute on.
 
     name: None or "cpu", "mps", "xpu", or the number of a GPU.
     """

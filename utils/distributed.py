@@ -10,6 +10,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from utils.cores import usable_cores
 from utils.device import require_gpu, select_device
 from utils.errors import UserError
 from utils.stopping import Stopped
@@ -173,7 +174,7 @@ def launch(num_processes):
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, os.cpu_count() // num_processes)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // num_processes)))
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,

@@ -33,6 +33,14 @@ def progress_bar(total, title, unit="image", done=0):
     )
 
 
+def with_progress(items, title, unit="image"):
+    """Yield the items of a collection, with a ``progress_bar``."""
+    with progress_bar(len(items), title, unit) as bar:
+        for item in items:
+            yield item
+            bar.update()
+
+
 def clock(seconds):
     """Return a time as mm:ss, or h:mm:ss."""
     return tqdm.format_interval(seconds)

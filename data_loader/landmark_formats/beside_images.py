@@ -4,10 +4,10 @@ import os
 from contextlib import suppress
 
 import numpy as np
-from tqdm import tqdm
 
 from data_loader.images import may_be_rotated, stored_size, turned_points
 from utils.errors import UserError
+from utils.progress import with_progress
 from utils.text import counted
 
 
@@ -21,7 +21,7 @@ def compare_with_images(annotations):
     rotated, names = {}, []
     table = annotations.table
     located = [name for name, e in table.items() if e.points is not None or e.objects]
-    for name in tqdm(located, desc="orientations", unit="image", leave=False, disable=None):
+    for name in with_progress(located, "orientations"):
         path = os.path.join(annotations.folder, name)
         if not os.path.isfile(path):
             continue

@@ -7,9 +7,8 @@ A point at -1 -1, at 0 0, or NaN is not labelled.
 from collections import defaultdict
 from pathlib import PurePath
 
-from tqdm import tqdm
-
 from data_loader.annotation_files import read_pts
+from utils.progress import with_progress
 from utils.text import some_of
 
 
@@ -39,7 +38,7 @@ def read(images, paths, annotations):
             lists[annotations.name_of(stem.name, path)] = path
     if left:
         annotations.notes.append(f".pts files of no image, or of any of several: {some_of(left)}")
-    for name in tqdm(lists, desc="landmarks", unit="file", leave=False, disable=None):
+    for name in with_progress(lists, "landmarks", "file"):
         path = lists[name]
         with annotations.reading(path, "cannot read these points"):
             points = read_pts(path) - 1

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from data_loader.batches import MAX_WORKERS
 from data_loader.boxes import cut_out
 from data_loader.find_images import IMAGE_SUFFIXES, files_below, images_among
 from inference.images import as_rgb
 from inference.view import Seen
+from utils.cores import num_readers
 from utils.errors import UserError, config_errors, one_line
 
 PICTURE_SIDE = 1000  # pixels: larger images are drawn smaller
@@ -95,7 +95,7 @@ class PhotoReader:
 
     def batches(self, sources, batch_size):
         """Yield lists of photos of ``Source``s, at most ``batch_size`` at a time."""
-        with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count())) as pool:
+        with ThreadPoolExecutor(num_readers()) as pool:
             for first in range(0, len(sources), batch_size):
                 found = pool.map(self._try, sources[first : first + batch_size])
                 yield [photo for photo in found if photo is not None]

@@ -104,13 +104,17 @@ def test_a_checkpoint_is_removed_only_once_the_next_is_on_the_disk(tmp_path, mon
     assert seen == [("checkpoint-epoch1.pth", [1, 2]), ("checkpoint-epoch2.pth", [2, 3])]
 
 
+def resume(trainer, path):
+    trainer.resume(read_checkpoint(path), path)
+    trainer.keeper.resumed_from = path
+
+
 def test_the_best_are_known_after_a_resume_too(tmp_path):
     options = {"monitor": "min val_loss", "keep_best": 1, "verbosity": 0}
     val_losses = [1.0, 2.0, 3.0, 4.0]
     folder = Counting(tmp_path, val_losses, epochs=2, **options).train()
     resumed = Counting(tmp_path, val_losses, epochs=4, **options)
-    resumed.resume(read_checkpoint(folder / "checkpoint-epoch2.pth"),
-                   folder / "checkpoint-epoch2.pth")
+    resume(resumed, folder / "checkpoint-epoch2.pth")
     resumed.train()
     assert epochs_in(folder) == [1, 2, 4]  # 2: the one it was resumed from
 
@@ -118,8 +122,7 @@ def test_the_best_are_known_after_a_resume_too(tmp_path):
 def test_what_lies_ahead_of_a_resumed_training_stays(tmp_path):
     folder = Counting(tmp_path, epochs=5, verbosity=0).train()
     resumed = Counting(tmp_path, epochs=3, keep_last=1, verbosity=0)
-    resumed.resume(read_checkpoint(folder / "checkpoint-epoch1.pth"),
-                   folder / "checkpoint-epoch1.pth")
+    resume(resumed, folder / "checkpoint-epoch1.pth")
     resumed.train()
     assert epochs_in(folder) == [1, 3, 4, 5]
 

@@ -94,6 +94,34 @@ def test_a_training_goes_back_with_half_the_rate(train, embedding_config, broken
     assert all_finite(back.checkpoint(3))
 
 
+@pytest.mark.parametrize("name, args", [
+    ("CosineAnnealingWarmRestarts", {"T_0": 2}),
+    ("CyclicLR", {"base_lr": 0.0005, "max_lr": 0.001, "step_size_up": 2, "cycle_momentum": False}),
+    ("ExponentialLR", {"gamma": 0.5}),
+])
+def test_half_the_rate_is_half_of_what_a_schedule_gives_later(
+        train, embedding_config, broken_at, name, args):
+    section = {"type": name, "args": args}
+    config = embedding_config(trainer=options(on_nonfinite="rollback", epochs=4),
+                              lr_scheduler=section)
+    whole = train(config)
+    broken_at(7)  # in epoch 2
+    back = train(config)
+    usual, halved = ([float(rate) for rate in re.findall(r" -     lr *: (\S+)$", run.log, re.M)]
+                     for run in (whole, back))
+    assert halved == pytest.approx([usual[0], *(rate / 2 for rate in usual[1:])], rel=1e-5)
+
+
+def test_going_back_keeps_the_checkpoint_that_was_resumed(train, embedding_config, broken_at):
+    config = embedding_config(trainer=options(on_nonfinite="rollback", keep_last=1, epochs=2))
+    first = train(config)
+    broken_at(7)  # in the second of two more epochs
+    train(config, "--set", f"trainer.save_dir={first.folder.parents[2]}",
+          "--set", "trainer.epochs=5", "--resume", first.checkpoint(2))
+    assert [n for n in names_in(first.folder) if n.startswith("checkpoint")] == [
+        "checkpoint-epoch2.pth", "checkpoint-epoch5.pth"]
+
+
 def test_a_training_never_goes_back_to_what_lies_ahead(train, embedding_config, broken_at):
     """A run that was resumed from an early checkpoint has later ones in its folder."""
     config = embedding_config(trainer=options(on_nonfinite="rollback"))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.optim.lr_scheduler import OneCycleLR, StepLR
+from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR, StepLR
 from torch.utils.data import DataLoader
 
 from base.base_trainer import BaseTrainer
@@ -130,7 +131,7 @@ class Recorder(BaseTrainer):
         config, model = run.config, nn.Conv2d(1, 1, 1)
         optimizer = build_optimizer(config, model)
         loader = make_loader(faces(), 3, CPU, training=True)
-        scheduler = build_scheduler(config, optimizer, loader.batch_sampler.start(1)[0])
+        scheduler = build_scheduler(config, optimizer, len(loader.batch_sampler))
         super().__init__(model, model, optimizer, scheduler, loader, None, run)
         self.rates, self.val_losses = {}, val_losses
 
@@ -199,31 +200,41 @@ def take_steps(scheduler, count):
         scheduler.step()
 
 
+def checkpoint_of(scheduler, state=None):
+    """Return what a checkpoint says of a schedule, or of none."""
+    section = scheduler and {"type": type(scheduler).__name__, "args": {}}
+    state = state or (scheduler and scheduler.state_dict())
+    return {"config": {"lr_scheduler": section}, "scheduler": state}
+
+
 @pytest.mark.parametrize("num_steps", [8, 16])
 def test_a_one_cycle_schedule_takes_the_length_of_the_training_that_goes_on(num_steps):
     begun, longer = one_cycle(12), one_cycle(num_steps)
     take_steps(begun, 5)
-    warning = resume_schedule(longer, begun.state_dict(), "a.pth")
+    warning = resume_schedule(longer, checkpoint_of(begun), "a.pth")
     assert f"planned for 12 steps and is for {num_steps} now" in warning
     for step in range(5, num_steps):
         assert longer.optimizer.param_groups[0]["lr"] == pytest.approx(
             one_cycle_rate(step, num_steps, 0.03))
         take_steps(longer, 1)
-    assert resume_schedule(begun, begun.state_dict(), "a.pth") is None
+    assert resume_schedule(begun, checkpoint_of(begun), "a.pth") is None
 
 
 def test_a_schedule_that_does_not_fit_is_refused():
     cycle = one_cycle(12)
-    steps = StepLR(cycle.optimizer, 3)
     beyond = {**cycle.state_dict(), "total_steps": 40, "last_epoch": 13}
     with pytest.raises(UserError, match="a.pth: is at step 13 of .* this training has 12 steps; "):
-        resume_schedule(cycle, beyond, "a.pth")
-    for state in ([1], {}, {**beyond, "last_epoch": "2"}):
+        resume_schedule(cycle, checkpoint_of(cycle, beyond), "a.pth")
+    for state in ([1], {}, None, {**beyond, "last_epoch": "2"}):
         with pytest.raises(UserError, match="a.pth: 'scheduler' is not the state of a learning-"):
-            resume_schedule(cycle, state, "a.pth")
-    for one, other in ((cycle, steps), (steps, cycle)):
-        with pytest.raises(UserError, match=f"of another kind than {type(one).__name__}, "):
-            resume_schedule(one, other.state_dict(), "a.pth")
+            resume_schedule(cycle, {**checkpoint_of(cycle), "scheduler": state}, "a.pth")
+    kinds = cycle, StepLR(cycle.optimizer, 3), ExponentialLR(cycle.optimizer, 0.9), None
+    for begun, now in permutations(kinds, 2):
+        names = ["none" if kind is None else type(kind).__name__ for kind in (begun, now)]
+        expected = "a.pth: its learning-rate schedule is {}, that of lr_scheduler is {}; "
+        with pytest.raises(UserError, match=expected.format(*names)):
+            resume_schedule(now, checkpoint_of(begun), "a.pth")
+    assert resume_schedule(None, checkpoint_of(None), "a.pth") is None
 
 
 def test_without_a_schedule_the_rate_stays(tmp_path):

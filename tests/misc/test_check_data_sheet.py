@@ -35,7 +35,7 @@ def test_pairs_are_those_of_the_first_epoch(embedding_config, landmark_folder):
     config = read_config(embedding_config(batch_size=8, seed=3))
     run = Run(RunFolder.new(config.trainer.save_dir, config.name), config)
     trainer, given = build_trainer(config, StartingPoint(), run), {}
-    trainer.loader.batch_sampler.start(epoch=1)
+    trainer.loader.batch_sampler.set_epoch(1)
     for batch in trainer.loader:
 
         def note(module, inputs, numbers=batch["index"].tolist()):

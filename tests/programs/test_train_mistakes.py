@@ -55,6 +55,7 @@ def test_a_broken_image_met_by_a_worker(run_program, embedding_config, tmp_path)
         "loss_args.implementation: 'fast', expected one of auto, chunked, fused"]),
     ("loss_args.implementation=fused", [
         "loss_args.implementation: 'fused' cannot be had here: it takes a GPU (--device 0)"]),
+    ("loss_args.num_auxiliary=4", ["loss_args.num_auxiliary = 4, expected less than the 4 pairs"]),
     ("loss_args.pow=0", ["loss_args.pow = 0, expected a positive number"]),
     ("dataset.args.crop=16", ["dataset.args.crop = 16, expected 0 <= crop < imwidth / 2 = 16"]),
     ("dataset.args.imwidth=33", ["(25, 25)", "choose imwidth and crop such that it is"]),
@@ -109,6 +110,13 @@ def test_invalid_seeds(call_program, embedding_config, capsys, seeds, tmp_path):
 def test_a_landmark_config_without_an_embedding(call_program, landmark_config):
     done = call_program("train.py", "--config", landmark_config())
     assert_one_clear_line(done, "a landmark config needs an embedding: give --resume")
+
+
+def test_each_part_of_a_batch_has_its_auxiliary_images(call_program, embedding_config):
+    config = embedding_config(trainer={"accumulation": 2}, loss_args={"num_auxiliary": 2})
+    done = call_program("train.py", "--config", config)
+    assert_one_clear_line(done, "num_auxiliary = 2, expected less than the 2 pairs of a batch "
+                                "(batch_size = 4, trainer.accumulation = 2)")
 
 
 @pytest.mark.parametrize("override, words", [

@@ -45,7 +45,8 @@ OF_REGRESSORS = [
     ({"dataset.args.use_keypoints": False}, "dataset.args.use_keypoints"),
     ({"dataset.args.use_keypoints": True}, None),
     ({"bias_lr": 0.1}, "bias_lr"),
-    ({"trainer.precision": "bfloat16"}, "trainer.precision"),
+    *(({"trainer.precision": name}, "trainer.precision")
+      for name in ("bfloat16", "float16", "tfloat32")),
     ({"trainer.sync_batchnorm": False}, "trainer.sync_batchnorm"),
     ({"descriptor_precision": "float32"}, None),
     ({"descriptor_precision": "float32", "cache_descriptors": False}, "descriptor_precision"),

@@ -120,7 +120,8 @@ def evaluate_matching(backbone, dataset, device, max_images=None, num_workers=No
     for pair in evaluation_pairs(dataset, device, max_images, num_workers):
         found = match_pairs(backbone, pair)
         for name, matches in found.items():
-            means[name].add(matches.errors.mean(), matches.errors.numel())
+            errors = matches.errors
+            means[name].add(errors.mean(), errors.numel())
         if watch is not None:
             watch(found)
         num_images += len(pair.first)
