@@ -5,9 +5,10 @@
 
 MODEL is a checkpoint, or the folder of a run. The file takes ``images``, float32 (B, 3, H, W), RGB
 in [0, 1]; normalisation is inside. It returns ``descriptors`` (B, C, h, w), or of a landmark model
-``landmarks`` (B, K, 2), (x, y) in pixels of the images it was given. B, H and W are free. In
-training, images were resized to imwidth x imwidth, and ``crop`` pixels were cut from every side:
-both numbers go with the file, as metadata of ONNX and as dve.json in a torch.export file.
+``landmarks`` (B, K, 2), (x, y) in pixels of the images it was given. B, H and W are free; H and W
+are at least 4, or 63 with the Hourglass. In training, images were resized to imwidth x imwidth, and
+``crop`` pixels were cut from every side: both numbers go with the file, as metadata of ONNX and as
+dve.json in a torch.export file.
 
     program = torch.export.load("landmarks.pt2").module(); landmarks = program(images)
 

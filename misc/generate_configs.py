@@ -1,5 +1,5 @@
 """Write the configs of the 111 published experiments, from the templates in configs/templates/, and
-those of this project's own recipe beside them.
+those of the likelihood recipe beside them.
 
     python misc/generate_configs.py            # write what differs
     python misc/generate_configs.py --check    # write nothing; exit code 2 if anything differs
@@ -91,7 +91,7 @@ def _packed(members, width):
 
 
 def generate():
-    """Return {path below configs/: text} of all published experiments, and of our recipe."""
+    """Return {path below configs/: text} of all published experiments, and by the likelihood."""
     texts = {}
     for name, facts in load_experiments().items():
         path = config_path(name, facts)

@@ -85,8 +85,9 @@ class HourglassNet(nn.Module):
     num_stacks: hourglasses in sequence. Each has an output layer, but only the last one's is used,
         so that the others are not trained.
     num_blocks: residual blocks per stage of an hourglass and before the output.
-    planes_conv1, planes_block, planes_hg: inner widths of the stem and the first block, of the
-        next two blocks, and of the hourglasses.
+    planes_conv1: inner width of the stem and of the first block.
+    planes_block: inner width of the next two blocks.
+    planes_hg: inner width of the hourglasses.
     use_group_norm: normalise in 16 groups of channels instead of over the batch.
     output_layer_weight_mul: factor of the last convolution's initial weights.
     scaled_norm_output: L2-normalise descriptors and multiply them by a learned scalar, initially

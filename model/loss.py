@@ -45,7 +45,7 @@ def dense_correlation_loss(
     grid: (B, H, W, 2), normalised, g(u) for each pixel of x; H = s h and W = s w for an integer s.
     pow: exponent of distances; above 0.
     normalize_vectors: scale descriptors to length 20 first, unless the network scales them to 1.
-    fold_corr: has no effect; in published configs it selects a slower implementation.
+    fold_corr: has no effect; published configs have it.
     implementation: chunked, for any device; fused, for a GPU with Triton; or auto: fused if
         available.
     scale: None, or the factor () of dot products, for descriptors of length 1.
@@ -106,11 +106,11 @@ def dense_likelihood_loss(
     over v of p(v | u) exp(-|v - g(u)|^2 / (2 sigma^2))), with the p(v | u) of
     ``dense_correlation_loss``: ``reference_loss.negative_log_likelihood``.
 
-    The other arguments are those of ``dense_correlation_loss``.
+    desc1, desc2, grid, implementation and scale are those of ``dense_correlation_loss``.
 
     sigma: in input pixels; above 0.
     outlier: above 0; bounds the loss of a cell, so that one whose match is far off hardly counts.
-    every: match only every so-many-th cell u, counted row by row, to save time; 1: all.
+    every: match only each n-th cell u, counted row by row, to save time; 1: all.
     """
     points1, points2 = _as_points(desc1, desc2)
     cells, warped, inside = _cells(desc1, grid, every)
@@ -134,12 +134,12 @@ def dense_likelihood_loss_dve(
 ):
     """Return the likelihood loss with Descriptor Vector Exchange.
 
-    ``dense_likelihood_loss`` of the p(v | u; x, x', xa) of ``dense_correlation_loss_dve``, whose
-    other arguments these are.
+    ``dense_likelihood_loss`` of the p(v | u; x, x', xa) of ``dense_correlation_loss_dve``. The
+    arguments that are not listed here are those of that function.
 
     sigma: in input pixels; above 0.
     outlier: above 0; bounds the loss of a cell, so that one whose match is far off hardly counts.
-    every: match only every so-many-th cell u, counted row by row, to save time; 1: all.
+    every: match only each n-th cell u, counted row by row, to save time; 1: all.
     num_auxiliary: auxiliary images of a pair, which take turns from cell to cell.
     """
     points1, points2, auxiliary = _exchanging_points(desc1, desc2, desc_aux, num_auxiliary)

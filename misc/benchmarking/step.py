@@ -63,16 +63,16 @@ SUBJECT = Subject(
         "literal": partial(make_step, LITERAL, torch.contiguous_format),
         "literal, memory kept": partial(make_step, LITERAL, torch.contiguous_format),
         "ours": partial(make_step, OURS, torch.channels_last),
-        "our recipe": partial(make_step, RECIPE, torch.channels_last, unit_length=True),
+        "likelihood": partial(make_step, RECIPE, torch.channels_last, unit_length=True),
         "literal, no loss": partial(make_step, no_loss, torch.contiguous_format),
         "ours, no loss": partial(make_step, no_loss, torch.channels_last),
     },
-    ratios=(("literal", "ours"), ("literal, memory kept", "ours"), ("our recipe", "ours")),
+    ratios=(("literal", "ours"), ("literal, memory kept", "ours"), ("likelihood", "ours")),
     plain=("literal",),
     count=FRAMES[SmallNet][0],
     note='"Literal" is the loss written out pair by pair (`misc/benchmarking/literal_loss.py`), '
     'with memory as torch gets it, and, "memory kept", as all else here and the programs of the '
-    'project keep it (`utils/allocator.py`); "our recipe" is the likelihood of every second cell, '
+    'project keep it (`utils/allocator.py`); "likelihood" is the likelihood of every second cell, '
     'with two auxiliary images; "no loss" is the network alone, in the memory layout of each. '
     'Memory is that of the process, torch included; "added" leaves out what it held '
     "before the first step.",
@@ -83,11 +83,11 @@ HOURGLASS = Subject(
         name: partial(make_step, loss, torch.channels_last, HourglassNet, unit_length)
         for name, loss, unit_length in (
             ("ours", DENSE_LOSSES["dense_correlation_loss_dve"], False),
-            ("our recipe", RECIPE, True),
+            ("likelihood", RECIPE, True),
             ("ours, no loss", no_loss, False),
         )
     },
-    ratios=(("our recipe", "ours"),),
+    ratios=(("likelihood", "ours"),),
     count=FRAMES[HourglassNet][0],
 )
 NUM_STEPS, BATCH, CELLS, LANDMARKS = 10, 32, 35, 5

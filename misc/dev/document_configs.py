@@ -42,8 +42,8 @@ and name are the name of its runs:
 its constructor. Every key is checked before anything runs: an unknown one, or a value of a wrong
 type or out of range, ends the program with one line that says what was expected.
 
-Any value can be changed for one run with `--set`, which takes JSON, or text where that is no JSON
-(below); `True`, `False` and `None` mean `true`, `false` and `null`. In paths, `~` is the home
+Any value can be changed for one run with `--set KEY.PATH=VALUE` (below). VALUE is read as JSON, and
+as text if it is no JSON; `True`, `False` and `None` mean `true`, `false` and `null`. In paths, `~` is the home
 folder. A dash as default means that the key must be given."""
 EXAMPLE = """\
 ```
@@ -56,8 +56,8 @@ all but {}. The parameters, or the optimiser, are set by the code; schedules ste
 epoch. `OneCycleLR` steps after each batch; it takes `total_steps` from the training, unless that is
 given, and with `bias_lr` that is the rate to which the biases' rate rises."""
 UNREAD = """\
-Published configs have these keys, and nothing ever read them: {} (the last with data sets other
-than CelebA's). The log notes them."""
+Published configs have these keys, which this project does not read: {} (the last with data sets
+other than CelebA's). The log notes them."""
 IDLE = "The log also notes these, where they change nothing for the training that is described:"
 COLUMNS = ["key", "type", "default", "meaning"]
 ENTRY = re.compile(r"(\w+(?:, \w+)*): (.*)")

@@ -31,7 +31,7 @@ def measure_times(findings, device, batch=32, side=70, repeats=20):
         network(inputs).square().mean().backward()
     views = pairs.make_views(batch, device)
     findings.time("warps and augmentation", views, repeats)
-    for name, variant in (("step", "ours"), ("step of our recipe", "our recipe")):
+    for name, variant in (("step", "ours"), ("step with the likelihood", "likelihood")):
         findings.time(name, step.SUBJECT.variants[variant](device), repeats)
     matrix = torch.randn(SIDE_OF_MATRICES, SIDE_OF_MATRICES, device=device)
     findings.time("product of matrices", lambda: matrix @ matrix, repeats)

@@ -244,7 +244,7 @@ def test_landmarks_of_files_are_predicted_as_on_the_cpu(gpu, regressor, tmp_path
 TIMED = {
     "a step with the literal loss": partial(step.make_step, step.LITERAL, torch.channels_last),
     "a step": step.SUBJECT.variants["ours"],
-    "a step of our recipe": step.SUBJECT.variants["our recipe"],
+    "a step with the likelihood": step.SUBJECT.variants["likelihood"],
     "the literal loss": partial(loss.make_loss, loss.LOSSES["literal"], (2, 24, 2)),
     "the loss": partial(loss.make_loss, loss.LOSSES["ours"], (2, 24, 2)),
     "pairs": partial(pairs.make_training, 2, "bfloat16", True),
