@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from utils.checkpoint.find import checkpoint_name, parse_name
+from utils.checkpoint.find import checkpoint_name, checkpoints_in, last_in
 from utils.checkpoint.save_and_load import checkpoint_bytes, save_checkpoint
 from utils.disk import WriteError, remove_leftovers, write_atomically
 
@@ -18,7 +18,8 @@ class CheckpointKeeper:
     If one cannot be written, the training continues for some epochs, and saves it after the next
     one. Checkpoints not selected by ``trainer.keep_last`` and ``trainer.keep_best`` are removed
     once a later one is saved, except the one that the training was resumed from, and those named
-    in the results of any run below ``save_dir``.
+    in the results of any run below ``save_dir``. One of a training that was stopped in mid-epoch is
+    removed once the epoch is saved.
     """
 
     def __init__(self, run, monitor):
@@ -62,8 +63,8 @@ class CheckpointKeeper:
 
         The folder of a resumed run may hold later ones.
         """
-        places = {parse_name(path.name): path for path in self.folder.glob("*.pth")}
-        passed = [place for place in places if place and place <= (epoch, step)]
+        places = checkpoints_in(self.folder)
+        passed = [place for place in places if place <= (epoch, step)]
         return places[max(passed)] if passed else None
 
     def _save_best(self, state):
@@ -88,8 +89,8 @@ class CheckpointKeeper:
         self._remove_superseded(epoch)
 
     def _remove_superseded(self, epoch):
-        places = {parse_name(path.name): path for path in self.folder.glob("*.pth")}
-        saved = sorted(place[0] for place in places if place and place <= (epoch, 0))
+        places = checkpoints_in(self.folder)
+        saved = sorted(place[0] for place in places if place <= (epoch, 0))
         options = self.run.config.trainer
         wanted = options.keep_last or 0, self.monitor.ranked(saved), options.keep_best or 0
         removable = {places[old, 0].resolve() for old in superseded(saved, *wanted)}
@@ -110,11 +111,10 @@ class CheckpointKeeper:
 
     def _way_on(self):
         """Return the end of a message: how to continue once there is room on the disk."""
-        paths = [path for path in self.folder.glob("*.pth") if parse_name(path.name)]
-        if not paths:
+        last = last_in(self.folder)
+        if last is None:
             return "no checkpoint has been written yet"
-        last = max(paths, key=lambda path: parse_name(path.name))
-        return f"make room, and go on with the same command and --resume {last}"
+        return f"make room, and go on with the same command and --resume {last.path}"
 
 
 def superseded(saved, keep_last, ranked, keep_best):

@@ -13,10 +13,11 @@ CPU_ELEMENTS_PER_THREAD, GPU_ELEMENTS = 1 << 19, 1 << 26
 LEAST_LENGTH = 1e-12  # that a rebuilt descriptor is divided by
 
 
-def chunked_loss(objective, a, b, auxiliary, scale, warped, weight):
+def chunked_loss(objective, cells, a, b, auxiliary, scale, warped, weight):
     """Return the mean over u of an objective of p(v | u) = softmax_v(<a_u, b_v>).
 
     objective: ``model.objectives.Objective``.
+    cells: the ``model.objectives.Cells`` v, P of them.
     a: (B, U, C), descriptors of cells u.
     b: (B, P, C), descriptors of cells v.
     auxiliary: None, or (k, B, P, C): a_u is replaced by sum_w softmax_w(<a_u, aux_w>) aux_w, where
@@ -25,7 +26,7 @@ def chunked_loss(objective, a, b, auxiliary, scale, warped, weight):
     warped: (B, U, 2), g(u), in pixels; it gets no gradient.
     weight: of cells u in the mean, (B, U); it gets no gradient.
     """
-    return ChunkedLoss.apply(objective, a, b, auxiliary, scale, warped, weight)
+    return ChunkedLoss.apply(objective, cells, a, b, auxiliary, scale, warped, weight)
 
 
 class ChunkedLoss(torch.autograd.Function):
@@ -36,7 +37,7 @@ class ChunkedLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, objective, a, b, auxiliary, scale, warped, weight):
+    def forward(ctx, objective, cells, a, b, auxiliary, scale, warped, weight):
         (B, U, _), P = a.shape, b.shape[1]
         wanted = any(ctx.needs_input_grad)
         grads = [
@@ -54,7 +55,7 @@ class ChunkedLoss(torch.autograd.Function):
             query = a[part, rows]
             logits, prob, *shares = (x[: query.shape[0], : query.shape[1]] for x in buffers)
             place = b[part], warped[part, rows], weight[part, rows, None]
-            compute = partial(_match, objective, *place, _at(grad_b, part), (logits, prob))
+            compute = partial(_match, objective, cells, *place, _at(grad_b, part), (logits, prob))
             if auxiliary is not None:
                 grads_of_exchange = _at(grad_auxiliary, number, part), grad_scale
                 through = auxiliary[number, part], scale, *grads_of_exchange, (logits, *shares)
@@ -72,10 +73,11 @@ class ChunkedLoss(torch.autograd.Function):
     def backward(ctx, grad_output):
         B, U, _ = ctx.saved_tensors[0].shape
         scale = grad_output / (B * U)
-        return None, *(None if x is None else x * scale for x in ctx.saved_tensors), None, None
+        grads = (None if x is None else x * scale for x in ctx.saved_tensors)
+        return None, None, *grads, None, None
 
 
-def _match(objective, other, warped, weight, grad_other, workspace, query):
+def _match(objective, cells, other, warped, weight, grad_other, workspace, query):
     """Return the sum over u of the objective, for u in a chunk, and its gradient (b, U, C).
 
     other: (b, P, C).
@@ -87,7 +89,7 @@ def _match(objective, other, warped, weight, grad_other, workspace, query):
     """
     logits, prob = workspace
     torch.bmm(query, other.mT, out=logits)
-    expected, grad_logits = objective.expectation(logits, warped, prob)
+    expected, grad_logits = objective.expectation(logits, cells, warped, prob)
     values, slopes = objective.of_expectation(expected)
     value = (values * weight).sum(dtype=sum_dtype(values.device))
     if grad_other is None:

@@ -5,7 +5,6 @@ imported when they are used, since Triton may not be installed.
 """
 
 import warnings
-from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from os import environ
@@ -16,30 +15,30 @@ from torch.autograd.function import once_differentiable
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from model.chunked_loss import chunked_loss
-from model.objectives import ExpectedDistance, NegativeLogLikelihood
+from model.objectives import Cells, ExpectedDistance
 from utils.errors import one_line
 
 HEAD_MULTIPLE = 8  # fused attention takes multiples of this number of channels
 LEAST_CHANNELS, MOST_CHANNELS = 16, 128  # of a block in the kernels
-TRIAL_SHAPE, TRIAL_TOLERANCE = (9, 15), 1e-3  # relative; in float32, all are off by 1e-5 or less
+TRIAL_CELLS = Cells(9, 15, 2)
+TRIAL_TOLERANCE = 1e-3  # relative; in float32, all are off by 1e-5 or less
 # Without the implementation that stores P x P.
 FUSED_ATTENTION = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION]
-
 
 FAILED_AT_WORK = {}  # {device: why}, where a trial went well and a training did not
 
 
-def fused_or_chunked_loss(objective, a, *more):
+def fused_or_chunked_loss(objective, cells, a, *more):
     """Return ``fused_loss``, or ``chunked_loss`` where it fails at this size; the device is not
     asked for it again then.
     """
     try:
-        return fused_loss(objective, a, *more)
+        return fused_loss(objective, cells, a, *more)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # Triton and attention can raise anything
         _give_up(a.device, error)
-        return chunked_loss(objective, a, *more)
+        return chunked_loss(objective, cells, a, *more)
 
 
 def _give_up(device, error):
@@ -47,13 +46,13 @@ def _give_up(device, error):
     warnings.warn(f"the loss is computed in chunks from now on: {FAILED_AT_WORK[device]}")
 
 
-def fused_loss(objective, a, b, auxiliary, scale, warped, weight):
+def fused_loss(objective, cells, a, b, auxiliary, scale, warped, weight):
     """Return ``chunked_loss`` of the same arguments, in float32."""
     if auxiliary is not None:
         a = exchange(a, auxiliary)
         if scale is not None:
             a = scale * F.normalize(a, dim=-1)
-    return FusedLoss.apply(objective, a, b, warped, weight)
+    return FusedLoss.apply(objective, cells, a, b, warped, weight)
 
 
 def exchange(points, auxiliary):
@@ -80,14 +79,14 @@ class FusedLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, objective, a, b, warped, weight):
+    def forward(ctx, objective, cells, a, b, warped, weight):
         from model.fused_kernels import forward
 
         a, b, warped = a.contiguous(), b.contiguous(), warped.contiguous()
         expected, lse = (a.new_empty(a.shape[:2]) for _ in range(2))
-        _start(forward, objective, a, b, warped, expected, lse)
+        _start(forward, objective, cells, a, b, warped, expected, lse)
         values, slopes = objective.of_expectation(expected)
-        ctx.objective = objective
+        ctx.objective, ctx.cells = objective, cells
         ctx.save_for_backward(a, b, warped, expected, lse, slopes, weight)
         return (values * weight).mean()
 
@@ -103,8 +102,8 @@ class FusedLoss(torch.autograd.Function):
             _give_up(a.device, error)
         leaves = [points.detach().requires_grad_() for points in (a, b)]
         with torch.enable_grad():
-            value = chunked_loss(ctx.objective, *leaves, None, None, warped, weight)
-        return None, *torch.autograd.grad(value, leaves, grad_output), None, None
+            value = chunked_loss(ctx.objective, ctx.cells, *leaves, None, None, warped, weight)
+        return None, None, *torch.autograd.grad(value, leaves, grad_output), None, None
 
     @staticmethod
     def _gradients(ctx, grad_output):
@@ -112,17 +111,16 @@ class FusedLoss(torch.autograd.Function):
 
         *tensors, slopes, weight = ctx.saved_tensors
         weight = slopes * weight * (grad_output / weight.numel())
-        grads = [None] * 5
-        for number, kernel in ((1, backward_a), (2, backward_b)):
+        grads = [None] * 6
+        for number, kernel in ((2, backward_a), (3, backward_b)):
             if ctx.needs_input_grad[number]:
-                grads[number] = torch.empty_like(tensors[number - 1])
-                _start(kernel, ctx.objective, *tensors, weight, grads[number])
+                grads[number] = torch.empty_like(tensors[number - 2])
+                _start(kernel, ctx.objective, ctx.cells, *tensors, weight, grads[number])
         return (*grads,)
 
 
-def _start(kernel, objective, *tensors):
+def _start(kernel, objective, cells, *tensors):
     (B, U, C), P = tensors[0].shape, tensors[1].shape[1]
-    likely = isinstance(objective, NegativeLogLikelihood)
     blocks, num_warps = block_sizes(C)
     with torch.cuda.device_of(tensors[0]):
         num_rows = tensors[-1].shape[1]  # of what the kernel stores
@@ -130,11 +128,10 @@ def _start(kernel, objective, *tensors):
             *tensors,
             U,
             P,
-            objective.shape[1],
-            objective.stride,
+            cells.w,
+            cells.stride,
             C=C,
-            POW=0.0 if likely else float(objective.pow),
-            SIGMA=float(objective.sigma) if likely else 0.0,
+            **objective.constants(),
             **blocks,
             num_warps=num_warps,
         )
@@ -148,14 +145,12 @@ def block_sizes(channels):
 
 
 def why_not_fused(
-    device, dtype=torch.float32, channels=LEAST_CHANNELS, objective=ExpectedDistance((1, 1), 1, 0.5)
+    device, dtype=torch.float32, channels=LEAST_CHANNELS, objective=ExpectedDistance(0.5)
 ):
     """Return why this implementation is not available, None if it is.
 
     It is tried out, once for each device, number of channels and objective. Triton's interpreter
     (TRITON_INTERPRET=1) runs it on the CPU, slowly.
-
-    objective: its shape and stride do not matter.
     """
     if device.type != "cuda" and environ.get("TRITON_INTERPRET") != "1":
         return f"it takes a GPU (--device 0), this is {device}"
@@ -167,7 +162,7 @@ def why_not_fused(
         return f"it takes at most {MOST_CHANNELS} channels, these descriptors have {channels}"
     if device in FAILED_AT_WORK:
         return FAILED_AT_WORK[device]
-    return why_it_fails(device, channels, replace(objective, shape=TRIAL_SHAPE, stride=2))
+    return why_it_fails(device, channels, objective)
 
 
 @cache
@@ -176,15 +171,13 @@ def why_it_fails(device, channels, objective):
 
     Value and gradients are compared with those of ``chunked_loss``, on several blocks of cells, the
     last of which is incomplete.
-
-    objective: its shape is ``TRIAL_SHAPE``.
     """
     generator = torch.Generator().manual_seed(0)
-    (h, w), length = objective.shape, (LEAST_CHANNELS / channels) ** 0.5
+    (h, w, stride), length = TRIAL_CELLS, (LEAST_CHANNELS / channels) ** 0.5
     try:
         with torch.inference_mode(False), torch.enable_grad():
             maps = length * torch.randn(3, 2, h * w, channels, generator=generator)
-            warped = 2 * w * torch.rand(2, h * w, 2, generator=generator)
+            warped = stride * w * torch.rand(2, h * w, 2, generator=generator)
             found, expected = (
                 _value_and_gradients(loss, objective, maps.to(device), warped.to(device))
                 for loss in (fused_loss, chunked_loss)
@@ -201,5 +194,6 @@ def why_it_fails(device, channels, objective):
 
 def _value_and_gradients(loss, objective, maps, warped):
     a, b, auxiliary = leaves = [points.clone().requires_grad_() for points in maps]
-    value = loss(objective, a, b, auxiliary[None], None, warped, torch.ones_like(a[..., 0]))
+    weight = torch.ones_like(a[..., 0])
+    value = loss(objective, TRIAL_CELLS, a, b, auxiliary[None], None, warped, weight)
     return value, *torch.autograd.grad(value, leaves)

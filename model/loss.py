@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from model.chunked_loss import chunked_loss
 from model.fused_loss import fused_loss, fused_or_chunked_loss, why_not_fused
-from model.objectives import ExpectedDistance, NegativeLogLikelihood
+from model.objectives import Cells, ExpectedDistance, NegativeLogLikelihood
 from utils.geometry.coordinates import to_pixels
 
 NORMALISED_LENGTH = 20  # of descriptors, if vectors are normalised
@@ -52,7 +52,7 @@ def dense_correlation_loss(
     """
     points = _as_points(desc1, desc2, normalize_vectors=normalize_vectors and scale is None)
     cells, warped, _ = _cells(desc1, grid)
-    return _mean(ExpectedDistance(*cells, pow), *points, None, scale, warped, None, implementation)
+    return _mean(ExpectedDistance(pow), implementation, *points, cells, warped, scale=scale)
 
 
 def dense_correlation_loss_dve(
@@ -84,9 +84,10 @@ def dense_correlation_loss_dve(
         desc1, rolled by one pair, by two, ...
     """
     maps = desc1, desc2, desc_aux, num_auxiliary
-    points = _exchanging_points(*maps, normalize_vectors=normalize_vectors and scale is None)
+    points1, points2, auxiliary = _exchanging_points(*maps, normalize_vectors and scale is None)
     cells, warped, _ = _cells(desc1, grid)
-    return _mean(ExpectedDistance(*cells, pow), *points, scale, warped, None, implementation)
+    given = points1, points2, cells, warped
+    return _mean(ExpectedDistance(pow), implementation, *given, scale=scale, auxiliary=auxiliary)
 
 
 def dense_likelihood_loss(
@@ -113,10 +114,8 @@ def dense_likelihood_loss(
     every: match only each n-th cell u, counted row by row, to save time; 1: all.
     """
     points1, points2 = _as_points(desc1, desc2)
-    cells, warped, inside = _cells(desc1, grid, every)
-    points = points1[:, ::every], points2, None
-    objective = NegativeLogLikelihood(*cells, sigma, outlier)
-    return _mean(objective, *points, scale, warped, inside, implementation)
+    given = points1[:, ::every], points2, *_cells(desc1, grid, every)
+    return _mean(NegativeLogLikelihood(sigma, outlier), implementation, *given, scale=scale)
 
 
 def dense_likelihood_loss_dve(
@@ -143,10 +142,9 @@ def dense_likelihood_loss_dve(
     num_auxiliary: auxiliary images of a pair, which take turns from cell to cell.
     """
     points1, points2, auxiliary = _exchanging_points(desc1, desc2, desc_aux, num_auxiliary)
-    cells, warped, inside = _cells(desc1, grid, every)
-    points = points1[:, ::every], points2, auxiliary
-    objective = NegativeLogLikelihood(*cells, sigma, outlier)
-    return _mean(objective, *points, scale, warped, inside, implementation)
+    given = points1[:, ::every], points2, *_cells(desc1, grid, every)
+    objective = NegativeLogLikelihood(sigma, outlier)
+    return _mean(objective, implementation, *given, scale=scale, auxiliary=auxiliary)
 
 
 def check_implementation(name, device, *kind):
@@ -212,21 +210,23 @@ def _exchanging_points(desc1, desc2, desc_aux, num_auxiliary, normalize_vectors=
 
 
 def _cells(desc, grid, every=1):
-    """Return (shape, stride) of a map's cells; and of each ``every``-th cell u, row by row, g(u) in
+    """Return the ``Cells`` of a map; and of each ``every``-th cell u, row by row, g(u) in
     pixels (B, U, 2), and whether it is in the frame (B, U).
     """
     (h, w), (H, W) = desc.shape[-2:], grid.shape[1:3]
     stride = cell_stride((h, w), (H, W))
     grid = grid[:, ::stride, ::stride].flatten(1, 2)[:, ::every]
     warped = to_pixels(grid, H, W).to(torch.promote_types(desc.dtype, torch.float32))
-    return ((h, w), stride), warped, (grid.abs() <= 1).all(dim=-1)
+    return Cells(h, w, stride), warped, (grid.abs() <= 1).all(dim=-1)
 
 
-def _mean(objective, a, b, auxiliary, scale, warped, inside, implementation):
+def _mean(objective, implementation, a, b, cells, warped, inside=None, *, scale, auxiliary=None):
     """Return the mean of an objective over cells u, and over the pairs of a batch.
 
-    inside: None, or the cells that count, (B, U); the mean of each pair is over these. The other
-        arguments are those of ``chunked_loss``.
+    implementation: one of ``IMPLEMENTATIONS``.
+    inside: None, or the cells that count, (B, U); the mean of each pair is over these.
+
+    The other arguments are those of ``chunked_loss``.
     """
     weight = torch.ones_like(a[..., 0])
     if inside is not None:
@@ -235,7 +235,7 @@ def _mean(objective, a, b, auxiliary, scale, warped, inside, implementation):
     with torch.autocast(a.device.type, enabled=False):
         a = a if scale is None else scale * a
         compute = _choose(implementation, a, objective)
-        return compute(objective, a, b, auxiliary, scale, warped, weight)
+        return compute(objective, cells, a, b, auxiliary, scale, warped, weight)
 
 
 def _choose(implementation, points, objective):

@@ -5,46 +5,52 @@ function f of the distance to the right place. ``model.fused_kernels`` has the s
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
 
-@dataclass(frozen=True)
-class Objective:
-    """A function of E_u; a subclass defines f and this function.
+class Cells(NamedTuple):
+    """The cells v of a descriptor map: h rows of w, ``stride`` pixels apart.
 
-    shape, stride: (h, w), the number of cells v, and their distance in pixels.
+    The cell in row i and column j is at the pixel (x, y) = (stride j, stride i).
     """
 
-    shape: tuple
+    h: int
+    w: int
     stride: int
 
-    def expectation(self, logits, warped, prob):
+    def squared_distances(self, points):
+        """Return (y - y_v)^2, (b, U, h, 1), and (x - x_v)^2, (b, U, 1, w), of points (b, U, 2).
+
+        Computed by subtraction: the matrix product in ``torch.cdist`` loses 0.04 px in float32.
+        """
+        y, x = (
+            self.stride * torch.arange(n, device=points.device, dtype=points.dtype)
+            for n in (self.h, self.w)
+        )
+        along_y, along_x = (points[..., 1:] - y).square_(), (points[..., :1] - x).square_()
+        return along_y[..., :, None], along_x[..., None, :]
+
+
+class Objective:
+    """A function of E_u; a subclass defines f and this function."""
+
+    def expectation(self, logits, cells, warped, prob):
         """Return E_u (b, U, 1), and its gradient with respect to the logits (b, U, P).
 
         dE_u / dl(u, v) = p(v | u) (f(|v - g(u)|) - E_u).
 
         logits: (b, U, P), overwritten.
+        cells: the ``Cells`` v, P of them.
         warped: (b, U, 2), g(u), in pixels.
         prob: workspace, (b, U, P).
         """
         torch.softmax(logits, dim=-1, out=prob)
-        on_map = (x.unflatten(-1, self.shape) for x in (prob, logits))
-        self.weigh(*on_map, *self._squared_distances(warped))
+        on_map = (x.unflatten(-1, (cells.h, cells.w)) for x in (prob, logits))
+        self.weigh(*on_map, *cells.squared_distances(warped))
         expected = logits.sum(dim=-1, keepdim=True)
         return expected, logits.addcmul_(prob, expected, value=-1)
-
-    def _squared_distances(self, warped):
-        """Return (y - g_y)^2, (b, U, h, 1), and (x - g_x)^2, (b, U, 1, w), of cells v = (x, y).
-
-        Computed by subtraction: the matrix product in ``torch.cdist`` loses 0.04 px in float32.
-        """
-        y, x = (
-            self.stride * torch.arange(n, device=warped.device, dtype=warped.dtype)
-            for n in self.shape
-        )
-        along_y, along_x = (warped[..., 1:] - y).square_(), (warped[..., :1] - x).square_()
-        return along_y[..., :, None], along_x[..., None, :]
 
     def weigh(self, prob, out, along_y, along_x):
         """Write p(v | u) f(|v - g(u)|) to ``out``.
@@ -55,6 +61,10 @@ class Objective:
 
     def of_expectation(self, expected):
         """Return the values of the objective for E_u, and their derivatives, of the same shape."""
+        raise NotImplementedError
+
+    def constants(self):
+        """Return what the kernels of ``model.fused_kernels`` must know of f."""
         raise NotImplementedError
 
 
@@ -71,6 +81,9 @@ class ExpectedDistance(Objective):
 
     def of_expectation(self, expected):
         return expected, torch.ones_like(expected)
+
+    def constants(self):
+        return {"POW": float(self.pow), "SIGMA": 0.0}
 
 
 @dataclass(frozen=True)
@@ -93,3 +106,6 @@ class NegativeLogLikelihood(Objective):
     def of_expectation(self, expected):
         bounded = expected + self.outlier
         return -bounded.log(), -1 / bounded
+
+    def constants(self):
+        return {"POW": 0.0, "SIGMA": float(self.sigma)}

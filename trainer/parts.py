@@ -93,9 +93,9 @@ def loss_implementation(config, device, channels):
     if arguments["implementation"] != "auto" or device.type != "cuda":
         return "fused" if arguments["implementation"] == "fused" else "chunked", None
     if "sigma" in arguments:
-        objective = NegativeLogLikelihood((1, 1), 1, arguments["sigma"], arguments["outlier"])
+        objective = NegativeLogLikelihood(arguments["sigma"], arguments["outlier"])
     else:
-        objective = ExpectedDistance((1, 1), 1, arguments["pow"])
+        objective = ExpectedDistance(arguments["pow"])
     reason = why_not_fused(device, torch.float32, channels, objective)
     return "fused" if reason is None else "chunked", reason
 

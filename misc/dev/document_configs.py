@@ -43,8 +43,8 @@ its constructor. Every key is checked before anything runs: an unknown one, or a
 type or out of range, ends the program with one line that says what was expected.
 
 Any value can be changed for one run with `--set KEY.PATH=VALUE` (below). VALUE is read as JSON, and
-as text if it is no JSON; `True`, `False` and `None` mean `true`, `false` and `null`. In paths, `~` is the home
-folder. A dash as default means that the key must be given."""
+as text if it is no JSON; `True`, `False` and `None` mean `true`, `false` and `null`. In paths, `~`
+is the home folder. A dash as default means that the key must be given."""
 EXAMPLE = """\
 ```
 python train.py --config configs/synthetic/smallnet-64d-dve.json --set trainer.epochs=20

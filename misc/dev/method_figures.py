@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from data_loader.augmentation import normalise
 from model.loss import cell_stride
 from model.matching import best_cells, cosine_at_pixels, nearest_cells, read_cells
-from model.objectives import ExpectedDistance, NegativeLogLikelihood
+from model.objectives import Cells, ExpectedDistance, NegativeLogLikelihood
 from trainer.datasets import evaluation_dataset
 from trainer.evaluation.results import load_for_evaluation
 from trainer.parts import build_pair_warper
@@ -123,11 +123,11 @@ def draw_gradients():
     places, truth = STRIDE_ON_LINE * torch.arange(36.0), 50.0
     near = [(-((places - place) ** 2) / (2 * 4**2)).exp() for place in (18.0, truth)]
     wrong, right = (bump / bump.sum() for bump in near)
-    cells = (1, len(places)), STRIDE_ON_LINE
+    cells = Cells(1, len(places), STRIDE_ON_LINE)
     objectives = {
-        "expected distance": (1, ExpectedDistance(*cells, 0.5)),
-        "likelihood": (1, NegativeLogLikelihood(*cells, 3, 1e-9)),
-        "bounded likelihood, 4 times": (4, NegativeLogLikelihood(*cells, 3, 3)),
+        "expected distance": (1, ExpectedDistance(0.5)),
+        "likelihood": (1, NegativeLogLikelihood(3, 1e-9)),
+        "bounded likelihood, 4 times": (4, NegativeLogLikelihood(3, 3)),
     }
     figure = Figure(figsize=(4.2 * INCHES, 2.7 * INCHES), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True)
@@ -137,7 +137,8 @@ def draw_gradients():
         upper.set_title(f"p(v | u), {share:.0%} of it near g(u)", fontsize=9)
         for label, (times, objective) in objectives.items():
             logits, warped = prob.log()[None, None], torch.tensor([[[truth, 0.0]]])
-            expected, gradient = objective.expectation(logits, warped, torch.empty_like(logits))
+            workspace = torch.empty_like(logits)
+            expected, gradient = objective.expectation(logits, cells, warped, workspace)
             _, slope = objective.of_expectation(expected)
             lower.plot(places, -times * (slope * gradient)[0, 0], label=label)
         lower.set_title("change of the logits", fontsize=9)

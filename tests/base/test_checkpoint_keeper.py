@@ -39,8 +39,8 @@ class Counting(BaseTrainer):
         model = nn.Conv2d(1, 1, 1, bias=False)
         nn.init.zeros_(model.weight)
         options = {"epochs": 1, "save_dir": str(folder), "tensorboardX": False, **options}
-        run = Run(RunFolder(folder, Path("tiny") / STAMP),
-                  check_config("tiny.json", {**EMBEDDING, "trainer": options}))
+        config = {**EMBEDDING, "lr_scheduler": None, "trainer": options}
+        run = Run(RunFolder(folder, Path("tiny") / STAMP), check_config("tiny.json", config))
         faces = SyntheticFaces("train", imwidth=24, crop=4, num_images=2)
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
         super().__init__(model, model, optimizer, None, make_loader(faces, 2, CPU, training=True),

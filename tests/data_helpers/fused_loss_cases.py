@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from model import fused_loss
-from model.fused_loss import TRIAL_SHAPE, FusedLoss, why_it_fails, why_not_fused
+from model.fused_loss import FusedLoss, why_it_fails, why_not_fused
 from model.loss import (
     dense_correlation_loss,
     dense_correlation_loss_dve,
     dense_likelihood_loss,
     dense_likelihood_loss_dve,
 )
-from model.objectives import ExpectedDistance, NegativeLogLikelihood
+from model.objectives import Cells, ExpectedDistance, NegativeLogLikelihood
 from tests.data_helpers.literal_losses import literal_loss, matrix_loss
 from tests.data_helpers.loss_cases import (
     ALIKE,
@@ -24,6 +24,7 @@ from tests.data_helpers.loss_cases import (
     value_and_gradients,
 )
 
+CELLS = Cells(3, 4, 1)
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PLAIN_AND_DVE = pytest.mark.parametrize("dve", [False, True], ids=["plain", "dve"])
 FUSED = {False: partial(dense_correlation_loss, implementation="fused"),
@@ -142,14 +143,14 @@ def test_nothing_of_cells_times_cells_is_kept_for_the_backward_pass():
 
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("objective", [
-    ExpectedDistance((3, 4), 1, 0.5), NegativeLogLikelihood((3, 4), 1, 2, 0.01)])
+    ExpectedDistance(0.5), NegativeLogLikelihood(2, 0.01)])
 def test_gradient_where_only_one_image_wants_it(which, objective):
     a, b = torch.randn(2, 1, 12, 4, device=DEVICE).unbind()
     rest = torch.rand(1, 12, 2, device=DEVICE), torch.rand(1, 12, device=DEVICE)
     both = [points.clone().requires_grad_() for points in (a, b)]
-    expected = torch.autograd.grad(FusedLoss.apply(objective, *both, *rest), both)[which]
+    expected = torch.autograd.grad(FusedLoss.apply(objective, CELLS, *both, *rest), both)[which]
     one = [points.requires_grad_(n == which) for n, points in enumerate((a, b))]
-    FusedLoss.apply(objective, *one, *rest).backward()
+    FusedLoss.apply(objective, CELLS, *one, *rest).backward()
     assert torch.equal(one[which].grad, expected) and one[1 - which].grad is None
 
 
@@ -164,7 +165,7 @@ def test_what_it_cannot_take_is_reported():
 
 
 @pytest.mark.parametrize("objective", [
-    ExpectedDistance(TRIAL_SHAPE, 2, 0.5), NegativeLogLikelihood(TRIAL_SHAPE, 2, 3, 0.01)])
+    ExpectedDistance(0.5), NegativeLogLikelihood(3, 0.01)])
 def test_a_trial_goes_well_though_inference_asks_for_it(objective):
     with torch.inference_mode():
         assert why_it_fails(DEVICE, 5, objective) is None

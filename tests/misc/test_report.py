@@ -15,9 +15,7 @@ from tests.data_helpers.finished_runs import epoch_lines, finished_embedding, fi
 from tests.data_helpers.html_pages import read_html, text_of, with_class, with_id
 from tests.data_helpers.tiny_runs import run_real_program
 from trainer.datasets import evaluation_dataset
-from trainer.evaluation.landmarks import evaluate_landmarks
-from trainer.evaluation.matching import evaluate_matching
-from trainer.evaluation.results import load_for_evaluation
+from trainer.evaluation.results import evaluate, load_for_evaluation
 from utils.cli import run_program
 from utils.config.read import read_config
 
@@ -119,11 +117,11 @@ def test_pictures_have_words_and_headings_nest(whole):
 def test_figures_are_those_of_the_evaluation(saved, whole):
     _, embedding, regressor = saved
     expected = {}
-    for finished, evaluate in ((embedding, evaluate_matching), (regressor, evaluate_landmarks)):
+    for finished in (embedding, regressor):
         config = read_config(finished.config)
         dataset = evaluation_dataset(config)
         model = load_for_evaluation(config, finished.checkpoint, dataset, CPU)
-        expected.update(evaluate(model, dataset, CPU)[0])
+        expected.update(evaluate(model, config, dataset, CPU).figures)
     of_embedding, of_regressor = (figures_in(whole[1], letter) for letter in "AB")
     shown = [row["Mean"] for row in (*of_embedding.values(), *of_regressor.values())]
     assert shown == [f"{value:.2f}" for value in expected.values()]

@@ -60,7 +60,7 @@ def test_without_triton(monkeypatch):
     assert fused_loss.why_not_fused(GPU) == "the package triton is not installed"
 
 
-TRIED = ExpectedDistance(fused_loss.TRIAL_SHAPE, 2, 0.5)
+TRIED = ExpectedDistance(0.5)
 
 
 @pytest.mark.parametrize("text, reason", [
@@ -94,7 +94,7 @@ def test_kernels_that_fail_at_work_are_given_up_once(monkeypatch):
     monkeypatch.setattr(fused_loss, "fused_loss", Mock(side_effect=RuntimeError("too many blocks")))
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     maps, warped = torch.randn(2, 2, 9 * 15, 3), 20 * torch.rand(2, 9 * 15, 2)
-    case = TRIED, *maps, None, None, warped, torch.ones(2, 9 * 15)
+    case = TRIED, fused_loss.TRIAL_CELLS, *maps, None, None, warped, torch.ones(2, 9 * 15)
     with pytest.warns(UserWarning, match="in chunks from now on: RuntimeError: too many blocks"):
         found = fused_loss.fused_or_chunked_loss(*case)
     assert torch.equal(found, chunked_loss(*case))
@@ -107,7 +107,7 @@ def test_memory_that_runs_out_is_no_fault_of_the_kernels(monkeypatch):
     full = Mock(side_effect=torch.OutOfMemoryError("full"))
     monkeypatch.setattr(fused_loss, "fused_loss", full)
     with pytest.raises(torch.OutOfMemoryError):
-        fused_loss.fused_or_chunked_loss(TRIED, torch.ones(1, 135, 3))
+        fused_loss.fused_or_chunked_loss(TRIED, fused_loss.TRIAL_CELLS, torch.ones(1, 135, 3))
     assert not fused_loss.FAILED_AT_WORK
 
 

@@ -113,7 +113,8 @@ def test_a_landmark_config_without_an_embedding(call_program, landmark_config):
 
 
 def test_each_part_of_a_batch_has_its_auxiliary_images(call_program, embedding_config):
-    config = embedding_config(trainer={"accumulation": 2}, loss_args={"num_auxiliary": 2})
+    config = embedding_config(trainer={"epochs": 1, "accumulation": 2},
+                              loss_args={"num_auxiliary": 2})
     done = call_program("train.py", "--config", config)
     assert_one_clear_line(done, "num_auxiliary = 2, expected less than the 2 pairs of a batch "
                                 "(batch_size = 4, trainer.accumulation = 2)")

@@ -6,7 +6,6 @@ from functools import partial
 import torch
 from torch.utils.data import Subset
 
-from base.running_mean import RunningMean
 from data_loader.batches import make_loader
 from model.metric import inter_ocular_error, landmark_pixel_error
 from trainer.descriptors import DescriptorExtractor
@@ -45,12 +44,14 @@ def landmark_figure(dataset):
 
 @torch.no_grad()
 def evaluate_landmarks(model, dataset, device, max_images=None, num_workers=None, watch=None):
-    """Return {name: mean landmark error}, and the number of images whose error is defined.
+    """Return the name of the landmark error, and that of each image, (N,), NaN where undefined.
+
+    Raises ``UserError`` if it is undefined in all of them.
 
     watch: None, or called with the ``LandmarkPredictions`` of each batch.
     """
     model.eval()
-    mean, (name, measure) = RunningMean(), landmark_figure(dataset)
+    errors, (name, measure) = [], landmark_figure(dataset)
     num_images = min(len(dataset), max_images or len(dataset))
     loader = make_loader(
         Subset(dataset, range(num_images)), EVALUATION_BATCH, device, num_workers=num_workers
@@ -60,15 +61,15 @@ def evaluate_landmarks(model, dataset, device, max_images=None, num_workers=None
         for batch in loader:
             part = extract(batch, epoch=0)
             predicted, truth = model[-1](part["descriptors"]), part["target"]
-            errors = measure(predicted, truth)
+            errors.append(measure(predicted, truth))
             if watch is not None:
-                watch(LandmarkPredictions(part["images"], predicted, truth, errors))
-            mean.add_each(errors)
-            bar.update(len(errors))
-    if not mean.weight:
+                watch(LandmarkPredictions(part["images"], predicted, truth, errors[-1]))
+            bar.update(len(truth))
+    errors = torch.cat(errors).cpu()
+    if errors.isnan().all():
         left, right = dataset.eye_indices
         raise UserError(
             f"landmarks {left} and {right}, whose distance errors are divided by, coincide in "
             "every test image (dataset.args.eye_indices of a folder names others)"
         )
-    return {name: mean.value}, int(mean.weight)
+    return name, errors

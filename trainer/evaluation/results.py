@@ -78,20 +78,15 @@ def evaluate(model, config, dataset, device, watch=None):
         figures, num_images = evaluate_matching(model, dataset, device, *options, watch)
         pairs = num_images // 2  # the published protocol takes images in pairs
         return Results(figures, num_images, {"unit": UNIT, "num_pairs": pairs})
-    undefined = []
-
-    def look(predictions):
-        undefined.extend(predictions.errors.isnan().tolist())
-        if watch is not None:
-            watch(predictions)
-
-    figures, num_images = evaluate_landmarks(model, dataset, device, *options, look)
-    if not dataset.eye_indices:
-        return Results(figures, num_images, {"unit": UNIT})
-    remarks = {"normalised_by": f"distance of landmarks {list(dataset.eye_indices)}"}
-    if any(undefined):
-        remarks["left_out"] = [dataset.label(i) for i, missing in enumerate(undefined) if missing]
-    return Results(figures, num_images, remarks)
+    name, errors = evaluate_landmarks(model, dataset, device, *options, watch)
+    left_out = [dataset.label(index) for index in errors.isnan().nonzero().flatten().tolist()]
+    remarks = {"unit": UNIT}
+    if dataset.eye_indices:
+        remarks = {"normalised_by": f"distance of landmarks {list(dataset.eye_indices)}"}
+    if left_out:
+        remarks["left_out"] = left_out
+    figures = {name: errors.double().nanmean().item()}
+    return Results(figures, len(errors) - len(left_out), remarks)
 
 
 def save_results(results, run, dataset, checkpoint, output=None):

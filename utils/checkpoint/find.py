@@ -22,6 +22,12 @@ def parse_name(name):
     return match and (int(match[1]), int(match[2] or 0))
 
 
+def checkpoints_in(folder):
+    """Return {(epoch, step): path} of the checkpoints in a folder."""
+    named = {parse_name(path.name): path for path in Path(folder).glob("*.pth")}
+    return {place: path for place, path in named.items() if place is not None}
+
+
 @dataclass(frozen=True)
 class FoundCheckpoint:
     """A checkpoint file, the epoch after which it was written, and the steps since then."""
@@ -78,14 +84,13 @@ def run_folders(save_dir, run_name):
 def _saved_at(folder):
     """Return when a run was last saved, in ns, 0 if it has no checkpoint, and its name."""
     times = [0]
-    for path in folder.glob("*.pth"):
+    for path in checkpoints_in(folder).values():
         with suppress(OSError):  # a training has just removed it
-            times.append(path.stat().st_mtime_ns if parse_name(path.name) else 0)
+            times.append(path.stat().st_mtime_ns)
     return max(times), folder.name
 
 
 def last_in(folder):
     """Return the last ``FoundCheckpoint`` in a folder, None if it has none."""
-    named = ((path, parse_name(path.name)) for path in Path(folder).glob("*.pth"))
-    found = [FoundCheckpoint(path, *place) for path, place in named if place]
-    return max(found, key=lambda checkpoint: (checkpoint.epoch, checkpoint.step), default=None)
+    places = checkpoints_in(folder)
+    return FoundCheckpoint(places[max(places)], *max(places)) if places else None
