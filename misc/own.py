@@ -5,8 +5,8 @@
 
 Checks the images, trains an embedding on them, has 20 annotated in the browser, fits a detector,
 predicts the landmarks of all images, and writes a report. Each step is printed as the command that
-it stands for, and skipped if its result is there and no older than what it was made from. After an
-interruption, the same command goes on.
+it stands for, and skipped if its result is there. Detector, predictions and report are made again
+if they are older than what they were made from. After an interruption, the same command goes on.
 """
 
 import os
