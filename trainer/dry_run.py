@@ -152,8 +152,7 @@ def sizes_of(config, trainer, test_set):
     test = 0 if test_set is None else min(len(test_set), limits.evaluation_images or len(test_set))
     batch = trainer.loader.batch_sampler.batch_size
     epochs = max(0, config.trainer.epochs - trainer.last_epoch)
-    steps = train // batch
-    return dict(train=train, val=val, test=test, batch=batch, steps=steps, epochs=epochs)
+    return dict(train=train, val=val, test=test, batch=batch, steps=train // batch, epochs=epochs)
 
 
 def data_lines(trainer, test_set, sizes):
@@ -162,8 +161,7 @@ def data_lines(trainer, test_set, sizes):
     test = "no landmarks: no figures at the end"
     if test_set is not None:
         test = f"{counted(sizes['test'], 'image')} of {type(test_set).__name__}"
-    left = sizes["train"] % sizes["batch"]
-    rest = f", {left} left over" if left else ""
+    rest = f", {left} left over" if (left := sizes["train"] % sizes["batch"]) else ""
     lines = [
         *run.remarks,
         *(f"beware: {warning}" for warning in run.warnings),
