@@ -180,8 +180,7 @@ class BaseTrainer:
         """Return whether any process received a signal; several ask each other, if ``asks``."""
         if self.world.size == 1:
             return bool(self.stop.number)
-        number = torch.tensor(self.stop.number, device=self.device)
-        return asks and bool(self.world.total(number))
+        return asks and bool(self.world.total(torch.tensor(self.stop.number, device=self.device)))
 
     def _stop(self):
         """Raise ``Stopped``, naming the checkpoint to resume from."""
