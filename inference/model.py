@@ -144,7 +144,7 @@ class Model:
             for points, view in zip(self._input_landmarks(inputs), views)
         ]
         if not found:
-            raise UserError("landmarks: expected at least one image")
+            raise UserError("landmarks: expected at least one image, or box")
         return found[0] if is_one else torch.stack(found)
 
     def _input_landmarks(self, inputs):

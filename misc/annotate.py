@@ -30,6 +30,8 @@ from utils.cli import (
     positive,
     run_program,
 )
+from utils.errors import UserError, one_line
+from utils.stopping import stop_on_signals
 from utils.text import counted
 
 
@@ -98,19 +100,33 @@ def main(argv=None):
         images, proposer = prepare(args, store)
         server = AnnotationServer(session_kind(store, images, proposer, args.images), args.port)
         print(f"{counted(len(images), 'image')}: {server.address}", flush=True)
-        if not args.no_browser:
-            webbrowser.open(server.address)
+        stop_on_signals()
         with server:
             # In a thread: Ctrl-C would end the loop in the middle of taking up a request.
             serving = threading.Thread(target=server.serve_forever)
             try:
                 serving.start()
+                if not args.no_browser:
+                    webbrowser.open(server.address)  # one in a terminal ends with its window
                 while serving.is_alive():
                     serving.join(0.2)  # a wait without an end may not notice Ctrl-C
             except KeyboardInterrupt:
                 print()
                 server.shutdown()
     print(f"{store.path}: {counted(len(store.annotated), 'image')} annotated")
+
+
+def learnable(store):
+    """Return the annotated images of the size that their points were made on; names the others."""
+    names = []
+    for name in store.annotated:
+        try:
+            store.size_of(name)
+        except UserError as error:
+            print(f"note: nothing is learned from {one_line(error)}")
+        else:
+            names.append(name)
+    return names
 
 
 def prepare(args, store):
@@ -121,13 +137,17 @@ def prepare(args, store):
     if args.model and args.boxes:
         from misc.annotating.box_proposals import load_box_proposer
 
-        proposer = load_box_proposer(store, args.model, args.config, args.device, args.box_margin)
+        how = args.model, args.config, args.device, args.box_margin
+        proposer = load_box_proposer(store, learnable(store), *how)
     elif args.model:
         from misc.annotating.embeddings import compute_embeddings
         from misc.annotating.proposals import Proposer
 
         embeddings = compute_embeddings(store, args.model, args.config, args.device)
         proposer = Proposer(embeddings.names, embeddings)
+        known = set(embeddings.names)
+        for name in filter(known.__contains__, learnable(store)):
+            proposer.learn(name, store.points[name])
         images = proposer.order(store.points)
     return with_test_images(images, store.tests), proposer
 

@@ -16,7 +16,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
 from misc.parts.steps import is_newer, step
-from misc.reproduction.runner import stop_on_signals
 from utils.checkpoint.find import progress_of
 from utils.cli import (
     add_run_options,
@@ -29,6 +28,7 @@ from utils.cli import (
 )
 from utils.config.read import read_config
 from utils.errors import UserError
+from utils.stopping import stop_on_signals
 
 EMBEDDING = "configs/own/smallnet-64d-dve.json"
 DETECTOR = "configs/own-keypoints/smallnet-64d-dve.json"
@@ -63,6 +63,9 @@ def parse():
     args.output = args.output or Path("saved", "own", folder.name)
     if args.output.resolve().is_relative_to(folder):
         parser.error(f"--output: {args.output} is in the folder of the images")
+    for key, instead in (("dataset.args.root", "FOLDER"), ("trainer.save_dir", "--output")):
+        if any(override.startswith(f"{key}=") for override in args.overrides):
+            parser.error(f"--set {key}: give {instead} instead")
     root = os.path.join(args.folder, "")  # with its slash, a folder "7" is no number
     args.overrides = [f"dataset.args.root={root}", f"trainer.save_dir={args.output}/",
                       *args.overrides]

@@ -22,11 +22,12 @@ from misc.reproduction.estimate import BASIS, duration, estimate_seconds, measur
 from misc.reproduction.markdown import document
 from misc.reproduction.plan import Planner, find_state, table_experiments
 from misc.reproduction.run_records import RunStore
-from misc.reproduction.runner import DONE, SKIPPED, TRAIN, Runner, stop_on_signals, summary
+from misc.reproduction.runner import DONE, SKIPPED, TRAIN, Runner, summary
 from misc.reproduction.tables import TABLES
 from utils.cli import make_parser, parse_path, run_program
 from utils.disk import disk_errors, lock
 from utils.errors import UserError
+from utils.stopping import stop_on_signals
 
 INCOMPLETE = 1  # exit code
 

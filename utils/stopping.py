@@ -1,4 +1,4 @@
-"""Stop a training on a signal: finish the step, write a checkpoint, exit."""
+"""Stop a program on a signal; a training finishes its step and writes a checkpoint first."""
 
 import signal
 import threading
@@ -11,6 +11,12 @@ def handled_signals():
     """Return the signals that stop a training; not SIGHUP where it is ignored, as under nohup."""
     ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     return SIGNALS[:-1] if ignored else SIGNALS
+
+
+def stop_on_signals():
+    """Let SIGTERM and SIGHUP end this process, and its children, as Ctrl-C does."""
+    for number in handled_signals():
+        signal.signal(number, signal.default_int_handler)
 
 
 class Stopped(Exception):

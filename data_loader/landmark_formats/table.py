@@ -159,7 +159,7 @@ class Annotations:
         if box is not None:
             found = ListedObject(self._checked(box), landmarks, where, points)
             entry = entry._replace(objects=(*entry.objects, found))
-        elif landmarks is not None:
+        elif points is not None:
             raise Fault("landmarks without a box, where boxes are read (box_margin)")
         self.table[name] = entry
         self.places.setdefault(name, where)

@@ -80,13 +80,14 @@ class BoxProposer:
         return self._proposer.propose((name, box))
 
 
-def load_box_proposer(store, path, config=None, device=None, margin=None):
+def load_box_proposer(store, learned, path, config=None, device=None, margin=None):
     """Return the ``BoxProposer`` of a ``BoxStore`` by a checkpoint; raises ``UserError``.
 
+    learned: the images whose objects are learned.
     margin: around the boxes; None: as in the training, ``MARGIN`` if it was not on boxes.
     """
     model = inference.load(path, select_device(device), config, box_margin=margin)
     if margin is None and not model.viewer.by_content:
         model.viewer.box_margin = MARGIN
-    confirmed = {name: store.objects[name] for name in store.annotated}
+    confirmed = {name: store.objects[name] for name in learned}
     return BoxProposer(BoxEmbeddings(model, store.path_of), confirmed)

@@ -15,9 +15,6 @@ class BoxSession(Session):
 
     takes = {"confirm": "objects", "propose": "box"}
 
-    def _learn_confirmed(self):
-        """Learn nothing: the proposer was made of what is confirmed."""
-
     def item(self, number):
         """Return the objects of an image, with their points where these are confirmed."""
         name = self.images[number]

@@ -43,8 +43,9 @@ class BoxStore(AnnotationStore):
         """Take the objects of an image, (box, points (K, 2)) of each, as ``AnnotationStore``.
 
         A box is clipped to its image and rounded to tenths of a pixel, unless it was there before.
+        None at all are taken in place of some; the image is to be annotated then.
         """
-        if not objects:
+        if not objects and not self.objects.get(name):
             raise UserError(f"{name}: expected an object, in a box")
         self._replace(name, tuple(
             Framed(self.checked_box(name, box), self._checked(name, points))

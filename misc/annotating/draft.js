@@ -91,14 +91,22 @@ export class Draft {
     return Math.max(certainties.indexOf(Math.min(...certainties)), 0);
   }
 
+  // Whether all objects that the server told were removed, and none was framed.
+  get isEmptied() {
+    const [{box, points}, ...others] = this.objects;
+    return this.withBoxes && this.item.objects?.length > 0 && !box && !others.length && points.every(({at}) => !at);
+  }
+
   // The number of the first object that is not complete, -1 if all are.
   open() {
+    if (this.isEmptied) return -1;
     return this.objects.findIndex(object => this.withBoxes && !object.box || unplacedOf(object) >= 0);
   }
 
   // What is confirmed.
   get content() {
-    const objects = this.objects.map(({box, points}) => ({box, points: points.map(({at}) => at)}));
+    const kept = this.isEmptied ? [] : this.objects;
+    const objects = kept.map(({box, points}) => ({box, points: points.map(({at}) => at)}));
     return this.withBoxes ? {objects} : {points: objects[0].points};
   }
 }

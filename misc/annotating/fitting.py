@@ -51,7 +51,9 @@ class Fitted:
             if shown.sum() >= FEWEST:
                 self.ridges[k] = fit_ridge(self.virtual[shown], self.places[shown, k])
                 left_out[shown, k] = self.ridges[k].left_out
-        self.spread = (left_out - self.places).square().nanmean().sqrt().clamp(min=1)
+        # NaN where no point is visible in enough images.
+        spread = (left_out - self.places).square().nanmean().sqrt()
+        self.spread = spread.nan_to_num(nan=1).clamp(min=1)
         return left_out
 
     def _compare(self, left_out, latest):
@@ -101,9 +103,12 @@ def _compared(queries, dense, expected):
 
 
 def _share_near(scores, places, size):
-    """Return the probability (K,) near places (K, 2), of scores (K, P), its logarithm."""
+    """Return the probability (K,) near places (K, 2), NaN for NaN, where scores (K, P) are
+    logarithms of probabilities, up to a constant.
+    """
     distances = (pixels_of(*size) - places[:, None]).norm(dim=-1)
-    return (scores.softmax(dim=-1) * (distances <= NEAR * max(size))).sum(dim=-1)
+    shares = (scores.softmax(dim=-1) * (distances <= NEAR * max(size))).sum(dim=-1)
+    return shares.where(~places.isnan().any(dim=-1), torch.nan)
 
 
 def _doubted(shares, doubt):

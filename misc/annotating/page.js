@@ -15,6 +15,8 @@ const page = {
   drafts: new Map(), // number -> the draft, if something was moved and not confirmed
   isBusy: false,
   hasEnded: false,   // whether the end was told
+  wasWarned: false,  // of changes that are not confirmed
+  hasLeft: false,    // whether the program was ended from here
 };
 let stage, panel;
 
@@ -61,7 +63,6 @@ async function visit(number) {
   try {
     const item = await ask(`item/${number}`);
     page.draft = page.drafts.get(number) ?? newDraft(item);
-    page.draft.past = [];
     page.draft.take(page.draft.object);
     draw();
     await stage.show(`image/${number}`, item.size, item.name);
@@ -211,6 +212,7 @@ const KEYS = {
 };
 
 function pressed(event) {
+  if (page.isBusy) return;  // the draft at hand may be another one in a moment
   const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey);
   if (document.querySelector("dialog[open]") || (event.ctrlKey || event.metaKey || event.altKey) && !isUndo) return;
   const onButton = event.target.closest?.("button:not(.mark)");
@@ -237,13 +239,24 @@ async function start() {
   // A pointer leaves the focus, and so the keys, with the image.
   document.addEventListener("click", event => event.detail && !document.querySelector("dialog[open]") && find("stage").focus());
   document.addEventListener("keydown", pressed);
+  addEventListener("beforeunload", event => unsaved() && !page.hasLeft && event.preventDefault());
   await visit(page.folder.next ?? 0);
   if (isWhole()) end();
 }
 
+// The number of images with something that was moved and not confirmed.
+const unsaved = () => page.drafts.size + (page.draft?.past.length && !page.drafts.has(page.number) ? 1 : 0);
+
 async function leave() {
+  const count = unsaved(), images = count === 1 ? "an image" : `${count} images`;
+  if (count && !page.wasWarned) {
+    page.wasWarned = true;
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+    return complain(new Error(`Changes in ${images} are not confirmed, and would be lost; end the program once more to leave them.`));
+  }
+  page.hasLeft = true;
   await ask("finish", {}).catch(() => null);  // it may have ended already
-  document.body.replaceChildren("The program has ended; the points are saved. This page can be closed.");
+  document.body.replaceChildren("The program has ended; what was confirmed is saved. This page can be closed.");
   document.body.style.padding = "2rem";
 }
 

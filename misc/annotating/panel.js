@@ -45,6 +45,7 @@ export class Panel {
     find("confirm").disabled = isBusy || !item || open >= 0;
     find("hint").textContent = isBusy && !item ? ""
       : !item ? "This image cannot be annotated; go on with the next."
+      : draft.isEmptied ? "No object is left: confirm, or frame one."
       : draft.needsBox ? "Frame the object: drag from one corner to the opposite one."
       : unplaced >= 0 && (points[chosen].at || points[chosen].hidden) ? `Still to be placed: ${this.labels[unplaced]}.`
       : unplaced >= 0 ? `Click the ${this.labels[chosen]}, or say that it is not visible.`

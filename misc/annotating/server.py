@@ -33,7 +33,7 @@ PAGE_FILES = {
     "panel.js": ("panel.js", "text/javascript"),
     "stage.js": ("stage.js", "text/javascript"),
 }
-MOST_BYTES = 1 << 16  # of a request's body
+MOST_BYTES = 1 << 22  # of a request's body
 MOST_PICTURES = 4  # images that are decoded at a time
 SECONDS = 30  # for a client to say what it wants
 HEADERS = {
@@ -118,8 +118,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(refused.args[0], b"", "text/plain")
         except UserError as error:
             self._send(HTTPStatus.UNPROCESSABLE_ENTITY, *_json({"error": str(error)})[:2])
-        except OSError:
-            raise  # of the connection
+        except (ConnectionError, TimeoutError):
+            raise
         except Exception:
             traceback.print_exc()
             self._send(HTTPStatus.INTERNAL_SERVER_ERROR, b"", "text/plain")

@@ -19,7 +19,8 @@ class Session:
 
     store: ``AnnotationStore``.
     images: the names of the images in the order of the page.
-    proposer: ``Proposer``, or None: points are placed by hand alone.
+    proposer: ``Proposer`` that has learned what is confirmed, or None: points are placed by hand
+        alone.
     wanted: how many images are to be annotated; None: all.
     takes: {what the page may post of an image: the key of its list}.
     """
@@ -32,13 +33,6 @@ class Session:
         self.lock = threading.Lock()
         self.proposed = {}  # {number: points (K, 2) that were shown} of images not yet confirmed
         self.offered = self.kept = 0  # points that were proposed, and of these confirmed unmoved
-        if proposer:
-            self._learn_confirmed()
-
-    def _learn_confirmed(self):
-        """Have the proposer learn the images that are confirmed already."""
-        for name in filter(self.store.is_annotated, self.images):
-            self.proposer.learn(name, self.store.points[name])
 
     def __len__(self):
         return len(self.images)

@@ -225,7 +225,9 @@ export class Stage {
   }
 
   up(event, isCancelled = false) {
-    if (!this.pointers.delete(event.pointerId) || this.pointers.size) return;
+    if (!this.pointers.delete(event.pointerId)) return;
+    if (this.pointers.size === 1) this.held = {kind: "pan", clicks: false};  // one finger of a pinch is left
+    if (this.pointers.size) return;
     const held = this.held, at = this.place(event);
     this.release();
     if (held?.kind === "box") return isCancelled || this.boxes.leastSide * this.view.scale < CLICK ? this.events.cancel() : this.events.framed();

@@ -13,7 +13,7 @@ from data_loader.folder_listing import FolderListing
 from data_loader.images import size_as_seen
 from data_loader.landmark_formats.csv_columns import axis_in, column_names, columns_of
 from data_loader.landmark_formats.finding import PTS
-from utils.disk import lock, write_atomically
+from utils.disk import disk_errors, lock, write_atomically
 from utils.errors import UserError
 from utils.text import counted
 
@@ -59,7 +59,8 @@ class AnnotationStore:
         self.tests = {name for name in self.images if listing.splits[name] == "test"}
         left_out = len(listing.images) - len(self.images)
         links = f"{counted(left_out, 'image')} left out: links that lead out of {self.folder}"
-        self.notes = [*annotations.warnings, *listing.unread, *([links] if left_out else [])]
+        links_left_out = [links] if left_out else []
+        self.notes = [*annotations.notes, *annotations.warnings, *listing.unread, *links_left_out]
         if not self.images:
             raise UserError(f"{self.folder}: {links}")
         self._entries, read = annotations.table, annotations.sources
@@ -165,7 +166,8 @@ class AnnotationStore:
 
     def _keep_original(self):
         """Copy a landmarks.csv that this program would write otherwise to landmarks.csv.orig."""
-        data = self.path.read_bytes() if self._stamp else None
+        with disk_errors(self.path):
+            data = self.path.read_bytes() if self._stamp else None
         if data not in (None, self._csv()):
             numbered = (Path(f"{self.path}.orig{n or ''}") for n in count())
             copy = next(path for path in numbered if not path.exists())
@@ -208,7 +210,7 @@ def shown_number(value):
 
 def _stamp(path):
     """Return what changes when a file is written, None if it is not there."""
-    with suppress(FileNotFoundError):
+    with disk_errors(path), suppress(FileNotFoundError):
         status = path.stat()
         return status.st_ino, status.st_mtime_ns, status.st_size
 

@@ -2,23 +2,22 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import torch
 
 from base.precision import fast_precisions
 from utils.checkpoint.save_and_load import read_checkpoint
+from utils.project import PROJECT
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / "configs" / "synthetic" / "smallnet-64d-dve.json"
-REGRESSOR = ROOT / "configs" / "synthetic-keypoints" / "smallnet-64d-dve.json"
+CONFIG = PROJECT / "configs" / "synthetic" / "smallnet-64d-dve.json"
+REGRESSOR = PROJECT / "configs" / "synthetic-keypoints" / "smallnet-64d-dve.json"
 FEW = ("dataset.args.num_images=24", "batch_size=8", "trainer.epochs=2")
 
 
 def run_program(program, *arguments):
     """Run a program of the project; returns the last line of what went wrong, or None."""
     done = subprocess.run(
-        [sys.executable, program, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, program, *map(str, arguments)], cwd=PROJECT, capture_output=True, text=True
     )
     lines = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()
     return lines[-1] if done.returncode else None
@@ -37,13 +36,17 @@ def check_trainings(findings, device_name, folder, run=run_program):
 
     whole = train("deterministic", CONFIG, "deterministic=true")
     if whole:
-        again = train("resumed", CONFIG, "deterministic=true", resume=("--resume", whole[0]))
-        last = again[-1] if again else whole[-1]
-        states = [read_checkpoint(path)["state_dict"] for path in (whole[-1], last)]
-        same = again and all(torch.equal(a, b) for a, b in zip(*(s.values() for s in states)))
+        first, *_, last = whole
+        expected = read_checkpoint(last)["state_dict"]
+        last.unlink()  # the run goes on in its own folder, and writes it again
+        train("resumed", CONFIG, "deterministic=true", resume=("--resume", first))
+        found = read_checkpoint(last)["state_dict"] if last.exists() else {}
+        same = found.keys() == expected.keys() and all(
+            torch.equal(found[name], tensor) for name, tensor in expected.items()
+        )
         findings.note("training: goes on exactly", 0.0 if same else "it does not")
-        train("regressor", REGRESSOR, resume=("--resume", whole[-1]))
-        found = run("test_matching.py", "--config", CONFIG, "--resume", whole[-1], "--device",
+        train("regressor", REGRESSOR, resume=("--resume", first))
+        found = run("test_matching.py", "--config", CONFIG, "--resume", first, "--device",
                     device_name, "--mini_train", "--set", f"trainer.save_dir={folder / 'matching'}")
         findings.note("evaluation", 0.0 if found is None else found)
     settings = ["cache=device", "cache=memory", "cache=disk", "cache=off", "trainer.compile=true"]

@@ -8,6 +8,7 @@ import sys
 from utils.project import INSTALLED
 from utils.text import command
 
+GRACE = 2  # seconds to end without being told
 PYTHON = [sys.executable, *(["-m", "dve"] if INSTALLED else [])]
 
 
@@ -24,8 +25,11 @@ def step(title, is_done, program, *words):
     try:
         code = process.wait()
     except KeyboardInterrupt:
-        process.terminate()  # Ctrl-C reached it, too: a training is writing its checkpoint
-        process.wait()
+        try:
+            process.wait(GRACE)  # Ctrl-C in a terminal has reached it, too
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
         raise
     if code:
         sys.exit(code if code > 0 else 128 - code)

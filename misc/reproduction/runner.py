@@ -2,7 +2,6 @@
 
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +13,6 @@ from misc.reproduction.estimate import duration
 from misc.reproduction.plan import find_state
 from utils.disk import disk_errors
 from utils.project import PROJECT
-from utils.stopping import handled_signals
 from utils.text import counted
 
 TRAIN = (sys.executable, str(PROJECT / "train.py"))
@@ -144,12 +142,6 @@ class Runner:
             outcome = Outcome(FAILED, f"it left no figures, see {self.log_path(job)}")
         outcomes[job] = outcome
         say(f"--- {job.name}: {outcome.kind} after {took} {outcome.reason}".rstrip())
-
-
-def stop_on_signals():
-    """Let SIGTERM and SIGHUP end this process, and its children, as Ctrl-C does."""
-    for number in handled_signals():
-        signal.signal(number, signal.default_int_handler)
 
 
 def summary(outcomes):

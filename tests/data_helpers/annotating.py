@@ -20,6 +20,9 @@ from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
 def served(folder, names, proposer=None, wanted=None, boxes=False):
     """Serve the images of a folder in a thread; yields the ``AnnotationServer``."""
     store = (BoxStore if boxes else AnnotationStore)(folder, names)
+    if proposer and not boxes:
+        for name in store.annotated:
+            proposer.learn(name, store.points[name])
     session = (BoxSession if boxes else Session)(store, store.images, proposer, wanted)
     with AnnotationServer(session) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -126,12 +126,19 @@ class Page:
             self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, buttons=1, **at)
         self.send("Input.dispatchMouseEvent", type="mouseReleased", x=end[0], y=end[1], **at)
 
-    def touch(self, *fingers):
-        """Move fingers over a touch screen: a list of places (x, y) for each, as many for all."""
+    def touch(self, *fingers, then=None):
+        """Move fingers over a touch screen: a list of places (x, y) for each, as many for all.
+
+        then: where the first finger moves once the others are lifted.
+        """
         for number, places in enumerate(zip(*fingers)):
             points = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(places)]
             kind = "touchMove" if number else "touchStart"
             self.send("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+        if then:
+            self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=points[1:])
+            points = [{"x": then[0], "y": then[1], "id": 0}]
+            self.send("Input.dispatchTouchEvent", type="touchMove", touchPoints=points)
         self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     def press(self, key, **params):

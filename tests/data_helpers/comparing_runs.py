@@ -31,6 +31,7 @@ def everything_but_config(path):
 
 
 def assert_same_files(trained, expected, *names):
+    assert trained.folder != expected.folder  # a continued run goes on in its own folder
     for name in names:
         assert_same(
             everything_but_config(trained.folder / name),

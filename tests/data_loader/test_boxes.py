@@ -315,6 +315,7 @@ def test_the_check_looks_at_every_object_and_its_own_square(root, tmp_path, caps
     ("file,x0,y0,x1,y1\na.png,,,,\n", "holds no boxes"),
     ("file,x0,y0,x1,y1\na.png,0.1,0.2,0.5,0.9\n", "all boxes lie between 0 and 1: expected pixels"),
     ("file,x0,y0,x1,y1,dot_x,dot_y\na.png,,,,,3,4\n", "line 2: landmarks without a box"),
+    ("file,x0,y0,x1,y1,a_x,a_y,b_x,b_y\na.png,,,,,3,4,,\n", "line 2: landmarks without a box"),
     ("file,split,x0,y0,x1,y1\na.png,train,1,1,9,9\na.png,test,1,1,9,9\n", "line 3: a.png has "
      "another split or size than in"),
     ("file,x0,y0,x1\na.png,1,2,3\n", "expected columns of boxes"),

@@ -7,6 +7,7 @@ from PIL import Image
 
 from data_loader.annotation_files import read_csv
 from misc import annotate
+from misc.annotating.store import AnnotationStore
 from tests.data_helpers.annotating import Annotator, program, served
 from tests.data_helpers.browser import CHROMIUM, OVERFLOWING, browser_page
 from tests.data_helpers.stand_ins import save_both
@@ -133,6 +134,10 @@ def test_mouse_keys_and_fingers_do_what_the_help_says(photos, tmp_path):
             after = user.on_screen((39, 0))[0] - user.on_screen((0, 0))[0]
             assert 2 < after / before < 4
             assert is_at(user.mark(0), user.on_screen((22, 24)))  # it moves no point
+            page.touch([(150, 300), (150, 300)], [(250, 300), (250, 300)], then=(150, 300))
+            left, top = user.on_screen((22, 24))
+            page.touch([(150, 300), (150, 300)], [(250, 300), (250, 300)], then=(156, 302))
+            assert is_at(user.on_screen((22, 24)), (left + 6, top + 2))  # a finger that is left
             user.click("#confirm")
             page.wait_for("document.getElementById('done').open")
             assert page.complaints == []
@@ -162,6 +167,42 @@ def test_the_page_fits_into_any_window(photos, tmp_path):
                         ".getBoundingClientRect())")
                     assert min(box[:4]) >= 0 and box[4] > 20, (name, width, height)
         assert user.text("told") == "0 of 10 confirmed" and page.complaints == []
+
+
+@in_browser
+def test_what_was_moved_and_not_confirmed_is_kept_and_asked_for(photos, tmp_path):
+    with served(photos, ["heel"]) as server, browser_page(tmp_path / "browser") as page:
+        user = Annotator(page, server.address, SIZE)
+        page.drag(user.on_screen((5, 5)))
+        first = user.confirm()
+        user.confirm("b")  # back, to the confirmed image
+        assert user.text("hint").startswith("Confirmed and saved")
+        page.press("ArrowRight")
+        user.confirm("n")
+        user.confirm("b")
+        assert user.text("name") == first and user.text("hint").startswith("All points are placed")
+        page.press("u")
+        assert user.text("hint").startswith("Confirmed and saved")
+        page.press("ArrowRight")
+        page.press("?")
+        user.click("#leave")
+        page.wait_for("!document.getElementById('problem').hidden")
+        assert "Changes in an image are not confirmed" in user.text("problem")
+        page.press("Enter")
+        page.wait_for("document.getElementById('problem').hidden")
+        page.press("?")
+        user.click("#leave")
+        page.wait_for("document.body.textContent.startsWith('The program has ended')")
+        assert page.complaints == []
+
+
+def test_nothing_is_learned_from_points_of_another_size(photos, capsys):
+    (photos / "landmarks.csv").write_text(
+        "file,width,height,heel_x,heel_y\n1.png,40,48,3,4\n2.png,80,96,3,4\n")
+    assert annotate.learnable(AnnotationStore(photos)) == ["1.png"]
+    assert capsys.readouterr().out == (
+        "note: nothing is learned from 2.png: is 40 x 48 pixels, but its points were made on "
+        "80 x 96\n")
 
 
 @pytest.mark.parametrize("options, words", [

@@ -242,7 +242,7 @@ def test_a_correction_replaces_what_was_learned_of_an_image(ramps):
 @pytest.mark.parametrize("margin, expected", [(None, 0.2), (0, 0), (0.5, 0.5)])
 def test_a_model_of_whole_images_is_shown_a_margin(folder, tmp_path, margin, expected):
     path = save_both(tmp_path / "models")[0]
-    embed = load_box_proposer(BoxStore(folder), path, margin=margin)._embed
+    embed = load_box_proposer(BoxStore(folder), [], path, margin=margin)._embed
     seen = embed(("a.png", BOXES[0]))
     model = inference.load(path, box_margin=expected)
     torch.testing.assert_close(
@@ -308,6 +308,26 @@ def test_objects_of_a_large_image_are_framed_by_drags(folder, tmp_path):
         page.press("d")
         user.confirm()
         assert rows(folder) == [header, found[0]] and path.read_bytes() != before
+
+
+@in_browser
+def test_the_last_box_of_an_image_can_be_removed(folder, tmp_path):
+    store = BoxStore(folder, ["dot"])
+    store.confirm("a.png", [OBJECTS[0]])
+    with pytest.raises(UserError, match="b.png: expected an object, in a box"):
+        store.confirm(NAMES[1], [])
+    store.confirm(NAMES[1], [OBJECTS[1]])
+    with served(folder, None, boxes=True) as server, browser_page(tmp_path / "browser") as page:
+        user = Annotator(page, server.address, (600, 400))
+        page.wait_for("document.getElementById('done').open")  # all are annotated
+        user.click("#stay")
+        page.press("d")
+        assert user.text("hint").startswith("No object is left")
+        page.press("Enter")  # it is the next one to be annotated
+        page.wait_for("document.getElementById('told').textContent === '1 of 2 confirmed'")
+        assert page.complaints == []
+    assert rows(folder)[1] == ["a.png", "600", "400", *[""] * 6]
+    assert BoxStore(folder).annotated == [NAMES[1]]
 
 
 @in_browser

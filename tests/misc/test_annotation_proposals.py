@@ -108,6 +108,31 @@ def test_certainty_is_as_low_as_points_were_missed():
     assert certain[0] > 0.95 > 0.9 > certain[1] > certain[2]
 
 
+def test_an_image_in_which_nothing_is_visible_spoils_no_proposal(proposer):
+    places = {"a": [[10, 20], [30, 5]], "b": [[21, 31], [60, 8]], "c": [[np.nan] * 2] * 2}
+    for name, points in places.items():
+        proposer.learn(name, points)
+    found, certainty = proposer.propose("d")
+    np.testing.assert_allclose(shares("d", found), shares("a", places["a"]), atol=0.05)
+    assert np.isfinite(certainty).all()
+
+
+def test_a_point_that_is_not_visible_was_not_missed():
+    whole, (*_, virtual), dense = fitted(noise=0.01, count=16)
+    certain = whole.propose(dense, virtual)[1]
+    maps, confirmed = {}, {}
+    points = torch.tensor([[5, 5], [12, 9]])
+    for n in range(16):
+        (places, descriptors, turn), maps[str(n)] = noisy(n, torch.tensor([n % 7, n % 5]), points,
+                                                          0.01)
+        hidden = torch.arange(2)[:, None] == (0 if n % 2 else 2)  # the first, in half of them
+        confirmed[str(n)] = (places.masked_fill(hidden, torch.nan),
+                             descriptors.masked_fill(hidden, torch.nan), turn)
+    found = Fitted(confirmed, maps.__getitem__)
+    assert found.doubt <= 0.05
+    assert (found.propose(dense, virtual)[1] > certain - 0.05).all()
+
+
 @pytest.mark.parametrize("count, features", [(3, 50), (12, 4), (20, 30)])
 def test_a_ridge_leaves_each_image_out_as_a_fit_without_it_would(count, features):
     generator = torch.Generator().manual_seed(count)

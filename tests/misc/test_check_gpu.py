@@ -1,6 +1,7 @@
 """misc/check_gpu.py on a pretend GPU: a sound one, a faulty one, and what it says of them."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from misc import check_gpu
 from misc.gpu_checks import numbers, trainings
 from misc.gpu_checks.findings import Findings
 from tests.data_helpers.pretend_gpu import PretendGpu
+from utils.checkpoint.find import checkpoint_name
+from utils.checkpoint.save_and_load import save_checkpoint
 from utils.cli import run_program
 
 
@@ -72,6 +75,26 @@ def test_trainings_that_fail_are_named(tmp_path, monkeypatch):
     assert findings.compared["training: trainer.compile=true"]["error"] == "error: no compiler"
     assert "training: trainer.precision=bfloat16" in findings.compared
     assert all(call[0] == "train.py" and "--device" in call for call in calls)
+
+
+@pytest.mark.parametrize("change, expected", [(0, 0), (1, 1)])
+def test_a_training_that_goes_on_otherwise_is_named(tmp_path, change, expected):
+    """The runs write what ``train.py`` does: a resumed one, into the folder of the first."""
+    findings = Findings("cpu", "a machine")
+
+    def run(program, *words):
+        words = list(map(str, words))
+        place = next(word.partition("=")[2] for word in words if "save_dir" in word)
+        folder = Path(place) / "models" / "synthetic" / "now"
+        if "--resume" in words:
+            folder = Path(words[words.index("--resume") + 1]).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        for epoch in (1, 2):
+            weight = torch.ones(2) + change * ("--resume" in words)
+            save_checkpoint(folder / checkpoint_name(epoch), {"state_dict": {"weight": weight}})
+
+    trainings.check_trainings(findings, "0", tmp_path, run)
+    assert findings.bad == ["training: goes on exactly"] * expected
 
 
 def test_it_takes_a_gpu(capsys):

@@ -127,6 +127,8 @@ def test_mistakes_are_told_before_anything_runs(monkeypatch, capsys, tmp_path):
             ([photos, "--names", "a,,b"], "'a,,b', expected names such as heel,toe,top"),
             ([photos, "--names", "a,a"], "--names: a,a, expected different names"),
             ([photos, "--output", photos / "own"], "own is in the folder of the images"),
+            ([photos, "--set", "dataset.args.root=x"], "dataset.args.root: give FOLDER instead"),
+            ([photos, "--set", "trainer.save_dir=x"], "trainer.save_dir: give --output instead"),
             ([photos, "--names", "a,b", "--set", "trainer.epoch=3"], "did you mean 'epochs'?"),
             ([tmp_path / "absent"], "absent: no such folder")):
         monkeypatch.setattr("sys.argv", ["own.py", *map(str, words)])
