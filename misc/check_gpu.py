@@ -42,7 +42,7 @@ def main(argv=None):
 
     device = select_device(args.device)
     findings = Findings(str(device), machine(device))
-    views, _ = numbers.check_images(findings, device, *((4, 56) if args.quick else (32, 112)))
+    views = numbers.check_images(findings, device, *((4, 56) if args.quick else (32, 112)))
     numbers.check_networks(findings, device, views[0])
     sizes = ((3, 16), (5, 8)) if args.quick else ()
     numbers.check_losses(findings, device, *sizes)
