@@ -1,7 +1,6 @@
 """A trained network with methods that take images."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,7 @@ from inference.view import Seen, View
 from model.compute_descriptors import compute_descriptors
 from model.loss import cell_stride
 from utils.config.objects import look_up
-from utils.cores import num_readers
+from utils.cores import read_ahead
 from utils.device import usable_device
 from utils.errors import UserError, config_errors
 from utils.geometry.coordinates import to_pixels
@@ -173,15 +172,13 @@ class Model:
         return torch.stack(matched), scores.cpu()
 
     def _batches(self, parts, batch_size):
-        """Yield the network's inputs, (B, 3, H, W), and their views, reading images in threads.
+        """Yield the network's inputs, (B, 3, H, W), and their views.
 
         parts: (image, box) of each input.
         """
-        with ThreadPoolExecutor(num_readers()) as pool:
-            for first in range(0, len(parts), batch_size):
-                seen = list(pool.map(self.see, *zip(*parts[first : first + batch_size])))
-                pixels = torch.stack([s.pixels for s in seen]).to(self.device)
-                yield normalise(pixels), [s.view for s in seen]
+        for seen in read_ahead(lambda part: self.see(*part), parts, batch_size):
+            pixels = torch.stack([s.pixels for s in seen]).to(self.device)
+            yield normalise(pixels), [s.view for s in seen]
 
 
 def _attribute(network, name, form):

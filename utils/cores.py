@@ -1,6 +1,7 @@
-"""The cores that this process may use, and how many processes or threads read images by default."""
+"""The cores that this process may use, and the processes or threads that read images on them."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 MOST_READERS = 8
 
@@ -15,3 +16,16 @@ def usable_cores():
 def num_readers():
     """Return a number of processes or threads that read images: one per core, up to eight."""
     return min(MOST_READERS, usable_cores())
+
+
+def read_ahead(read, items, batch_size):
+    """Yield lists of what ``read`` returns for the items of each batch, in order, by threads.
+
+    They read the next batch meanwhile.
+    """
+    batches = [items[first : first + batch_size] for first in range(0, len(items), batch_size)]
+    with ThreadPoolExecutor(num_readers()) as pool:
+        coming = pool.map(read, batches[0] if batches else ())
+        for _, following in zip(batches, [*batches[1:], ()]):
+            found, coming = coming, pool.map(read, following)
+            yield list(found)

@@ -17,8 +17,8 @@ CPU = torch.device("cpu")
 CHANNELS, SIDES = (3, 16, 32, 48, 64, 100, 128), (23, 24, 35)  # of maps
 # Largest relative errors: rounding of float32 in sums of some 1000 numbers, and of 8 and 11 bits.
 EXACT, PRODUCTS = 1e-5, 1e-4
-# Coefficients of JPEG halfway between two steps, many in noise, are rounded to either: two orders of
-# the same sums differ by 0.5 to 0.7 %.
+# Coefficients of JPEG halfway between two steps, many in noise, are rounded to either: two orders
+# of the same sums differ by 0.5 to 0.7 %.
 JPEG = 3e-2
 NETWORKS = {"float32": 1e-4, "tfloat32": 1e-2, "float16": 2e-2, "bfloat16": 1e-1}
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from data_loader.boxes import cut_out
 from data_loader.find_images import IMAGE_SUFFIXES, files_below, images_among
 from inference.images import as_rgb
 from inference.view import Seen
-from utils.cores import num_readers
+from utils.cores import read_ahead
 from utils.errors import UserError, config_errors, one_line
 
 PICTURE_SIDE = 1000  # pixels: larger images are drawn smaller
@@ -95,10 +94,8 @@ class PhotoReader:
 
     def batches(self, sources, batch_size):
         """Yield lists of photos of ``Source``s, at most ``batch_size`` at a time."""
-        with ThreadPoolExecutor(num_readers()) as pool:
-            for first in range(0, len(sources), batch_size):
-                found = pool.map(self._try, sources[first : first + batch_size])
-                yield [photo for photo in found if photo is not None]
+        for found in read_ahead(self._try, sources, batch_size):
+            yield [photo for photo in found if photo is not None]
 
     def _try(self, source):
         try:
