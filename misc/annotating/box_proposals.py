@@ -37,14 +37,17 @@ class BoxEmbeddings:
 
 
 class BoxProposer:
-    """Proposes points in boxes.
+    """Proposes points in boxes, by a ``Proposer`` of the latest ``MOST_LEARNED`` objects.
+
+    It is made anew, with descriptors typical of more objects, once there are twice as many.
 
     embed: callable, (image, box) -> ``inference.Embedding``.
     objects: {image: (box, points (K, 2)) of each of its confirmed objects}.
     """
 
     def __init__(self, embed, objects):
-        self._embed, self._learned, self._proposer = embed, {}, None
+        self._embed, self._learned = embed, {}
+        self._proposer, self._made_of = None, 0  # and of how many objects
         found = [((name, box), points) for name, of in objects.items() for box, points in of]
         found = found[-MOST_LEARNED:]
         with progress_bar(len(found), "descriptors") as bar:
@@ -58,24 +61,33 @@ class BoxProposer:
             self._embed(key)
         except UserError as error:
             tqdm.write(f"skipped: {one_line(error)}")
-        else:
-            self._learned[key] = points
+            return
+        self._learned[key] = points
+        if self._proposer:
+            self._proposer.learn(key, points)
+        if len(self._learned) > MOST_LEARNED:
+            self._forget(next(iter(self._learned)))
+
+    def _forget(self, key):
+        del self._learned[key]
+        if self._proposer:
+            self._proposer.forget(key)
 
     def learn(self, name, objects):
         """Take the objects of a confirmed image in place of those it had."""
-        self._learned = {key: of for key, of in self._learned.items() if key[0] != name}
+        for key in [key for key in self._learned if key[0] == name]:
+            self._forget(key)
         for box, points in objects:
             self._take((name, box), points)
-        self._proposer = None
 
     def propose(self, name, box):
         """Return points (K, 2) in pixels of an image, and their certainty (K,), as ``Proposer``."""
         if not self._learned:
             return None
-        if self._proposer is None:
-            latest = dict(list(self._learned.items())[-MOST_LEARNED:])
-            self._proposer = Proposer(latest, self._embed)
-            for key, points in latest.items():
+        if len(self._learned) >= 2 * self._made_of:
+            self._proposer = Proposer(self._learned, self._embed)
+            self._made_of = len(self._learned)
+            for key, points in self._learned.items():
                 self._proposer.learn(key, points)
         return self._proposer.propose((name, box))
 

@@ -50,6 +50,11 @@ class Proposer:
         self._confirmed[name] = places, descriptors, self._virtual(embedding)
         self._fitted = None
 
+    def forget(self, name):
+        """Leave out a confirmed image."""
+        self._confirmed.pop(name, None)
+        self._fitted = None
+
     def propose(self, name):
         """Return points (K, 2) in pixels of an image, and their certainty (K,), see ``Fitted``.
 

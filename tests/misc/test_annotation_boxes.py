@@ -11,8 +11,10 @@ from data_loader.annotation_files import read_csv
 from data_loader.landmark_formats.csv_columns import WRITTEN_BOX
 from inference.view import Viewer
 from misc import annotate
+from misc.annotating import box_proposals
 from misc.annotating.box_proposals import BoxEmbeddings, BoxProposer, load_box_proposer
 from misc.annotating.box_store import BoxStore
+from misc.annotating.proposals import Proposer
 from misc.check_data import main as check_data
 from tests.data_helpers import boxed_dots
 from tests.data_helpers.annotating import Annotator, ask, program, served
@@ -237,6 +239,22 @@ def test_a_correction_replaces_what_was_learned_of_an_image(ramps):
     proposer.learn("a.png", [(here, np.array([[59.5, 49.5]]))])
     found, _ = proposer.propose("b.png", other)
     np.testing.assert_allclose(shares(found, other), [[0.25, 0.25]], atol=0.6 / 40)
+
+
+def test_what_was_learned_is_learned_anew_only_when_there_is_twice_as_much(ramps, monkeypatch):
+    folder, boxes = ramps
+    here, other, made = boxes["a.png"][0], boxes["b.png"][0], []
+    monkeypatch.setattr(box_proposals, "Proposer",
+                        lambda *args: made.append(Proposer(*args)) or made[-1])
+    monkeypatch.setattr(box_proposals, "MOST_LEARNED", 5)
+    proposer = ramp_proposer(folder, {})
+    copies = [tuple(np.add(here, 0.01 * n)) for n in range(6)]  # as good as the box itself
+    for count in range(1, 7):
+        proposer.learn("a.png", [(box, np.array([[59.5, 49.5]])) for box in copies[:count]])
+        found, _ = proposer.propose("b.png", other)
+        np.testing.assert_allclose(shares(found, other), [[0.25, 0.25]], atol=0.6 / 40)
+    assert len(made) == 3  # of one object, of two and of four
+    assert len(made[-1]._confirmed) == 5
 
 
 @pytest.mark.parametrize("margin, expected", [(None, 0.2), (0, 0), (0.5, 0.5)])
