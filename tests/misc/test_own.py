@@ -25,15 +25,16 @@ NAMES = "x0,x1,x2"
 
 @contextmanager
 def started(*words):
-    """Run the program in a process of its own; yields it, with its output as lines."""
+    """Run the program in a process group of its own; yields it, with its output as lines."""
     process = subprocess.Popen(
         [sys.executable, "misc/own.py", *map(str, words)], cwd=ROOT,
         env={**ENVIRONMENT, "PYTHONUNBUFFERED": "1"}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     try:
         yield process
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):  # it has ended
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
@@ -76,7 +77,7 @@ def test_from_a_folder_of_photographs_to_a_report(
 
     with started(*words, "--epochs", 5) as process:
         read_until(process, "saved ")
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
         assert (process.wait(300), process.stderr.read().splitlines()[-1]) == (130, "interrupted")
     (run,) = (output / "models" / "own-smallnet-64d-dve").iterdir()
 
