@@ -59,6 +59,7 @@ async function visit(number) {
   if (page.draft?.past.length) page.drafts.set(page.number, page.draft);
   page.number = number;
   page.item = null;
+  page.wasWarned = false;
   find("name").textContent = page.folder.names[number];
   try {
     const item = await ask(`item/${number}`);

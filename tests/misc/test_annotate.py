@@ -190,6 +190,10 @@ def test_what_was_moved_and_not_confirmed_is_kept_and_asked_for(photos, tmp_path
         assert "Changes in an image are not confirmed" in user.text("problem")
         page.press("Enter")
         page.wait_for("document.getElementById('problem').hidden")
+        page.drag(user.on_screen((7, 7)))  # in the next image: this is asked for again
+        page.press("?")
+        user.click("#leave")
+        page.wait_for("!document.getElementById('problem').hidden")
         page.press("?")
         user.click("#leave")
         page.wait_for("document.body.textContent.startsWith('The program has ended')")

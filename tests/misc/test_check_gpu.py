@@ -77,6 +77,21 @@ def test_trainings_that_fail_are_named(tmp_path, monkeypatch):
     assert all(call[0] == "train.py" and "--device" in call for call in calls)
 
 
+def test_a_training_that_ends_early_is_named(tmp_path):
+    findings = Findings("cpu", "a machine")
+
+    def run(program, *words):
+        folder = Path(next(word for word in words if "save_dir" in str(word)).partition("=")[2])
+        path = folder / "models" / "synthetic" / "now" / checkpoint_name(1)
+        path.parent.mkdir(parents=True)
+        save_checkpoint(path, {"state_dict": {}})
+        return "error: the GPU is lost"
+
+    trainings.check_trainings(findings, "0", tmp_path, run)
+    assert "training: deterministic" in findings.bad
+    assert "training: resumed" not in findings.compared
+
+
 @pytest.mark.parametrize("change, expected", [(0, 0), (1, 1)])
 def test_a_training_that_goes_on_otherwise_is_named(tmp_path, change, expected):
     """The runs write what ``train.py`` does: a resumed one, into the folder of the first."""
