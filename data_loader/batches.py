@@ -1,5 +1,6 @@
 """Batches of an epoch: their samples and order, and the loaders that decode them."""
 
+import gc
 import os
 
 import torch
@@ -101,18 +102,21 @@ def _data_loader(dataset, batches, num_workers, pin_memory):
         num_workers=num_workers,
         collate_fn=_collate,
         persistent_workers=num_workers > 0,
-        worker_init_fn=_leave_signals_to_main,
+        worker_init_fn=_begin_worker,
         pin_memory=pin_memory,
         generator=torch.Generator(),  # its own: iterating must not draw from the global one
     )
 
 
-def _leave_signals_to_main(worker_id):
-    """Put a worker into its own session, where it gets no signals that are sent to the group.
+def _begin_worker(worker_id):
+    """Keep a worker from what is the main process's business: signals and garbage.
 
-    Ctrl-C goes to all processes, and the main one needs its workers to finish the step.
+    Ctrl-C goes to all processes of a session, and the main one needs its workers to finish the
+    step. An earlier loader that was not collected before the fork would be closed here, too, and
+    complain that its workers are no children of this process.
     """
     os.setsid()
+    gc.freeze()
 
 
 def _collate(items):

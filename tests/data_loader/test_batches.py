@@ -1,5 +1,8 @@
 """Batches and their order, few annotations."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from data_loader.batches import EpochBatches, in_order, make_loader
 from data_loader.cache import ItemCache, in_memory
 from data_loader.few_annotations import RestrictedAnnotations, repeated
 from tests.data_helpers.counting_images import CountingImages
+from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
 from utils.distributed import World
 
 CPU = torch.device("cpu")
@@ -84,6 +88,31 @@ def test_workers_change_nothing():
         alone.batch_sampler.epoch = helped.batch_sampler.epoch = epoch
         for batch, same in zip(alone, helped, strict=True):
             assert all(torch.equal(batch[name], same[name]) for name in batch)
+
+
+TWO_LOADERS = """
+import gc, torch
+from data_loader.batches import make_loader
+from tests.data_helpers.counting_images import CountingImages
+from tests.data_helpers.tiny_runs import ENVIRONMENT, ROOT
+
+class Collecting(CountingImages):
+    def load(self, index):
+        gc.collect()  # as it may happen at any time
+        return super().load(index)
+
+gc.disable()
+for _ in range(2):
+    loader = make_loader(Collecting(4), 2, torch.device("cpu"), num_workers=1)
+    print(len(list(loader)))
+    loader.itself = loader  # a cycle: only the collection of garbage closes it
+"""
+
+
+def test_a_worker_closes_no_earlier_loader_of_the_main_process():
+    done = subprocess.run([sys.executable, "-c", TWO_LOADERS], cwd=ROOT, env=ENVIRONMENT,
+                          capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("2\n2\n", "")
 
 
 def test_the_same_items_in_order():
