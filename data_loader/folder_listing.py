@@ -105,6 +105,8 @@ class FolderListing:
                 f"{self.root}: dataset.args.box_margin takes boxes, but there is no list of boxes "
                 f"(docs/own_data.md){''.join(f'; {note}' for note in self.unread)}"
             )
+        if not self.faults and not self.annotations.objects:
+            raise UserError(f"{self.annotations.source}: holds no boxes")
         boxed = [name for name in listed if self.annotations.table[name].objects]
         if not any(os.path.isfile(self.folder / name) for name in boxed):
             none = f"{self.annotations.source}: none of its boxes is in an image of {self.folder}"

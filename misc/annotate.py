@@ -107,7 +107,7 @@ def main(argv=None):
             try:
                 serving.start()
                 if not args.no_browser:
-                    webbrowser.open(server.address)  # one in a terminal ends with its window
+                    webbrowser.open(server.invite())  # one in a terminal ends with its window
                 while serving.is_alive():
                     serving.join(0.2)  # a wait without an end may not notice Ctrl-C
             except KeyboardInterrupt:

@@ -7,7 +7,8 @@
 
 Faults are images and folders that cannot be read, lines of landmark files that cannot be parsed,
 and landmarks that are NaN or outside their image. The exit code is 0 without faults, else 2. A line
-with "note:" is about an image that can be read but may surprise, such as a PNG that is named .jpg.
+with "note:" is about an image that can be read but may surprise, such as a PNG that is named .jpg,
+or that cannot be read, where the config leaves such images out (on_broken_image = skip).
 With --list_splits no image is read: the split of each image is printed, as a csv. With --draw a few
 images are read, and drawn as a training sees them in its first epoch: as they are read (what the
 crop leaves is framed), and warped, cropped and augmented, with their landmarks. Without landmarks,

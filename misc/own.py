@@ -139,7 +139,9 @@ def main():
 
     found, report = args.output / "found", args.output / "report.html"
     places = {store.path_of(name).parent for name in store.images}
+    skips = read_config(DETECTOR, args.overrides).on_broken_image == "skip"
     words = [detector, args.folder, "--output", found, *args.device]
+    words += ["--skip_broken"] if skips else []
     is_done = is_newer(found / "landmarks.csv", [detector, *places])
     step("predict the landmarks of all images", is_done, "misc/predict.py", *words)
     words = [embedding.parent, detector.parent, "--output", report, *args.device]

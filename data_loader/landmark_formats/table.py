@@ -218,9 +218,7 @@ class Annotations:
 
     def _check_boxes(self):
         boxes = [found.box for found in self.objects]
-        if not self.faults and not boxes:
-            self.fault(self.source, "holds no boxes")
-        elif boxes and max(map(max, boxes)) <= 1:
+        if boxes and max(map(max, boxes)) <= 1:
             self.fault(self.source, "all boxes lie between 0 and 1: expected pixels, not fractions")
 
     def _note_lacking(self, landmarks, what):

@@ -48,7 +48,11 @@ HEADERS = {
 
 
 class Refused(Exception):
-    """A request that is answered with nothing but a status."""
+    """A request that is answered with nothing but a status, and headers if there are any."""
+
+    def __init__(self, status, headers=()):
+        super().__init__(status)
+        self.status, self.headers = status, headers
 
 
 class AnnotationServer(ThreadingHTTPServer):
@@ -62,6 +66,7 @@ class AnnotationServer(ThreadingHTTPServer):
 
     def __init__(self, session, port=0):
         self.session, self.token = session, secrets.token_urlsafe(16)
+        self._invitations = set()
         self.connections = WeakSet()
         self.decoding = threading.BoundedSemaphore(MOST_PICTURES)
         folder = Path(__file__).parent
@@ -78,6 +83,22 @@ class AnnotationServer(ThreadingHTTPServer):
     def address(self):
         """The page's URL."""
         return f"http://{HOST}:{self.server_port}/{self.token}/"
+
+    def invite(self):
+        """Return a URL that leads to the page once.
+
+        A browser is started with it: other users of the machine can read a process's arguments.
+        """
+        invitation = secrets.token_urlsafe(16)
+        self._invitations.add(invitation)
+        return f"http://{HOST}:{self.server_port}/{invitation}/"
+
+    def accept(self, invitation):
+        """Return whether an invitation holds, which it then no longer does."""
+        with suppress(KeyError):
+            self._invitations.remove(invitation)
+            return True
+        return False
 
     def get_request(self):
         connection, address = super().get_request()
@@ -115,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
             content, kind, lasts = find(self._path())
             self._send(HTTPStatus.OK, content, kind, lasts)
         except Refused as refused:
-            self._send(refused.args[0], b"", "text/plain")
+            self._send(refused.status, b"", "text/plain", headers=refused.headers)
         except UserError as error:
             self._send(HTTPStatus.UNPROCESSABLE_ENTITY, *_json({"error": str(error)})[:2])
         except (ConnectionError, TimeoutError):
@@ -133,6 +154,8 @@ class Handler(BaseHTTPRequestHandler):
         if origin is not None and origin not in [f"http://{host}" for host in hosts]:
             raise Refused(HTTPStatus.FORBIDDEN)
         _, token, path = (*self.path.split("/", 2), "", "")[:3]
+        if self.server.accept(token):
+            raise Refused(HTTPStatus.SEE_OTHER, {"Location": self.server.address})
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
             raise Refused(HTTPStatus.FORBIDDEN)
         return path
@@ -182,9 +205,9 @@ class Handler(BaseHTTPRequestHandler):
         except (ValueError, RecursionError) as error:
             raise Refused(HTTPStatus.BAD_REQUEST) from error
 
-    def _send(self, status, content, kind, lasts=False):
+    def _send(self, status, content, kind, lasts=False, headers=()):
         self.send_response(status)
-        for name, value in HEADERS.items():
+        for name, value in {**HEADERS, **dict(headers)}.items():
             self.send_header(name, value)
         self.send_header("Cache-Control", "private, max-age=3600" if lasts else "no-store")
         self.send_header("Content-Type", kind)

@@ -17,6 +17,8 @@ from utils.config.objects import build, check_arguments
 from utils.errors import EmptySplit, UserError, one_line
 from utils.text import counted
 
+LEFT_OUT = "left out: "  # begins the note of an image that cannot be read, and need not be
+
 
 class FaultyFolder(LandmarkFolder):
     """A landmark folder that keeps the faults of its lists, and holds what is sound."""
@@ -40,10 +42,14 @@ class FaultyFolder(LandmarkFolder):
 
 
 class Findings(Dataset):
-    """The faults and notes of some items of a data set: two texts for each, "" for none."""
+    """The faults and notes of some items of a data set: two texts for each, "" for none.
 
-    def __init__(self, dataset, indices):
+    skips: whether an image that cannot be read is left out by a training, and so no fault.
+    """
+
+    def __init__(self, dataset, indices, skips):
         self.dataset, self.indices, self.split = dataset, indices, dataset.split
+        self.skips = skips
         self.files = named_files(dataset)
 
     def __len__(self):
@@ -56,7 +62,8 @@ class Findings(Dataset):
             fault = self._misplaced(index, name)
             notes = ", ".join(peculiarities(name)) if self.files else ""
         except UserError as error:
-            return one_line(error), ""
+            broken = one_line(error)
+            return ("", LEFT_OUT + broken) if self.skips else (broken, "")
         return fault, notes and f"{name}: {notes}"
 
     def _misplaced(self, index, name):
@@ -144,7 +151,8 @@ class Report:
 
 def check_split(config, split, report, num_workers):
     """Check a split; return a summary with the number of its images and of those with faults."""
-    seen, total, wrong = set(), 0, 0
+    seen, total, wrong, left_out = set(), 0, 0, 0
+    skips = config.on_broken_image == "skip"
     datasets = versions(config, split, report)
     same = report.begin(split, datasets) if datasets else None
     if same:
@@ -159,15 +167,21 @@ def check_split(config, split, report, num_workers):
     for dataset in datasets:
         shown = shown_parts(dataset) or [None] * len(dataset)
         indices = [i for i, part in enumerate(shown) if part is None or part not in seen]
-        for fault, note in examine(Findings(dataset, indices), num_workers):
+        for fault, note in examine(Findings(dataset, indices, skips), num_workers):
             wrong += bool(fault)
+            left_out += note.startswith(LEFT_OUT)
             report.add(fault, note)
         total += len(indices)
         if None in shown:  # the plain images would be the same
             break
         seen.update(shown)
+    if 0 < total == left_out:
+        report.add(f"none of the {counted(total, 'image')} of split '{split}' can be read")
     what = "object" if config.dataset["args"].get("box_margin") is not None else "image"
-    return f"{counted(total, what)}, {wrong} of them with something wrong"
+    return (
+        f"{counted(total, what)}, {wrong} of them with something wrong"
+        f"{f', {left_out} left out' if left_out else ''}"
+    )
 
 
 def list_splits(section):

@@ -31,6 +31,8 @@ def read_boxes(path, images):
     if found.faults:
         more = f" ({len(found.faults) - 1} more)" if found.faults[1:] else ""
         raise UserError(f"{found.faults[0]}{more}")
+    if not found.objects:
+        raise UserError(f"{path}: holds no boxes")
     for warning in found.warnings:
         print(f"note: {warning}")
     listed = {images[name]: entry for name, entry in found.table.items() if name in images}

@@ -151,6 +151,19 @@ def test_points_without_boxes_are_no_list_of_boxes(folder):
         BoxStore(folder)
 
 
+def test_a_list_whose_only_box_was_removed_is_gone_on_with(folder):
+    store = BoxStore(folder, ["dot"])
+    store.confirm("a.png", OBJECTS[:1])
+    store.confirm("a.png", [])
+    again = BoxStore(folder)
+    assert again.labels == ["dot"] and again.annotated == []
+    with pytest.raises(UserError, match="landmarks.csv: holds no boxes"):
+        LandmarkFolder(folder, "train", imwidth=40, box_margin=0.2)
+    again.confirm("a.png", OBJECTS[:1])
+    assert LandmarkFolder(folder, "train", imwidth=40, box_margin=0.2).boxes.tolist() == [
+        list(BOXES[0])]
+
+
 @pytest.mark.parametrize("objects, words", [
     ([], "expected an object, in a box"),
     ([{"points": [[1, 2]]}], "expected four numbers for each box"),

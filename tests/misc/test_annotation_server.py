@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -153,6 +155,43 @@ def test_without_the_token_nothing_is_answered(server, token):
     for path in ("", "state", "page.js", "image/0", "item/0"):
         assert ask(server, path, token=token)[::2] == (403, b"")
     assert ask(server, "confirm/0", {"points": POINTS}, token=token)[0] == 403
+
+
+def test_an_invitation_leads_to_the_page_once(server):
+    invitation = urlsplit(server.invite()).path.strip("/")
+    assert invitation != server.token
+    for status, where in ((303, server.address), (403, None)):
+        connection = HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+        connection.request("GET", f"/{invitation}/")
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("Location"), answer.read()) == (status, where, b"")
+        connection.close()
+    foreign = urlsplit(server.invite()).path.strip("/")  # kept for a request of the page itself
+    assert ask(server, token=foreign, headers={"Host": "evil.example"})[0] == 421
+    assert ask(server, token=foreign)[0] == 303
+
+
+def test_a_browser_is_started_with_an_invitation(folder, tmp_path):
+    """Its arguments can be read by other users of the machine."""
+    browser = tmp_path / "browser"
+    browser.write_text(f"#!/bin/sh\nprintf %s \"$1\" > '{tmp_path}/told.part'\n"
+                       f"mv '{tmp_path}/told.part' '{tmp_path}/told'\n")
+    browser.chmod(0o755)
+    process = subprocess.Popen(
+        [sys.executable, "misc/annotate.py", folder, "--names", "heel,toe"], cwd=ROOT,
+        env={**ENVIRONMENT, "BROWSER": str(browser)}, stdout=subprocess.PIPE, text=True)
+    try:
+        address = process.stdout.readline().split()[-1]
+        end = time.monotonic() + 60
+        while not (tmp_path / "told").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        told = (tmp_path / "told").read_text()
+        assert urlsplit(told).netloc == urlsplit(address).netloc and told != address
+        with urllib.request.urlopen(told) as page:  # which follows it
+            assert (page.geturl(), page.status) == (address, 200)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
 
 
 def test_pages_of_other_sites_are_refused(server, folder):

@@ -158,6 +158,22 @@ def test_faulty_lines_and_broken_images_are_told_together(check, root):
     assert f"{images / '001.jpg'}: cannot read this image" in printed.out
 
 
+def test_images_that_a_training_leaves_out_are_no_faults(check, root):
+    images = root / "images"
+    (images / "001.jpg").write_bytes(b"no image")
+    code, printed = check(root, "--split", "train", on_broken_image="skip")
+    note, summary = told(printed)
+    assert code == 0 and note.startswith(f"note: left out: {images / '001.jpg'}: cannot read this")
+    assert summary == "train: 6 images, 0 of them with something wrong, 1 left out"
+    set_landmarks(root, 2, "10,10,20,20,4000,20")
+    code, printed = check(root, "--split", "train", on_broken_image="skip")
+    assert code == 2 and "landmark 3, (4000, 20), is outside" in printed.out
+    for path in images.iterdir():
+        path.write_bytes(b"no image")
+    code, printed = check(root, "--split", "train", on_broken_image="skip")
+    assert code == 2 and told(printed)[-2] == "none of the 6 images of split 'train' can be read"
+
+
 def test_folders_that_cannot_be_read_are_told_with_the_rest(check, root, locked):
     folders = [locked(root / "images" / name) for name in ("a", "b")]
     set_landmarks(root, 1, "10,10,nan,3,20,20")

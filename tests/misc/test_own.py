@@ -107,6 +107,9 @@ def test_from_a_folder_of_photographs_to_a_report(
     assert done == dict.fromkeys(TITLES, True)
     assert lines["fit a detector"][-1] == str(run / "checkpoint-epoch5.pth")
     assert steps(*words, "--epochs", 5)[0] == done
+    assert "--skip_broken" not in lines["predict the landmarks of all images"]
+    skipping = steps(*words, "--set", "on_broken_image=skip")[1]
+    assert "--skip_broken" in skipping["predict the landmarks of all images"]
     assert steps(*words, "--epochs", 6)[0] == {**done, "train an embedding": False}
     os.utime(photos / "images")  # an image was added
     assert steps(*words)[0] == {**done, "predict the landmarks of all images": False}
