@@ -69,4 +69,4 @@ benchmark: $(INSTALLED)
 	$(RUN) misc/benchmark.py
 
 clean:
-	rm -rf $(VENV) $(OLDEST) saved
+	rm -rf $(VENV) $(OLDEST)

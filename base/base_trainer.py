@@ -186,7 +186,7 @@ class BaseTrainer:
         """Raise ``Stopped``, naming the checkpoint to resume from."""
         path = self.run.folder.model_dir / checkpoint_name(self.last_epoch, self.step)
         number = self.stop.number or signal.SIGTERM  # another process received it
-        raise Stopped(number, f"stopped; go on with the same command and --resume {path}")
+        raise Stopped(number, f"stopped; {self.run.folder.way_on(path)}")
 
     def _roll_back(self):
         """Load the last checkpoint, and halve the learning rate."""

@@ -114,7 +114,7 @@ class CheckpointKeeper:
         last = last_in(self.folder)
         if last is None:
             return "no checkpoint has been written yet"
-        return f"make room, and go on with the same command and --resume {last.path}"
+        return f"make room, and {self.run.folder.way_on(last.path)}"
 
 
 def superseded(saved, keep_last, ranked, keep_best):

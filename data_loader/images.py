@@ -97,7 +97,9 @@ def peculiarities(path):
         named = Image.registered_extensions().get(Path(path).suffix.lower())
         is_plain = image.format not in SEVERAL_PICTURES
         frames = getattr(image, "n_frames", 1) if is_plain else 1
-        wide = image.mode.startswith("I")
+        stored, greys = str(image.tile), image.mode.startswith("I")  # Pillow reduces colours itself
+        wide = ";16" in stored or greys and ";32" not in stored
+        brightest = np.asarray(image if greys else image.convert("RGB")).max() if wide else 0
         notes = {
             f"is a {image.format} by its content, and read as one": is_plain
             and image.format != named,
@@ -105,7 +107,7 @@ def peculiarities(path):
             "is turned upright, as its EXIF orientation says": _orientation(image) > 1,
             "has 16 bits a pixel, reduced to 8": wide,
             "is dark: of its 16 bits a pixel it uses 12 or fewer": wide
-            and np.asarray(image).max() < 1 << 12,
+            and brightest < 1 << (12 if greys else 4),
             "has floating-point pixels, 0 to 1, reduced to 8 bits": image.mode == "F",
             "is CMYK, converted without a colour profile": image.mode == "CMYK",
             "is transparent in places, which become white": image.has_transparency_data,

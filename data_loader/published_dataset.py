@@ -6,6 +6,7 @@ import os
 from data_loader.base_dataset import ImageFileDataset
 from data_loader.find_images import root_folder
 from utils.errors import UserError
+from utils.project import destination
 from utils.text import command
 
 
@@ -58,7 +59,7 @@ class PublishedDataset(ImageFileDataset):
             elsewhere = f", but {shifted} is there (did you mean dataset.args.root = {root}?)"
         raise UserError(
             f"{path}: no such file{elsewhere}; README, 'Data', says how to get it "
-            f"({command('misc/fetch_datasets.py', '--dataset', self.archive)})"
+            f"({command('misc/fetch_datasets.py', '--dataset', self.archive, *destination())})"
         )
 
     def _found_elsewhere(self, name, ending=None):

@@ -77,6 +77,11 @@ class RunFolder:
         """Return the folder of one of several seeds."""
         return RunFolder(self.save_dir, self.relative / f"seed-{seed}")
 
+    def way_on(self, checkpoint):
+        """Return how to go on from a checkpoint of the run, for the end of a message."""
+        alone = ", without --seeds," if self.relative.name.startswith("seed-") else ""
+        return f"go on with the same command{alone} and --resume {checkpoint}"
+
     def create(self, raw_config):
         """Make both folders and write config.json."""
         try:

@@ -1,4 +1,4 @@
-"""Compare landmarks with their images: turn them with EXIF orientations, warn of fractions."""
+"""Compare landmarks with their images: turn them with EXIF orientations, refuse fractions."""
 
 import os
 from contextlib import suppress
@@ -12,7 +12,7 @@ from utils.text import counted
 
 
 def compare_with_images(annotations):
-    """Turn landmarks that were annotated on stored images upright, and add warnings.
+    """Turn landmarks that were annotated on stored images upright, and add faults and warnings.
 
     Images with an EXIF orientation are used upright. If the size in a list is that of the stored
     image, the landmarks were annotated on it. Images whose size is missing or the same either way
@@ -30,7 +30,7 @@ def compare_with_images(annotations):
             if may_be_rotated(path) and (found := stored_size(path))[1] > 1:
                 rotated[name] = found
     _turn(annotations, rotated)
-    _warn_of_fractions(annotations, names)
+    _refuse_fractions(annotations, names)
 
 
 def _turn(annotations, rotated):
@@ -89,23 +89,26 @@ def _made_on_stored(listed, size, flag):
     return tuple(listed) == size
 
 
-def _warn_of_fractions(annotations, names):
-    """Warn if all landmarks of all images lie between -1 and 1, though an image is larger.
+def _refuse_fractions(annotations, names):
+    """Add a fault if all landmarks of all images lie from -1 to 1, though an image is larger.
 
     Fractions of 0 to 1 in ``.pts`` files have lost 1.
     """
     entries = [annotations.table[name] for name in names]
     found = [of.landmarks for entry in entries for of in (entry, *entry.objects)]
     landmarks = [points for points in found if points is not None]
-    if not landmarks or not all(np.abs(points).max() <= 1 for points in landmarks):
+    if not all(np.abs(points).max() <= 1 for points in landmarks):
+        return
+    if all((points % 1 == 0).all() for points in landmarks):  # none at all, or in corner pixels
         return
     lowest = 0 if all(points.min() >= 0 for points in landmarks) else -1
     for name in names:
         with suppress(UserError):
             size, _ = stored_size(annotations.folder / name)
             if max(size) > 2:
-                annotations.warnings.append(
-                    f"{annotations.source}: all landmarks lie between {lowest} and 1, in images of "
-                    f"{size[0]} x {size[1]} pixels: expected pixels, not fractions"
+                annotations.fault(
+                    annotations.source,
+                    f"all landmarks lie between {lowest} and 1, in images of "
+                    f"{size[0]} x {size[1]} pixels: expected pixels, not fractions",
                 )
                 return

@@ -29,7 +29,7 @@ def read(path, annotations, split=None):
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError("expected an object with 'images' and 'annotations', found a list")
-        images = _by_id(_dictionaries(content, "images"))
+        images = _by_id(_dictionaries(content, "images", ["id"]))
         names, instances = _instances(content, annotations)
         read_instances = _objects if annotations.with_boxes else _largest_instances
         found = read_instances(instances, len(names), path, annotations)
@@ -60,13 +60,18 @@ def read(path, annotations, split=None):
             )
 
 
-def _dictionaries(content, key):
-    """Return ``content[key]``; raises ``Fault`` unless it is a list of dictionaries."""
+def _dictionaries(content, key, needed=()):
+    """Return ``content[key]``; raises ``Fault`` unless it is a list of dictionaries that have the
+    keys ``needed``.
+    """
     found = content[key]
     is_list = isinstance(found, list)
     for one in found if is_list else [found]:
         if not is_list or not isinstance(one, dict):
             raise Fault(f"'{key}': expected a list of objects, found {shown(one, json.dumps)}")
+        for name in needed:
+            if name not in one:
+                raise Fault(f"'{key}': expected '{name}' in each, found {shown(one, json.dumps)}")
     return found
 
 
@@ -115,7 +120,8 @@ def _instances(content, annotations):
 def _only_category(instances, content, what):
     """Return the only category of instances; raises ``Fault`` if there are others."""
     used = {_key(instance.get("category_id")) for instance in instances}
-    named = {_key(category["id"]): category for category in content.get("categories") or []}
+    categories = _dictionaries(content, "categories", ["id"]) if content.get("categories") else []
+    named = {_key(category["id"]): category for category in categories}
     if len(used) != 1:
         found = [named.get(number, {}).get("name", number) for number in sorted(used)]
         raise Fault(f"expected one category with {what}, found {found}")

@@ -167,7 +167,7 @@ def _holds_numbers(path):
 def _why_no_csv(path, images, with_boxes):
     """Return why a csv, not named landmarks.csv, is not read as landmarks or boxes, None if it is.
 
-    Its header must name x and y; the rest must have no faults and name an image of the folder.
+    Its header must name x and y, and most of its rows must be sound and name images of the folder.
     """
     with open(path, "rb") as file:
         head = file.read(HEAD).decode("latin-1").replace("\0", "").lower()
@@ -179,11 +179,12 @@ def _why_no_csv(path, images, with_boxes):
     trial = Annotations(images.folder, images, with_boxes)
     trial.sources.append(path)
     landmark_csv.read(path, trial)
-    if has_axes and trial.faults:
+    listed = trial.table.keys() & images.images.keys()
+    if has_axes and trial.faults and len(listed) <= len(trial.faults):
         return trial.faults[0].removeprefix(f"{path}").lstrip(":, ")
-    if trial.faults:
+    if trial.faults and not has_axes:
         return NO_AXES
-    if not trial.table.keys() & images.images.keys():
+    if not listed:
         return "names no image of this folder"
     return None if has_axes or all(map(ends_in_axis, trial.names)) else f"{NO_AXES}; {TAKES}"
 

@@ -12,9 +12,10 @@ import csv
 import io
 import math
 import re
+from contextlib import suppress
 
 from data_loader.annotation_files import NOT_LABELLED, decoded, image_size, parse_number
-from data_loader.landmark_formats.csv_columns import columns_of
+from data_loader.landmark_formats.csv_columns import axis_in, columns_of, ends_in_axis
 from data_loader.landmark_formats.table import Fault
 from data_loader.splits import split_named
 from utils.errors import UserError
@@ -32,19 +33,20 @@ def read(path, annotations, split=None):
         header = [" ".join(name.split()) for name in rows[0][1]] if rows else []
         empty = _empty_columns([row for _, row in rows[1:]], len(header))
         columns = columns_of(header, empty, annotations.with_boxes)
+        _refuse_visibilities(rows, columns)
         annotations.take_names([header[x] for x, _ in columns.points])
         passed_over = ", ".join(f"'{header[n]}'" for n in columns.passed_over if header[n])
         if passed_over:
             annotations.notes.append(f"columns passed over: {passed_over}")
         cells = [*(columns.box or ()), *(n for pair in columns.points for n in pair)]
         numbers = [row[n] for _, row in rows[1:] for n in cells if n < len(row)]
-        decimal_comma = _has_decimal_commas(numbers)
+        mark = "," if _has_decimal_commas(numbers) else "."
         for number, row in rows[1:]:
             where = f"{path}, line {number}"
             with annotations.reading(where, "expected numbers"):
                 if len(row) != len(header):
                     raise Fault(f"{len(row)} columns, expected {len(header)} as in the header")
-                _add_row(row, columns, decimal_comma, annotations, split, where)
+                _add_row(row, columns, mark, annotations, split, where)
 
 
 def _read_rows(path, annotations):
@@ -86,21 +88,47 @@ def _empty_columns(rows, width):
     return empty | {0} if counts else empty
 
 
+def _refuse_visibilities(rows, columns):
+    """Raise ``Fault`` if every third coordinate seems to be a visibility: at most 2, no other is.
+
+    Columns whose names have no axis are paired in turn, so x, y, visibility would be misread.
+    """
+    header, places = rows[0][1], [n for pair in columns.points for n in pair]
+    with_axis = [n for n in places if axis_in(header[n]) or ends_in_axis(header[n])]
+    if with_axis or not places or len(places) % 3:
+        return
+    largest = [-math.inf] * len(places)
+    for _, row in rows[1:]:
+        for k, n in enumerate(places):
+            with suppress(ValueError, IndexError):  # told where the row is read
+                largest[k] = max(largest[k], parse_number(row[n].replace(",", ".")))
+    third = largest[2::3]
+    if max(third) <= 2 < min(set(largest) - set(third), default=0):
+        raise Fault(
+            f"column '{header[places[2]]}' and every third one hold visibilities or certainties, "
+            "no coordinates: remove them, or name the others like heel_x, heel_y"
+        )
+
+
 def _has_decimal_commas(cells):
-    """Return whether coordinates have decimal commas; raises ``Fault`` if these may separate
-    thousands: all stand before three digits, and the numbers without one are below 1000.
+    """Return whether most coordinates that are not whole have decimal commas, not points.
+
+    Raises ``Fault`` if the commas may separate thousands: all stand before three digits, and the
+    numbers without one are below 1000.
     """
     with_comma = [cell for cell in cells if "," in cell]
+    if len(with_comma) <= sum("." in cell for cell in cells):
+        return False
     whole = [int(cell) for cell in cells if cell.isdecimal()]
     if with_comma and whole and max(whole) < 1000 and all(map(THOUSANDS.fullmatch, with_comma)):
         raise Fault(
             f"'{with_comma[0]}' may be {with_comma[0].replace(',', '')} or "
             f"{with_comma[0].replace(',', '.')}: expected numbers without separators of thousands"
         )
-    return bool(with_comma)
+    return True
 
 
-def _add_row(row, columns, decimal_comma, annotations, split, where):
+def _add_row(row, columns, mark, annotations, split, where):
     cell = row[columns.split] if columns.split is not None else ""
     cell = "" if cell.lower() in NOT_LABELLED else cell
     split = split_named(cell) if cell else split
@@ -109,13 +137,13 @@ def _add_row(row, columns, decimal_comma, annotations, split, where):
         raise Fault(f"split '{cell}', expected one of {splits}, or nothing")
     if not row[columns.file]:
         raise Fault("expected the name of an image")
-    points = [[_number(row[n], decimal_comma) for n in pair] for pair in columns.points]
-    size = columns.size and image_size(*(_number(row[n], decimal_comma) for n in columns.size))
+    points = [[_number(row[n], mark) for n in pair] for pair in columns.points]
+    size = columns.size and image_size(*(_number(row[n], mark) for n in columns.size))
     name = annotations.name_of(row[columns.file])
     if columns.box is None:
         annotations.add(name, points, split, size, where)
     else:
-        box = _edges([_number(row[n], decimal_comma) for n in columns.box], columns.box_has_size)
+        box = _edges([_number(row[n], mark) for n in columns.box], columns.box_has_size)
         annotations.add_object(name, box, points, split, size, where)
 
 
@@ -127,7 +155,11 @@ def _edges(numbers, has_size):
     return (left, top, left + right, top + bottom) if has_size else tuple(numbers)
 
 
-def _number(text, decimal_comma):
-    if decimal_comma and "." in text:
-        raise ValueError(f"{text!r}, where other cells have decimal commas")
-    return parse_number(text.replace(",", ".") if decimal_comma else text)
+def _number(text, mark):
+    for name, other in (("points", ","), ("commas", ".")):
+        if mark != other and other in text:
+            raise ValueError(f"{text!r}, where other cells have decimal {name}")
+    try:
+        return parse_number(text.replace(mark, "."))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no number") from error

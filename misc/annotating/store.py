@@ -65,7 +65,7 @@ class AnnotationStore:
             raise UserError(f"{self.folder}: {links}")
         self._entries, read = annotations.table, annotations.sources
         self.sources = [path for path in read if path.name != PTS] or [*annotations.places.values()]
-        self._columns = _columns(names, annotations, self.box_columns)
+        self._columns = _columns(names, annotations, self.box_columns, listing.unread)
         self.labels = [_label(x) for x, _ in self._columns]
         found = {name: self._read(entry) for name, entry in self._entries.items()}
         self._values = {name: value for name, value in found.items() if value is not None}
@@ -215,13 +215,15 @@ def _stamp(path):
         return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def _columns(names, annotations, box):
+def _columns(names, annotations, box, unread):
     """Return the names of the columns x and y of each point; raises ``UserError``.
 
-    box: the columns of a box, with which there may be no points; else empty.
+    box: the columns of a box, with which there may be no points; else empty. unread: notes on files
+    that are not read.
     """
     if names is None and annotations.names is None and not box:
-        raise UserError("--names: there is no list of points yet, expected the names of the points")
+        needed = "there is no list of points yet, expected the names of the points"
+        raise UserError("; ".join([f"--names: {needed}", *unread]))
     columns = list(map(column_names, names or annotations.names or [], count()))
     if names is None:
         return columns

@@ -96,17 +96,16 @@ def shown_parts(dataset):
 def versions(config, split, report):
     """Return a split with its landmarks, if it has any, and as plain images, which may be more."""
     registry = {**DATASETS, LandmarkFolder.__name__: FaultyFolder}
-    section, found = with_landmarks(config).dataset, []
-    try:
-        found.append(build(section, registry, "dataset", split=split))
-    except EmptySplit as error:
-        if config.is_landmark:
-            report.add(one_line(error))
-    args = {**section["args"], "use_keypoints": False}
-    try:
-        found.append(build({**section, "args": args}, registry, "dataset", split=split))
-    except EmptySplit as error:
-        report.add(one_line(error))
+    section, found, lacks = with_landmarks(config).dataset, [], []
+    for args in (section["args"], {**section["args"], "use_keypoints": False}):
+        try:
+            found.append(build({**section, "args": args}, registry, "dataset", split=split))
+        except EmptySplit as error:
+            if config.is_landmark or not args["use_keypoints"]:
+                lacks.append(one_line(error))
+    if not any(getattr(dataset, "faults", ()) for dataset in found):  # which may be why
+        for lack in lacks:
+            report.add(lack)
     for dataset in found:
         if isinstance(dataset, PublishedDataset):
             dataset.require_files()  # one fault for an absent folder, not one for each image

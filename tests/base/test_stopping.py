@@ -92,6 +92,16 @@ def test_a_second_ctrl_c_insists(train, embedding_config, signal_at):
     assert stopped.finished.stderr == "interrupted\n"
 
 
+def test_one_of_several_seeds_goes_on_without_the_others(train, embedding_config, signal_at):
+    config = embedding_config()
+    signal_at(6, signal.SIGTERM)
+    stopped = train(config, "--seeds", "0,1", code=143)
+    path = stopped.folder / "checkpoint-epoch1-step2.pth"
+    assert stopped.finished.stderr == (
+        f"stopped; go on with the same command, without --seeds, and --resume {path}\n")
+    assert train(config, "--resume", path).finished.stdout.startswith(f"start: continuing {path} ")
+
+
 def test_a_training_with_workers_that_get_the_signal_too(embedding_config, tmp_path):
     """As Ctrl-C in a terminal, which goes to the whole group of processes."""
     config = embedding_config(num_workers=2, trainer={"epochs": 500, "tensorboardX": False})

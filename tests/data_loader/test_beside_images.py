@@ -65,6 +65,10 @@ def landmarks(root):
             for name, entry in FolderListing(root).annotations.table.items()}
 
 
+def faults(root):
+    return FolderListing(root).faults
+
+
 def warnings(root):
     return FolderListing(root).annotations.warnings
 
@@ -151,11 +155,10 @@ def test_only_images_with_metadata_are_opened(tmp_path, monkeypatch):
 
 def test_landmarks_that_are_fractions_of_the_image_are_told(tmp_path):
     names = write_photographs(tmp_path, {1})
-    for point, is_told in (((0.2, 0.68), True), ((0, 1), True), ((0.2, 1.5), False),
-                           ((-0.1, 1.5), False)):
+    for point, is_told in (((0.2, 0.68), True), ((0, 0.5), True), ((0.2, 1.5), False),
+                           ((-0.1, 1.5), False), ((0, 1), False)):
         write_csv(tmp_path, dict.fromkeys(names, (None, point)))
-        assert landmarks(tmp_path) == {"1.png": point}
-        assert warnings(tmp_path) == [
+        assert faults(tmp_path) == [
             f"{tmp_path / 'landmarks.csv'}: all landmarks lie between 0 and 1, in images of "
             "60 x 50 pixels: expected pixels, not fractions"] * is_told
 
@@ -164,15 +167,15 @@ def test_fractions_are_told_beside_boxes_in_pixels_too(tmp_path):
     write_photographs(tmp_path, {1})
     (tmp_path / "landmarks.csv").write_text(
         "file,x0,y0,x1,y1,eye_x,eye_y\n1.png,5,5,30,40,0.2,0.68\n1.png,20,5,50,40,0.5,0.1\n")
-    (warning,) = FolderListing(tmp_path, with_boxes=True).annotations.warnings
-    assert "all landmarks lie between 0 and 1, in images of 60 x 50 pixels" in warning
+    (fault,) = FolderListing(tmp_path, with_boxes=True).faults
+    assert "all landmarks lie between 0 and 1, in images of 60 x 50 pixels" in fault
 
 
 def test_fractions_are_told_in_pts_files_too(tmp_path):
     for name in write_photographs(tmp_path, {1}):
         (tmp_path / name).with_suffix(".pts").write_text("0.2 0.68\n0.4 0.1\n")
-    (warning,) = warnings(tmp_path)
-    assert "all landmarks lie between -1 and 1, in images of 60 x 50 pixels" in warning
+    (fault,) = faults(tmp_path)
+    assert "all landmarks lie between -1 and 1, in images of 60 x 50 pixels" in fault
 
 
 def test_sizes_of_one_area_are_told_apart(tmp_path):

@@ -358,6 +358,16 @@ def test_a_csv_of_another_name_is_read_if_its_header_names_x_and_y(tmp_path, hea
     assert landmarks(tmp_path, annotation="points.csv") == {"a.jpg": [[3.5, 4]]}
 
 
+def test_a_csv_of_another_name_with_a_slip_is_a_list_with_a_mistake(tmp_path):
+    write_images(tmp_path, ["a.jpg", "b.jpg", "c.jpg"])
+    points = tmp_path / "points.csv"
+    points.write_text("file,x,y\na.jpg,3,4\nb.jpg,5,6\nc.jpg,1O,7\n")
+    assert FolderListing(tmp_path).faults == [
+        f"{points}, line 4: expected numbers ('1O' is no number)"]
+    points.write_text("file,x,y\na.jpg,3,4\na.jpg,5,6\na.jpg,9,7\n")  # no list as is read
+    assert landmarks(tmp_path) == {} and "line 3: a.jpg is listed twice" in description(tmp_path)
+
+
 @pytest.mark.parametrize("write, name", [(write_coco, "a.json"), (write_imglab, "a.xml")])
 def test_a_list_beside_the_folder_of_images_in_a_folder_of_its_own(tmp_path, write, name):
     write_images(tmp_path / "images", POINTS)

@@ -4,6 +4,7 @@ that is taken; and the folders that they lie in.
 
 import io
 import random
+import struct
 import warnings
 import zlib
 
@@ -132,6 +133,39 @@ def test_12_bits_in_16_are_dark_and_noted(tmp_path, suffix):
     path = save(Image.fromarray(values), tmp_path / f"a.{suffix}")
     np.testing.assert_array_equal(seen(path), np.repeat(values[..., None] // 256, 3, axis=2))
     assert "is dark: of its 16 bits a pixel it uses 12 or fewer" in peculiarities(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+@pytest.mark.parametrize("largest", [4095, 65535])
+def test_colours_of_16_bits_are_noted_and_if_they_are_dark(tmp_path, suffix, largest):
+    path = tmp_path / f"a.{suffix}"
+    values = np.linspace(0, largest, 6 * 8 * 3).reshape(6, 8, 3)
+    (write_png_16 if suffix == "png" else write_tiff_16)(path, values.astype(">u2"))
+    assert seen(path).max() == largest >> 8
+    dark = ["is dark: of its 16 bits a pixel it uses 12 or fewer"] * (largest < 1 << 12)
+    assert peculiarities(path) == ["has 16 bits a pixel, reduced to 8", *dark]
+
+
+def write_png_16(path, values):
+    """Write colours (H, W, 3), which Pillow cannot."""
+    height, width, _ = values.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)),
+              (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks))
+
+
+def write_tiff_16(path, values):
+    height, width, _ = values.shape
+    tags = [(256, 3, 1, width << 16), (257, 3, 1, height << 16), (258, 3, 3, 122),
+            (259, 3, 1, 1 << 16), (262, 3, 1, 2 << 16), (273, 4, 1, 128), (277, 3, 1, 3 << 16),
+            (278, 3, 1, height << 16), (279, 4, 1, values.nbytes)]
+    directory = b"".join(struct.pack(">HHII", *tag) for tag in tags)
+    head = b"MM\0*" + struct.pack(">IH", 8, len(tags)) + directory + bytes(4)
+    assert len(head) == 122
+    path.write_bytes(head + struct.pack(">HHH", 16, 16, 16) + values.tobytes())
 
 
 def test_floating_point_signs_and_32_bits_are_told(tmp_path):

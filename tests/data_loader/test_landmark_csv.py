@@ -181,10 +181,31 @@ def test_what_is_no_number_is_refused(root, cell):
     assert "landmarks.csv, line 3: expected " in fault
 
 
-def test_decimal_points_and_commas_in_one_file_are_refused(root):
-    (fault,) = read(root, "file;x;y\na.jpg;1,5;2\nb.jpg;1.5;2\n").faults
+@pytest.mark.parametrize("most, one, name", [
+    ("1.5", "1,5", "points"), ("1,5", "1.5", "commas")])
+def test_decimal_points_and_commas_in_one_file_are_refused(root, most, one, name):
+    (fault,) = read(root, f"file;x;y\na.jpg;{most};2\nb.jpg;{most};{one}\nc.jpg;{most};1\n").faults
     assert fault.endswith(
-        "line 3: expected numbers ('1.5', where other cells have decimal commas)")
+        f"line 3: expected numbers ('{one}', where other cells have decimal {name})")
+
+
+def test_what_is_no_number_is_quoted_as_it_is_written(root):
+    (fault,) = read(root, 'file,x,y\na.jpg,"(10, 20)",2\n').faults
+    assert fault.endswith("line 2: expected numbers ('(10, 20)' is no number)")
+
+
+@pytest.mark.parametrize("third", ["1", "0", "0.97", "2"])
+def test_a_visibility_after_each_x_and_y_is_refused(root, third):
+    lists = "file,{}\na.jpg,{}\nb.jpg,{}\n"
+    names = ",".join(f"kp{n}" for n in range(6))
+    rows = f"12,30,{third},14,31,{third}", "1,30,1,14,31,0"
+    (fault,) = read(root, lists.format(names, *rows)).faults
+    assert fault.endswith("column 'kp2' and every third one hold visibilities or certainties, no "
+                          "coordinates: remove them, or name the others like heel_x, heel_y")
+    sound = read(root, lists.format(names, f"12,30,{third},14,31,3", rows[1]))
+    assert not sound.faults and len(sound.names) == 3  # it may be x of a landmark
+    named = "a_x,a_y,b_x,b_y,c_x,c_y"
+    assert not read(root, lists.format(named, *rows)).faults
 
 
 @pytest.mark.parametrize("cells", ["1,024;980", "980;1,024", "1,024;-1", "1,024;12,048"])

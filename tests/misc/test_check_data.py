@@ -174,6 +174,16 @@ def test_images_that_a_training_leaves_out_are_no_faults(check, root):
     assert code == 2 and told(printed)[-2] == "none of the 6 images of split 'train' can be read"
 
 
+def test_a_list_without_a_sound_line_is_told_and_not_what_follows_of_it(check, root):
+    table = root / "landmarks.csv"
+    table.write_text("file,x,y\n000.jpg,a,1\n001.jpg,b,1\n")
+    code, printed = check(root, "--split", "train", kind=LANDMARKS)
+    assert code == 2 and told(printed)[:2] == [
+        f"{table}, line 2: expected numbers ('a' is no number)",
+        f"{table}, line 3: expected numbers ('b' is no number)"]
+    assert "annotate one" not in printed.out and "no landmarks yet" not in printed.out
+
+
 def test_folders_that_cannot_be_read_are_told_with_the_rest(check, root, locked):
     folders = [locked(root / "images" / name) for name in ("a", "b")]
     set_landmarks(root, 1, "10,10,nan,3,20,20")

@@ -77,6 +77,8 @@ def check_make(command):
 
 CHECKS = {
     "python": check_python,
+    "python3": check_files,
+    ".": check_files,
     "torchrun": check_python,
     "make": check_make,
     "pip": check_files,
