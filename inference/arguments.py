@@ -53,6 +53,12 @@ def _as_boxes(box):
     return boxes
 
 
+def require_batch_size(batch_size):
+    """Raise ``UserError`` unless this is a whole number of at least 1."""
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UserError(f"batch_size = {batch_size!r}, expected a whole number of at least 1")
+
+
 def as_points(points):
     """Return points as a float32 tensor (K, 2); raises ``UserError`` for anything else."""
     try:

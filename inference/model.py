@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import torch
 
 from data_loader.augmentation import normalise
-from inference.arguments import as_points, is_one_image, parts_of, require_inside
+from inference.arguments import (
+    as_points,
+    is_one_image,
+    parts_of,
+    require_batch_size,
+    require_inside,
+)
 from inference.images import as_rgb
 from inference.matching import PROTOCOLS, match_maps
 from inference.view import Seen, View
@@ -87,8 +93,10 @@ class Model:
         """Return the network's view of one image, or of the object in a box of it: all methods take
         it in place of the image.
         """
-        if isinstance(image, Seen):
+        if isinstance(image, Seen) and box is None:
             return image
+        if isinstance(image, Seen):
+            raise UserError("box: what see() returned shows a part already, expected an image")
         name = image if isinstance(image, (str, os.PathLike)) else "the image"
         image = as_rgb(image)
         with config_errors(name):
@@ -118,10 +126,12 @@ class Model:
         cosines; "published": matches are cells, scores are dot products.
         """
         look_up(protocol, PROTOCOLS, "protocol")
+        require_batch_size(batch_size)
         points = as_points(points)
         (source,) = self._embeddings([a])
         require_inside(points, source.view)
         points, targets = points.to(self.device), self._embeddings(b, batch_size)
+        _require_alike(source, targets)
         found = [
             self._match(source, targets[first : first + batch_size], points, protocol)
             for first in range(0, len(targets), batch_size)
@@ -176,9 +186,19 @@ class Model:
 
         parts: (image, box) of each input.
         """
+        require_batch_size(batch_size)
         for seen in read_ahead(lambda part: self.see(*part), parts, batch_size):
             pixels = torch.stack([s.pixels for s in seen]).to(self.device)
             yield normalise(pixels), [s.view for s in seen]
+
+
+def _require_alike(source, targets):
+    """Raise ``UserError`` unless ``Embedding``s are of one model and one size of input."""
+    for target in targets:
+        found = [(*e.descriptors.shape, *e.view.input_size) for e in (source, target)]
+        if found[0] != found[1]:
+            (a, b) = ("{} x {} x {} of an input of {} x {}".format(*sizes) for sizes in found)
+            raise UserError(f"descriptors of b are {b}, those of a {a}: expected the same sizes")
 
 
 def _attribute(network, name, form):

@@ -13,6 +13,7 @@ from misc.benchmarking.measuring import markdown_table
 from trainer.figures import DIFFERENT, SAME
 from utils.cli import add_run_options, make_parser, parse_seeds, path_text, run_program
 from utils.config.read import read_config
+from utils.disk import disk_errors, write_json
 
 CONFIGS = {
     "without DVE": "configs/synthetic/smallnet-64d.json",
@@ -66,11 +67,12 @@ def main():
         help="where the figures go (default: %(default)s)",
     )
     args = parser.parse_args()
+    with disk_errors(args.output):  # before the trainings, to find errors at once
+        Path(args.output).parent.mkdir(parents=True, exist_ok=True)
     configs = {name: read_config(path, args.overrides) for name, path in CONFIGS.items()}
     # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from trainer.training import train_seeds
     from utils.device import select_device
-    from utils.disk import write_json
     from utils.distributed import World
 
     device = select_device(args.device)

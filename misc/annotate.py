@@ -11,7 +11,7 @@ is learned from them. Each confirmed image is at once in FOLDER/landmarks.csv, w
 type LandmarkFolder reads; -1,-1 stands for a point that is not visible. With --boxes each object is
 first framed by a box, which a training with dataset.args.box_margin cuts out; without names there
 are boxes alone. The page is served on this machine alone. Its button Finish, or Ctrl-C, ends the
-program, and the next start goes on.
+program, with exit code 0 either way, and the next start goes on.
 """
 
 import sys

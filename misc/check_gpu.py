@@ -42,16 +42,18 @@ def main(argv=None):
 
     device = select_device(args.device)
     findings = Findings(str(device), machine(device))
-    views = numbers.check_images(findings, device, *((4, 56) if args.quick else (32, 112)))
-    numbers.check_networks(findings, device, views[0])
-    sizes = ((3, 16), (5, 8)) if args.quick else ()
-    numbers.check_losses(findings, device, *sizes)
-    numbers.check_landmarks(findings, device)
-    if not args.quick:
-        with tempfile.TemporaryDirectory() as folder:
-            check_trainings(findings, args.device, Path(folder))
-        measure_times(findings, device)
-    write_json(args.output, findings.content())
+    try:
+        views = numbers.check_images(findings, device, *((4, 56) if args.quick else (32, 112)))
+        numbers.check_networks(findings, device, views[0])
+        sizes = ((3, 16), (5, 8)) if args.quick else ()
+        numbers.check_losses(findings, device, *sizes)
+        numbers.check_landmarks(findings, device)
+        if not args.quick:
+            with tempfile.TemporaryDirectory() as folder:
+                check_trainings(findings, args.device, Path(folder))
+            measure_times(findings, device)
+    finally:  # whatever went wrong, what was found until then can be attached to a report
+        write_json(args.output, findings.content())
     result = f"differs in {counted(len(findings.bad), 'place')}" if findings.bad else "is sound"
     print(f"{findings.machine}: {result}; {args.output}")
     return 1 if findings.bad else 0

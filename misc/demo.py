@@ -5,7 +5,7 @@
 
 Trains a DVE embedding on SyntheticFaces, matches landmarks with it, trains the landmark regressor
 on it, writes pictures to saved/demo/. A finished training is used again, an interrupted one
-resumes.
+resumes; if the embedding was trained further, the regressor is trained anew.
 """
 
 import json
@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's packages
 
+from misc.parts.steps import is_newer
 from trainer.figures import FIGURES
 from utils.checkpoint.find import progress_of
 from utils.cli import add_run_options, make_parser, run_program
@@ -21,19 +22,25 @@ from utils.config.read import read_config
 
 EMBEDDING = "configs/synthetic/smallnet-64d-dve.json"
 LANDMARKS = "configs/synthetic-keypoints/smallnet-64d-dve.json"
+RESULTS = "results.json"
 
 
-def ensure_trained(config, device, start=None):
-    """Return the last checkpoint of a config's newest run; train it, or resume it, if necessary."""
+def ensure_trained(config, device, embedding=None):
+    """Return the last checkpoint of a config's newest run; train it, or resume it, if necessary.
+
+    embedding: the checkpoint that a detector is trained on; one on an older embedding is left.
+    """
     from trainer.training import train_seeds
     from utils.distributed import World
 
-    checkpoint, is_finished = progress_of(config)
-    if is_finished:
-        print(f"using {checkpoint.path}")
-        return checkpoint.path
-    resume = str(checkpoint.path) if checkpoint else start
-    train_seeds(config, resume, world=World(device=device))
+    found, has_all_epochs = progress_of(config)
+    if found and embedding and not is_newer(found.path, [embedding]):
+        found = None
+    if found and has_all_epochs and is_newer(found.path.with_name(RESULTS), [found.path]):
+        print(f"using {found.path}")
+        return found.path
+    start = found.path if found else embedding
+    train_seeds(config, start and str(start), world=World(device=device))
     return progress_of(config)[0].path
 
 
@@ -46,7 +53,7 @@ def print_table(figures, folder, checkpoints):
         print(f"  {text.title:{width}}   {figures[name]:.2f} {text.unit}")
     print("\npictures:   ", *sorted(str(path) for path in folder.iterdir()), sep="\n  ")
     print("\ncheckpoints:", *checkpoints, sep="\n  ")
-    print("\nTensorBoard: tensorboard --logdir saved/log")
+    print(f"\nTensorBoard: tensorboard --logdir {folder.with_name('log')}")
 
 
 def main():
@@ -63,7 +70,7 @@ def main():
 
     device = select_device(args.device)
     embedding_path = ensure_trained(embedding, device)
-    landmark_path = ensure_trained(landmarks, device, start=str(embedding_path))
+    landmark_path = ensure_trained(landmarks, device, embedding_path)
 
     dataset = evaluation_dataset(landmarks)
     backbone = load_for_evaluation(embedding, embedding_path, dataset, device)
@@ -77,7 +84,7 @@ def main():
 
     results = {}
     for path in (embedding_path, landmark_path):
-        results.update(json.loads((path.parent / "results.json").read_text()))
+        results.update(json.loads(path.with_name(RESULTS).read_text()))
     print_table(results, folder, [embedding_path, landmark_path])
 
 

@@ -48,6 +48,8 @@ def main(argv=None):
     viewer, module = build_viewer(config), exportable(network, config)
     side = viewer.imwidth - 2 * viewer.crop
     facts = {"output": module.output_name, "imwidth": viewer.imwidth, "crop": viewer.crop}
+    if viewer.by_content:
+        facts["by_content"] = 1
     with disk_errors(args.output):
         args.output.parent.mkdir(parents=True, exist_ok=True)
     options = {"opset": args.opset} if args.opset else {}

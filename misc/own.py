@@ -66,6 +66,8 @@ def parse():
     for key, instead in (("dataset.args.root", "FOLDER"), ("trainer.save_dir", "--output")):
         if any(override.startswith(f"{key}=") for override in args.overrides):
             parser.error(f"--set {key}: give {instead} instead")
+    if "," in (args.device or ""):
+        parser.error(f"--device {args.device}: expected one device, for all steps")
     root = os.path.join(args.folder, "")  # with its slash, a folder "7" is no number
     args.overrides = [f"dataset.args.root={root}", f"trainer.save_dir={args.output}/",
                       *args.overrides]
@@ -76,6 +78,23 @@ def parse():
 def config_options(path, changes):
     """Return the options of a program for a config with changes."""
     return ["--config", path, *(word for change in changes for word in ("--set", change))]
+
+
+def check_configs(args):
+    """Raise ``UserError`` for changes that only one of the trainings can do with."""
+    # Imported late: torch takes seconds, which --help and mistakes need not wait for.
+    import torch
+
+    from trainer.optimisation import rehearse_schedule
+    from trainer.parts import build_backbone, build_loss
+    from utils.config.read import errors_of
+
+    for path in (EMBEDDING, DETECTOR):
+        config = read_config(path, args.overrides)
+        with errors_of(config):
+            build_backbone(config)
+            build_loss(config, torch.device("cpu"))
+            rehearse_schedule(config)
 
 
 def train_embedding(args):
@@ -132,7 +151,9 @@ def main():
     # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from misc.annotating.store import AnnotationStore
 
-    store = AnnotationStore(args.folder, args.names)  # before the training, to find errors at once
+    # Before the training, to find errors at once.
+    check_configs(args)
+    store = AnnotationStore(args.folder, args.names)
     embedding = train_embedding(args)
     store = annotate(args, store, embedding)
     detector = fit_detector(args, store, embedding)

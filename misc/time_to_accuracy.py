@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from misc.benchmarking.measuring import machine, markdown_table
 from trainer.figures import DIFFERENT, SAME
 from utils.cli import add_run_options, make_parser, parse_seeds, path_text, positive, run_program
-from utils.config.read import read_config
+from utils.config.read import errors_of, read_config
 
 
 def parse_epochs(text):
@@ -86,8 +86,13 @@ def main(argv=None):
         for path in args.configs
         for epochs in args.epochs
     }
+    from trainer.datasets import evaluation_dataset
     from utils.device import select_device
 
+    for path in args.configs:  # before the trainings, to find images without landmarks at once
+        config = read_config(path, args.overrides)
+        with errors_of(config):
+            evaluation_dataset(config)
     device, rows, reached = select_device(args.device), [], set()
     for (path, _), config in configs.items():
         if path in reached:

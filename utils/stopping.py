@@ -13,10 +13,22 @@ def handled_signals():
     return SIGNALS[:-1] if ignored else SIGNALS
 
 
+class Interrupted(KeyboardInterrupt):
+    """What a signal raises where it ends a program as Ctrl-C does."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.exit_code = 128 + number  # as shells report it
+
+
 def stop_on_signals():
     """Let SIGTERM and SIGHUP end this process, and its children, as Ctrl-C does."""
+
+    def interrupt(number, frame):
+        raise Interrupted(number)
+
     for number in handled_signals():
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, interrupt)
 
 
 class Stopped(Exception):

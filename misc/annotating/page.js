@@ -1,6 +1,7 @@
-// The page: which image and point are at hand, keys and buttons, and the server's answers.
+// The page: which image and point are at hand, what keys and buttons do, and the server's answers.
 
 import {Draft} from "./draft.js";
+import {keyListener} from "./keys.js";
 import {Panel, progress} from "./panel.js";
 import {Stage} from "./stage.js";
 
@@ -56,6 +57,7 @@ function complain(error) {
 }
 
 async function visit(number) {
+  stage.release();  // a drag does not go on in another image
   if (page.draft?.past.length) page.drafts.set(page.number, page.draft);
   page.number = number;
   page.item = null;
@@ -176,7 +178,6 @@ const confirm = () => busy(async () => {
 });
 
 const isWhole = () => page.folder.confirmed.length >= page.folder.wanted;
-
 const back = () => busy(async () => {
   const count = page.folder.names.length;
   await visit(page.visited.pop() ?? (page.number + count - 1) % count);
@@ -202,28 +203,16 @@ function draw() {
 
 const tell = () => panel.tell(page);
 
-const KEYS = {
-  Enter: confirm, " ": confirm, x: () => hide(page.draft.chosen), Delete: () => hide(page.draft.chosen),
-  b: back, Backspace: back, n: next, u: undo, r: begin,
-  f: objects.frame, a: objects.add, o: objects.other, d: objects.remove,
-  "+": () => stage.zoom(1.4), "=": () => stage.zoom(1.4), "-": () => stage.zoom(1 / 1.4), 0: () => stage.fit(),
-  ArrowLeft: far => nudge(-far, 0), ArrowRight: far => nudge(far, 0),
-  ArrowUp: far => nudge(0, -far), ArrowDown: far => nudge(0, far),
-  "?": () => find("keys").showModal(),
+const does = {
+  confirm, back, next, undo, begin, nudge, ...objects,
+  hide: () => hide(page.draft.chosen),
+  choose: k => page.draft.points[k] && events.choose(k),
+  enlarge: () => stage.zoom(1.4), reduce: () => stage.zoom(1 / 1.4), fit: () => stage.fit(),
+  help: () => find("keys").showModal(),
 };
 
-function pressed(event) {
-  if (page.isBusy) return;  // the draft at hand may be another one in a moment
-  const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey);
-  if (document.querySelector("dialog[open]") || (event.ctrlKey || event.metaKey || event.altKey) && !isUndo) return;
-  const onButton = event.target.closest?.("button:not(.mark)");
-  if (onButton && (event.key === "Enter" || event.key === " ")) return;
-  const k = Number(event.key) - 1, key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const action = isUndo ? undo : page.draft?.points[k] && event.key > 0 ? () => events.choose(k) : KEYS[key];
-  if (!action || !page.draft) return;
-  event.preventDefault();
-  action(event.shiftKey ? 10 : 1);
-}
+// The draft at hand may be another one in a moment, and a pointer may hold one of its points.
+const isReady = () => page.draft && !page.isBusy && !stage.held;
 
 async function start() {
   page.folder = await ask("state");
@@ -231,15 +220,12 @@ async function start() {
   document.title = `Annotate ${page.folder.folder.split("/").pop()}`;
   stage = new Stage(find("stage"), page.folder.labels, events);
   panel = new Panel(page.folder, events.choose, hide, objects.take);
-  const buttons = {
-    confirm, back, next, in: () => stage.zoom(1.4), out: () => stage.zoom(1 / 1.4), fit: () => stage.fit(),
-    help: () => find("keys").showModal(), finish: leave, leave,
-    add: objects.add, frame: objects.frame, remove: objects.remove,
-  };
+  const {confirm, back, next, enlarge, reduce, fit, help, add, frame, remove} = does;
+  const buttons = {confirm, back, next, in: enlarge, out: reduce, fit, help, add, frame, remove, finish: leave, leave};
   for (const [id, action] of Object.entries(buttons)) find(id).addEventListener("click", () => action());
   // A pointer leaves the focus, and so the keys, with the image.
   document.addEventListener("click", event => event.detail && !document.querySelector("dialog[open]") && find("stage").focus());
-  document.addEventListener("keydown", pressed);
+  document.addEventListener("keydown", keyListener(does, isReady));
   addEventListener("beforeunload", event => unsaved() && !page.hasLeft && event.preventDefault());
   await visit(page.folder.next ?? 0);
   if (isWhole()) end();

@@ -28,6 +28,7 @@ PAGE_FILES = {
     "page.js": ("page.js", "text/javascript"),
     "boxes.js": ("boxes.js", "text/javascript"),
     "draft.js": ("draft.js", "text/javascript"),
+    "keys.js": ("keys.js", "text/javascript"),
     "loupe.js": ("loupe.js", "text/javascript"),
     "marks.js": ("marks.js", "text/javascript"),
     "panel.js": ("panel.js", "text/javascript"),

@@ -48,12 +48,15 @@ class Findings:
 
     def time(self, name, run, repeats):
         """Note the mean milliseconds of a function, after two calls that do not count."""
-        run(), run()
-        self._wait()
-        begin = time.perf_counter()
-        for _ in range(repeats):
-            run()
-        self._wait()
+        try:
+            run(), run()
+            self._wait()
+            begin = time.perf_counter()
+            for _ in range(repeats):
+                run()
+            self._wait()
+        except Exception as failure:  # as in ``compare``
+            return self.note(name, f"{type(failure).__name__}: {one_line(failure)}")
         self.milliseconds[name] = 1000 * (time.perf_counter() - begin) / repeats
         print(f"     {name}: {self.milliseconds[name]:.3f} ms", flush=True)
 

@@ -1,1 +1,1 @@
-"""The parts of single programs that need torch, each named after its program in ``misc/``."""
+"""Modules of programs in ``misc/`` that need no folder of their own; most are imported late."""

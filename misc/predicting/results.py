@@ -14,7 +14,7 @@ from inference.arguments import as_points, require_inside
 from misc.predicting.boxes import box_around
 from misc.predicting.photos import Source, read_photo
 from misc.predicting.tasks import ColourTask, LandmarkTask, MatchTask
-from utils.disk import disk_errors, fitting, write_atomically
+from utils.disk import disk_errors, fitting, parent_folder, write_atomically
 from utils.errors import UserError, config_errors
 
 NUM_COLOURED = 64  # images, evenly spread, whose principal components give the colours
@@ -52,11 +52,12 @@ def read_points(arguments):
     if len(arguments) > 1 or "," in arguments[0] and not path.is_file():
         rows = [(text.split(","), f"--points {text}") for text in arguments]
     else:
-        rows = [(row, path) for row in read_csv(path)]
-        if rows and [name.strip().lower() for name in rows[0][0]] == ["x", "y"]:
-            del rows[0]
-        if not rows:
+        lines = read_csv(path)
+        if lines and [name.strip().lower() for name in lines[0]] == ["x", "y"]:
+            del lines[0]
+        if not lines:
             raise UserError(f"{path}: holds no points, expected x,y in each line")
+        rows = [(row, f"{path}, point {n}") for n, row in enumerate(lines)]
     points = []
     for row, where in rows:
         try:
@@ -64,7 +65,7 @@ def read_points(arguments):
         except ValueError as error:
             found = ",".join(row)
             raise UserError(f"{where}: found {found!r}, expected x,y: two numbers") from error
-        if math.isnan(x + y):
+        if not math.isfinite(x + y):
             raise UserError(f"{where}: found {','.join(row)!r}, expected x,y: two numbers")
         points.append((x, y))
     return as_points(points)
@@ -91,14 +92,16 @@ def require_some(photos):
 
 def predict(task, reader, sources, args):
     """Write the picture of each image or object as it is predicted, and the table at the end."""
+    with disk_errors(args.output), parent_folder(args.output / "pictures"):
+        pass  # what cannot be written is told before anything is predicted
     rows = []
     with tqdm(total=len(sources), desc="predicting", unit="image", disable=None) as bar:
         for photos in reader.batches(sources, args.batch_size):
             for photo, result in zip(photos, task.predict(photos) if photos else ()):
                 source = photo.source
                 if task.table:
-                    rows += [] if rows else [task.header(source, result)]
-                    rows += task.rows(source, result)
+                    rows += [] if rows else [task.header(photo, result)]
+                    rows += task.rows(photo, result)
                 if not args.no_pictures:
                     number = "" if source.number is None else f"-{source.number}"
                     path = fitting(args.output / "pictures" / f"{source.name}{number}.png")

@@ -28,16 +28,18 @@ class LandmarkTask:
     def predict(self, photos):
         return self.model.landmarks([photo.seen for photo in photos], len(photos))
 
-    def header(self, source, landmarks):
+    def header(self, photo, landmarks):
         names = self.model.landmark_names or []
         if len(names) != len(landmarks):
             names = [""] * len(landmarks)
-        box = WRITTEN_BOX if source.box else ()
-        return ["file", *box, *chain.from_iterable(map(column_names, names, count()))]
+        box = WRITTEN_BOX if photo.source.box else ()
+        points = chain.from_iterable(map(column_names, names, count()))
+        return ["file", "width", "height", *box, *points]
 
-    def rows(self, source, landmarks):
-        values = [*(source.box or ()), *landmarks.flatten().tolist()]
-        yield [source.name, *(f"{value:.2f}" for value in values)]
+    def rows(self, photo, landmarks):
+        values = [*(photo.source.box or ()), *landmarks.flatten().tolist()]
+        size = photo.seen.view.image_size  # tells a reader that the landmarks are upright
+        yield [photo.source.name, *size, *(f"{value:.2f}" for value in values)]
 
     def figure(self, photo, landmarks):
         points = photo.in_picture(landmarks)
@@ -58,10 +60,11 @@ class MatchTask:
         found = self.model.match(self.source, seen, self.points, self.protocol, len(photos))
         return list(zip(*found))
 
-    def header(self, source, matches):
-        return ["file", *(["box"] if source.box else []), "point", "x", "y", "score"]
+    def header(self, photo, matches):
+        return ["file", *(["box"] if photo.source.box else []), "point", "x", "y", "score"]
 
-    def rows(self, source, matches):
+    def rows(self, photo, matches):
+        source = photo.source
         named = [source.name, *([source.number] if source.box else [])]
         for number, ((x, y), score) in enumerate(zip(*(part.tolist() for part in matches))):
             yield [*named, number, f"{x:.2f}", f"{y:.2f}", f"{score:.4f}"]

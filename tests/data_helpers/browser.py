@@ -114,14 +114,18 @@ class Page:
         self.send("Emulation.setEmulatedMedia",
                   features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def drag(self, start, end=None, steps=4):
+    def drag(self, start, end=None, steps=4, key=None):
         """Press the mouse at (x, y), move to ``end`` in steps, and release; without an end: click.
+
+        key: one to press before the last step.
         """
         end = end or start
         at = {"button": "left", "clickCount": 1}
         self.send("Input.dispatchMouseEvent", type="mouseMoved", x=start[0], y=start[1])
         self.send("Input.dispatchMouseEvent", type="mousePressed", x=start[0], y=start[1], **at)
         for step in range(1, steps + 1 if end != start else 1):
+            if key and step == steps:
+                self.press(key)
             x, y = (a + (b - a) * step / steps for a, b in zip(start, end))
             self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, buttons=1, **at)
         self.send("Input.dispatchMouseEvent", type="mouseReleased", x=end[0], y=end[1], **at)

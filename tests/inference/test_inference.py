@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -328,6 +329,31 @@ def test_one_image_gives_one_result_and_several_a_list(matcher, light_finder):
     assert [x.shape for x in matcher.match(picture, other, np.empty((0, 2)))] == [(0, 2), (0,)]
     assert light_finder.landmarks([picture, other]).shape == (2, 1, 2)
     assert matcher.embed([]) == [] and isinstance(matcher.embed((picture,)), list)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None])
+def test_a_batch_size_that_is_none(matcher, light_finder, batch_size):
+    picture, told = ramp(30, 20), r"batch_size = .*, expected a whole number of at least 1"
+    for call in (matcher.embed, light_finder.landmarks,
+                 lambda images, batch_size: matcher.match(picture, images, [[1, 1]],
+                                                          batch_size=batch_size)):
+        with pytest.raises(UserError, match=told):
+            call([picture], batch_size=batch_size)
+
+
+def test_maps_of_other_sizes_are_not_matched(matcher):
+    picture = ramp(30, 20)
+    found = matcher.embed(picture)
+    other = replace(found, descriptors=found.descriptors[:, 1:])
+    with pytest.raises(UserError, match="descriptors of b are .*, those of a .* expected the same"):
+        matcher.match(found, [found, other], [[12, 9]])
+
+
+def test_what_was_seen_takes_no_box(matcher):
+    seen = matcher.see(ramp(30, 20))
+    assert matcher.see(seen) is seen
+    with pytest.raises(UserError, match="box: what see.. returned shows a part already"):
+        matcher.see(seen, (1, 1, 9, 9))
 
 
 def test_embeddings_can_be_matched_again(matcher):

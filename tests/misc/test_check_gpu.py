@@ -62,6 +62,23 @@ def test_what_cannot_be_computed_and_what_is_no_number_is_a_difference(capsys):
     json.dumps(findings.content(), allow_nan=False)
 
 
+def test_what_cannot_be_timed_is_a_difference(capsys):
+    findings = Findings("cpu", "a machine")
+    findings.time("loss, fused", lambda: 1 / 0, 3)
+    assert findings.bad == ["loss, fused"] and findings.milliseconds == {}
+    assert "FAIL loss, fused: ZeroDivisionError: division by zero" in capsys.readouterr().out
+
+
+def test_the_file_is_written_whatever_fails(check, monkeypatch, tmp_path):
+    def fail(*args):
+        raise RuntimeError("no kernel image")
+
+    monkeypatch.setattr(numbers, "check_landmarks", fail)
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        check()
+    assert len(json.loads((tmp_path / "found.json").read_text())["compared"]) > 10
+
+
 def test_trainings_that_fail_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(trainings, "fast_precisions", lambda device: ["bfloat16"])
     findings, calls = Findings("cpu", "a machine"), []

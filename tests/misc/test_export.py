@@ -212,7 +212,9 @@ def example(tmp_path_factory):
     return path
 
 
-def test_the_documented_program_finds_what_the_api_finds(example, written, checkpoints, traced):
+@pytest.mark.parametrize("facts", [{}, {"by_content": 1}])
+def test_the_documented_program_finds_what_the_api_finds(
+        example, written, checkpoints, traced, facts):
     """In photographs that are nearly square, wide, high, and stored on their side."""
     rotated = Image.Exif()
     rotated[ExifTags.Base.Orientation] = 6
@@ -223,11 +225,12 @@ def test_the_documented_program_finds_what_the_api_finds(example, written, check
     names = [*shapes, "turned.jpg"]
     model = example.parent / "landmarks.onnx"
     exporting.write_onnx(model, traced("landmarks")[1], traced("landmarks")[0],
-                         {"imwidth": 32, "crop": 4})
+                         {"imwidth": 32, "crop": 4, **facts})
     done = subprocess.run([sys.executable, "find.py", model.name, *names], cwd=example.parent,
                           env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     api = inference.load(checkpoints["landmarks"])
+    api.viewer.by_content = bool(facts)
     for name, line in zip(names, done.stdout.splitlines(), strict=True):
         assert line.startswith(f"{name} [[")
         found = torch.tensor(json.loads(line.removeprefix(name)))

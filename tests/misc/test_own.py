@@ -134,6 +134,9 @@ def test_mistakes_are_told_before_anything_runs(monkeypatch, capsys, tmp_path):
             ([photos, "--set", "dataset.args.root=x"], "dataset.args.root: give FOLDER instead"),
             ([photos, "--set", "trainer.save_dir=x"], "trainer.save_dir: give --output instead"),
             ([photos, "--names", "a,b", "--set", "trainer.epoch=3"], "did you mean 'epochs'?"),
+            ([photos, "--names", "a,b", "--set", "loss_args.sigma=3"],
+             f"{own.DETECTOR}: loss_args.sigma is not a key here"),
+            ([photos, "--names", "a,b", "--device", "0,1"], "0,1: expected one device"),
             ([tmp_path / "absent"], "absent: no such folder")):
         monkeypatch.setattr("sys.argv", ["own.py", *map(str, words)])
         monkeypatch.setattr(own, "stop_on_signals", lambda: None)

@@ -10,6 +10,7 @@ from PIL import Image
 
 import inference
 from data_loader import LandmarkFolder
+from data_loader.images import size_as_seen
 from inference.matching import PROTOCOLS
 from inference.model import BATCH_SIZE
 from inference.view import Viewer
@@ -74,7 +75,9 @@ def test_landmarks_of_a_folder_become_a_data_set(call, models, images, tmp_path)
     assert (code, printed.out) == (0, f"3 images: {out}\n")
     assert written(out) == ["landmarks.csv", *(f"pictures/{name}.png" for name in NAMES)]
     rows = table(out / "landmarks.csv")
-    assert rows[0] == ["file", "x0", "y0", "x1", "y1", "x2", "y2"]
+    assert rows[0] == ["file", "width", "height", "x0", "y0", "x1", "y1", "x2", "y2"]
+    assert [tuple(map(int, row[1:3])) for row in rows[1:]] == [
+        size_as_seen(images / row[0]) for row in rows[1:]]
     model = inference.load(models[1])
     shutil.move(images, tmp_path / "data" / "images")
     shutil.copy(out / "landmarks.csv", tmp_path / "data")
@@ -94,7 +97,7 @@ def test_the_columns_are_those_of_the_training_s_table(
     (root / "landmarks.csv").write_text(f"file,split,{columns}\n{rows}")
     trained = train(landmark_config(root), "--mini_train", "--resume", models[0])
     code, _, out = call(trained.folder, images, "--no_pictures")
-    assert code == 0 and table(out / "landmarks.csv")[0] == ["file", *columns.split(",")]
+    assert code == 0 and table(out / "landmarks.csv")[0][3:] == columns.split(",")
 
 
 def test_names_of_other_formats_make_columns_that_can_be_read(call, images, tmp_path):
@@ -103,7 +106,7 @@ def test_names_of_other_formats_make_columns_that_can_be_read(call, images, tmp_
     path = save_tiny_checkpoint(tmp_path / "a.pth", network, LANDMARKS, landmark_names=names)
     assert inference.load(path).landmark_names == names
     code, _, out = call(path, images, "--no_pictures")
-    assert code == 0 and table(out / "landmarks.csv")[0][1:] == [
+    assert code == 0 and table(out / "landmarks.csv")[0][3:] == [
         "left eye_x", "left eye_y", "x1", "y1", "1_x", "1_y"]
     shutil.move(images, tmp_path / "data" / "images")
     shutil.copy(out / "landmarks.csv", tmp_path / "data")
@@ -117,7 +120,7 @@ def test_names_that_are_none_are_numbers(call, images, tmp_path, names):
                                 landmark_names=names)
     code, _, out = call(path, images, "--no_pictures")
     assert code == 0
-    assert table(out / "landmarks.csv")[0] == ["file", "x0", "y0", "x1", "y1", "x2", "y2"]
+    assert table(out / "landmarks.csv")[0][3:] == ["x0", "y0", "x1", "y1", "x2", "y2"]
 
 
 def test_a_run_as_users_type_it(run_program, models, images, tmp_path):
@@ -210,6 +213,14 @@ def test_large_images_are_drawn_smaller_with_their_points(tmp_path):
     assert photo.picture.shape == (3, 250, 1000)
     assert photo.in_picture(torch.tensor([2399.5, 599.5])).tolist() == pytest.approx([999.5, 249.5])
     assert photo.in_picture(torch.tensor([-0.5, -0.5])).tolist() == pytest.approx([-0.5, -0.5])
+
+
+def test_an_output_that_is_a_file_is_told_before_anything_is_predicted(
+        call, models, images, tmp_path, monkeypatch):
+    (tmp_path / "out").write_text("mine")
+    monkeypatch.setattr(inference.Model, "landmarks", None)
+    code, printed, out = call(models[1], images, "--no_pictures")
+    assert code == 2 and printed.err.startswith(f"error: {out}: ") and out.read_text() == "mine"
 
 
 def test_one_image_is_one(call, models, images):

@@ -59,9 +59,11 @@ def test_dots_come_back_to_the_pixel(call, finder, photos, tmp_path, kind):
     code, printed, out = call(finder, photos, "--boxes", path, "--no_pictures", "--batch_size", 3)
     assert (code, printed.out) == (0, f"4 objects: {out}\n"), printed.err
     header, *rows = table(out / "landmarks.csv")
-    assert header == ["file", "bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1", "x0", "y0"]
+    assert header == ["file", "width", "height", "bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1",
+                      "x0", "y0"]
     assert [row[0] for row in rows] == [name for name in NAMES for _ in BOXES]
-    numbers = np.array([row[1:] for row in rows], float)
+    assert {(row[1], row[2]) for row in rows} == {("600", "400")}
+    numbers = np.array([row[3:] for row in rows], float)
     np.testing.assert_allclose(numbers[:, :4], BOXES * 2)
     np.testing.assert_allclose(numbers[:, 4:], DOTS * 2, atol=0.05)
 
@@ -184,5 +186,5 @@ def test_a_run_as_users_type_it(run_program, photos, tmp_path):
     assert (finished.code, finished.stdout) == (0, f"4 objects: {out}\n"), finished.stderr
     model = inference.load(landmarks, box_margin=0.3)
     expected = model.landmarks(photos / "a.png", box=BOXES)
-    found = np.array([row[5:] for row in table(out / "landmarks.csv")[1:3]], float)
+    found = np.array([row[7:] for row in table(out / "landmarks.csv")[1:3]], float)
     np.testing.assert_allclose(found, expected.flatten(1), atol=0.006)

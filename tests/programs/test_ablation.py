@@ -42,6 +42,15 @@ def test_the_ablation_compares_with_and_without_the_exchange(
     assert len({str(weight.flatten()[:8].tolist()) for weight in finals}) == 4
 
 
+def test_an_output_that_cannot_be_is_told_before_the_trainings(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").touch()
+    output = tmp_path / "file" / "ablation.json"
+    monkeypatch.setattr("sys.argv", ["ablation.py", "--output", str(output)])
+    assert run_program(ablation.main) == 2
+    captured = capsys.readouterr()
+    assert captured.err == f"error: {output.parent}: File exists\n" and captured.out == ""
+
+
 def test_landmarks_that_stay_where_they_were(monkeypatch, embedding_config):
     still = {name: 0 for name in matching.EVALUATION_WARPS}
     monkeypatch.setattr(matching, "EVALUATION_WARPS", still)

@@ -70,6 +70,17 @@ def test_an_interrupted_demo_goes_on_where_it_was(tiny_demo, capsys, tmp_path, m
         assert tiny_demo("--set", "trainer.epochs=2") == 130
     capsys.readouterr()
     assert tiny_demo("--set", "trainer.epochs=2") == 0
-    printed = capsys.readouterr().out
-    assert len(re.findall(r"^start: continuing .*checkpoint-epoch1.pth after epoch 1$", printed,
-                          re.MULTILINE)) == 2
+    first, second = starts(capsys.readouterr().out)
+    assert re.fullmatch("continuing .*checkpoint-epoch1.pth after epoch 1", first)
+    assert re.fullmatch("backbone weights of .*checkpoint-epoch2.pth .*", second)  # a new detector
+
+    *_, detector = sorted((tmp_path / "saved").rglob("checkpoint-epoch2.pth"))
+    (detector.parent / "results.json").unlink()  # as if its evaluation was interrupted
+    assert tiny_demo("--set", "trainer.epochs=2") == 0
+    assert starts(capsys.readouterr().out) == [f"continuing {detector} after epoch 2"]
+    assert results_of(detector.parent)["inter_ocular_error_pct"] > 0
+
+
+def starts(printed):
+    """Return what was printed of the starting points of trainings."""
+    return re.findall(r"^start: ((?:continuing|backbone).*)$", printed, re.MULTILINE)

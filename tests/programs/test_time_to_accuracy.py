@@ -5,6 +5,7 @@ import re
 import pytest
 
 from misc import time_to_accuracy
+from tests.data_helpers.landmark_lists import write_images
 from utils.cli import EXIT_USER_ERROR, run_program
 
 
@@ -31,6 +32,14 @@ def test_every_length_is_tried_where_none_is(embedding_config, capsys):
     assert [row[1] for row in rows] == ["1", "2"]
     assert rows[0][3:] != rows[1][3:]
     assert f"below 0.001 px: not reached by {config}" in captured.out
+
+
+def test_images_without_landmarks_are_told_before_the_training(embedding_config, capsys, tmp_path):
+    write_images(tmp_path / "photos", ["a.jpg", "b.jpg", "c.jpg"])
+    config = embedding_config(tmp_path / "photos")
+    code, _, captured = call(capsys, config, "--below", 1)
+    assert code == EXIT_USER_ERROR and captured.err.startswith(f"error: {config}: ")
+    assert "no landmarks yet" in captured.err and not list(tmp_path.rglob("info.log"))
 
 
 def test_every_seed_must_be_good_enough(embedding_config, capsys):
