@@ -37,8 +37,9 @@ class NonfiniteGuard:
     If one is NaN or infinite, the batch is written to the run's folder, and the training halts. The
     policies "skip" and "rollback" skip the step or roll back instead, at most ten times in a row.
 
-    On a GPU it looks at the steps once in a while, all that were taken since, so that the host need
-    not wait for each; they cannot be skipped any more, so that policy looks at each step.
+    On a GPU it looks at one step in twenty, together with all since the last look, so that the host
+    need not wait for each. Steps that were taken can no longer be skipped, so with the policy
+    "skip" it looks at each step.
     """
 
     def __init__(self, policy):
@@ -87,8 +88,9 @@ class NonfiniteGuard:
 
 @contextmanager
 def halved_rates(optimizer, scheduler):
-    """Halve the learning rates before or after the context, the lower ones: those of an optimiser,
-    and those from which its schedule (or None) computes them.
+    """Set each learning rate to half of the lower of its values before and after the context.
+
+    These are the rates of an optimiser, and those from which its schedule (or None) computes them.
     """
     before = [rates[key] for rates, key in _rates(optimizer, scheduler)]
     yield

@@ -27,7 +27,7 @@ class Precision:
         return tf32() if self.name == "tfloat32" else nullcontext()
 
     def backward(self, loss):
-        """Add the gradients of a loss; its own, the dense losses compute exactly in any case."""
+        """Add the gradients of a loss; the dense losses' own part of them is exact in any case."""
         with tf32() if self.name == "tfloat32" else nullcontext():
             self._scaler.scale(loss).backward()
 

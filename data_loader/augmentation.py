@@ -36,7 +36,9 @@ IDENTITY = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 def normalise(images):
-    """Return images (B, 3, H, W) in 0..255 as float32, with the published mean and deviation."""
+    """Return images (B, 3, H, W) in 0..255, less the published mean, divided by the published
+    standard deviation, as float32.
+    """
     mean, std = (constant(v, images.device).view(3, 1, 1) for v in IN_LEVELS)
     return (images - mean) / std
 

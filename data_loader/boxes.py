@@ -1,9 +1,9 @@
 """Boxes of objects in images: the square around a box, and what an image shows of it.
 
 A box is (left, top, right, bottom), edges in pixels: 0 is the left edge of an image's first pixel,
-its width the right edge of the last. As a point, whose pixel centres are whole numbers, an edge is
-half a pixel less. Points are mapped with the pixels they are on: x' + 1/2 = s (x + 1/2 - left) in a
-square that is resized by a factor s.
+its width the right edge of the last. In the coordinates of points, where pixel centres are whole
+numbers, an edge is half a pixel less. Points are mapped with the pixels they are on: x' + 1/2 =
+s (x + 1/2 - left) in a square that is resized by a factor s.
 """
 
 import math
@@ -55,9 +55,11 @@ def require_inside(box, size):
 
 
 def box_window(box, margin):
-    """Return the square around the middle of a box, as a box, whose side is the box's longer one.
+    """Return the square around the middle of a box, as a box.
 
-    margin: on each side, as a share of the box's longer side.
+    Its side is the longer side of the box plus a margin at each end.
+
+    margin: as a share of the box's longer side.
     """
     left, top, right, bottom = box
     half = max(right - left, bottom - top) * (1 / 2 + margin)

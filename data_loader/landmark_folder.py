@@ -24,8 +24,8 @@ class LandmarkFolder(ImageFileDataset):
     set. With ``use_keypoints`` the data set holds only the images with all landmarks.
 
     root: the folder.
-    eye_indices: the two landmarks whose distance landmark errors are divided by; null: the first
-        two; []: errors are in pixels, as always with a single landmark.
+    eye_indices: the two landmarks whose distance normalises the errors of landmarks; null: the
+        first two; []: errors are in pixels, as always with a single landmark.
     pattern: a glob that image names, relative to their folder, must match.
     annotation: the landmark file or files, relative to the root, or "*.pts" for those beside the
         images, or "none"; null: what is found.

@@ -118,9 +118,9 @@ class Model:
         """Match points (K, 2) of image ``a`` in image ``b``; returns points (K, 2), scores (K,).
 
         Several images ``b`` give (N, K, 2) and (N, K). ``a`` and ``b`` may be results of ``see`` or
-        ``embed``, of objects in boxes, too. A point that the network is not shown, in the border
-        that is cropped or far from the box, is matched as the nearest one that it is; outside the
-        image it raises ``UserError``.
+        ``embed``, of objects in boxes, too. A point that the network does not see, in the cropped
+        border or far from the box, is replaced by the nearest point that it sees. A point outside
+        the image raises ``UserError``.
 
         protocol: "cosine": descriptors are interpolated to every pixel of the input, scores are
         cosines; "published": matches are cells, scores are dot products.

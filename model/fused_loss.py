@@ -29,8 +29,8 @@ FAILED_AT_WORK = {}  # {device: why}, where a trial went well and a training did
 
 
 def fused_or_chunked_loss(objective, cells, a, *more):
-    """Return ``fused_loss``, or ``chunked_loss`` where it fails at this size; the device is not
-    asked for it again then.
+    """Return ``fused_loss`` or, if that fails at this size, ``chunked_loss``; from then on, "auto"
+    means "chunked" on this device.
     """
     try:
         return fused_loss(objective, cells, a, *more)

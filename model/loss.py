@@ -39,7 +39,7 @@ def dense_correlation_loss(
     The mean over cells u, and over the batch, of sum over v of |v - g(u)|^pow p(v | u), where
     p(v | u) = softmax over v of <desc1_u, desc2_v>: ``reference_loss.expected_distance``.
 
-    Computed in float32, under autocast too, or in float64 if the descriptors are.
+    Computed in at least float32, under autocast too. Raises ``ValueError`` if no integer s fits.
 
     desc1, desc2: (B, C, h, w), descriptors of x and x'.
     grid: (B, H, W, 2), normalised, g(u) for each pixel of x; H = s h and W = s w for an integer s.
@@ -73,7 +73,7 @@ def dense_correlation_loss_dve(
     The mean over cells u, and over the batch, of sum over v of |v - g(u)|^pow p(v | u; x, x', xa),
     where p(v | u; x, x', xa) = softmax over v of <sum over w of p(w | u; x, xa) aux_w, desc2_v>:
     ``reference_loss.expected_distance`` of ``reference_loss.exchange``. The auxiliary image xa is
-    the first image of the next pair of the batch.
+    the first image of the next pair of the batch. Raises ``ValueError`` for a batch of one pair.
 
     The other arguments are those of ``dense_correlation_loss``. With ``scale``, the rebuilt
     descriptors are scaled to length 1 too.
@@ -170,7 +170,7 @@ def regression_loss(predicted, target, alpha: float = 1):
 def cell_stride(feature_size, input_size):
     """Return the stride s with input = s x features, both (height, width).
 
-    Cell (row i, column j) is at the pixel (x, y) = (s j, s i).
+    Cell (row i, column j) is at the pixel (x, y) = (s j, s i). Raises ``ValueError`` if no s fits.
     """
     stride = input_size[0] // feature_size[0]
     if tuple(stride * n for n in feature_size) != tuple(input_size):

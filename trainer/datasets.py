@@ -14,7 +14,9 @@ FEW_NAMES = 20  # of images in a message
 
 
 def build_dataset(config, split, world=World()):
-    """Return the config's data set; broken images are skipped, or raise ``UserError``.
+    """Return a split of the config's data set, without broken images if the config skips them.
+
+    Raises ``UserError`` if files are missing or, where broken images are skipped, none is left.
 
     world: the processes that build it together.
     """
@@ -65,8 +67,8 @@ def evaluation_dataset(config, name=None, world=World()):
 
     Raises ``EmptySplit`` for an embedding with fewer than two test images.
 
-    name: a data set in place of the config's. It takes imwidth and crop of the config, and the root
-    too if both have the same default root; else it is the other's default.
+    name: a data set in place of the config's. It takes all arguments of the config that it has, but
+    the root only if both have the same default root; otherwise its root is its own default.
     """
     own = look_up(config.dataset["type"], DATASETS, "dataset.type")
     check_arguments(own, config.dataset["args"], "dataset.args", runtime=("split",))
@@ -85,7 +87,10 @@ def evaluation_dataset(config, name=None, world=World()):
 
 
 def without_error(dataset):
-    """Return the names of images without inter-ocular error; raises ``UserError`` if all are."""
+    """Return the names of the images whose inter-ocular error is undefined.
+
+    Raises ``UserError`` if it is undefined in all of them.
+    """
     names = [dataset.label(index) for index in dataset.without_eye_distance()]
     if names and len(names) == len(dataset):
         left, right = dataset.eye_indices
@@ -98,7 +103,7 @@ def without_error(dataset):
 
 
 def left_out_line(dataset, names):
-    """Return a line for the log about images of a data set without inter-ocular error."""
+    """Return a line for the log about images whose inter-ocular error is undefined."""
     more = f" and {len(names) - FEW_NAMES} more" if len(names) > FEW_NAMES else ""
     left, right = dataset.eye_indices
     return (

@@ -85,8 +85,8 @@ class EmbeddingTrainer(BaseTrainer):
         found, reason = loss_implementation(
             self.run.config, self.device, self.model.num_output_channels
         )
-        more = {} if reason is None else {"why_not_fused": reason}
-        return {"loss_implementation": found, **more}
+        told = {"loss_implementation": found, "why_not_fused": reason}
+        return {name: text for name, text in told.items() if text is not None}
 
     def train_step(self, batch, epoch):
         """Return the loss of a batch of warped, augmented pairs."""

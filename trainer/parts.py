@@ -84,14 +84,16 @@ def build_loss(config, device):
 
 
 def loss_implementation(config, device, channels):
-    """Return what computes the loss of an embedding on a device, "fused" or "chunked", and, if it
-    is chunked on a GPU because nothing else is available, why; else None.
+    """Return what computes the loss of an embedding on a device, "fused" or "chunked", None for a
+    loss that has no such choice; and, if it is chunked on a GPU because nothing else is available,
+    why, else None.
     """
     function = look_up(config.loss, DENSE_LOSSES, "loss")
     defaults = {n: p.default for n, p in inspect.signature(function).parameters.items()}
     arguments = {**defaults, **config.loss_args}
-    if arguments["implementation"] != "auto" or device.type != "cuda":
-        return "fused" if arguments["implementation"] == "fused" else "chunked", None
+    chosen = arguments.get("implementation")
+    if chosen != "auto" or device.type != "cuda":
+        return "chunked" if chosen == "auto" else chosen, None
     if "sigma" in arguments:
         objective = NegativeLogLikelihood(arguments["sigma"], arguments["outlier"])
     else:

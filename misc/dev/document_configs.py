@@ -54,7 +54,7 @@ Any optimiser of [torch.optim](https://docs.pytorch.org/docs/stable/optim.html) 
 torch.optim.lr_scheduler that JSON can describe, with the arguments that torch documents; that is
 all but {}. The parameters, or the optimiser, are set by the code; schedules step after each
 epoch. `OneCycleLR` steps after each batch; it takes `total_steps` from the training, unless that is
-given, and with `bias_lr` that is the rate to which the biases' rate rises."""
+given. With `bias_lr`, the rate of the biases rises to `bias_lr` instead of `max_lr`."""
 UNREAD = """\
 Published configs have these keys, which this project does not read: {} (the last with data sets
 other than CelebA's). The log notes them."""

@@ -44,7 +44,7 @@ def landmark_figure(dataset):
 
 @torch.no_grad()
 def evaluate_landmarks(model, dataset, device, max_images=None, num_workers=None, watch=None):
-    """Return the name of the landmark error, and that of each image, (N,), NaN where undefined.
+    """Return the name of the landmark error, and its values, (N,), NaN where it is undefined.
 
     Raises ``UserError`` if it is undefined in all of them.
 

@@ -65,8 +65,10 @@ class WarpDeviations:
 
 
 def warp_streams(warp_number):
-    """Return the streams of a warp of a sample: the numbers of its control points and those of the
-    subset, uniform, of which only one each is made normal; its mask, rotation, scale, translation.
+    """Return the streams of one warp of a sample, in the order of ``WarpDeviations.scaled``.
+
+    Two uniform numbers for each control point's coordinate, and the mask that chooses the one to
+    make normal; then rotation, scale and translation.
     """
     first, shape = warp_number * STREAMS_PER_WARP, (tps.NUM_CONTROLS, 2)
     return [
@@ -193,7 +195,7 @@ class Warper(RandomWarp):
         super().__init__(H, W, crop, [first, second])
 
     def warp(self, images, keypts, weights):
-        """Return the ``WarpedPair`` of images (B, 3, H, W) uint8 and landmarks (B, K, 2).
+        """Return the ``WarpedPair`` of images (B, 3, H, W) uint8 and landmarks (B, K, 2) in pixels.
 
         weights: those of both warps (``tps.tps_weights``), on the device of the images.
         """
@@ -234,7 +236,8 @@ class WarperSingle(RandomWarp):
     def warp(self, images, keypts, weights):
         """Return warped images (B, 3, h, w) uint8 and their landmarks (B, K, 2), in pixels.
 
-        weights: a list of those of the warp (``tps.tps_weights``), on the device of the images.
+        images: (B, 3, H, W) uint8; keypts: (B, K, 2), in pixels of these images.
+        weights: a list of one, the warp's (``tps.tps_weights``), on the device of the images.
         """
         grid = self._grid(*weights)
         points = tps.nearest_lattice_points(coordinates.to_normalised(keypts, self.H, self.W), grid)
