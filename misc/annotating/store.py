@@ -46,9 +46,7 @@ class AnnotationStore:
             raise UserError(f"{root}: no such folder")
         self.path = Path(root) / LIST
         self._stamp = _stamp(self.path)
-        listing = FolderListing(
-            root, annotation=annotation, with_boxes=self.with_boxes, keep_boxless=True
-        )
+        listing = FolderListing(root, None, annotation, self.with_boxes, keep_boxless=True)
         annotations = listing.annotations
         if listing.faults:
             raise UserError(listing.faults[0])
@@ -59,8 +57,8 @@ class AnnotationStore:
         self.tests = {name for name in self.images if listing.splits[name] == "test"}
         left_out = len(listing.images) - len(self.images)
         links = f"{counted(left_out, 'image')} left out: links that lead out of {self.folder}"
-        links_left_out = [links] if left_out else []
-        self.notes = [*annotations.notes, *annotations.warnings, *listing.unread, *links_left_out]
+        self.notes = [*annotations.notes, *annotations.warnings, *listing.unread]
+        self.notes += [links] if left_out else []
         if not self.images:
             raise UserError(f"{self.folder}: {links}")
         self._entries, read = annotations.table, annotations.sources
@@ -218,8 +216,7 @@ def _stamp(path):
 def _columns(names, annotations, box, unread):
     """Return the names of the columns x and y of each point; raises ``UserError``.
 
-    box: the columns of a box, with which there may be no points; else empty. unread: notes on files
-    that are not read.
+    box: columns of a box, with which there may be no points, or empty; unread: notes on other files.
     """
     if names is None and annotations.names is None and not box:
         needed = "there is no list of points yet, expected the names of the points"

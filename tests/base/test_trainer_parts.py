@@ -19,11 +19,12 @@ from base.running_mean import RunningMean
 from base.schedule import resume_schedule
 from data_loader.batches import make_loader
 from data_loader.synthetic_faces import SyntheticFaces
+from model import DENSE_LOSSES
 from model.loss import regression_loss
 from model.smallnet import SmallNet
 from trainer.landmark_trainer import LandmarkTrainer
 from trainer.optimisation import build_optimizer, build_scheduler
-from trainer.parts import build_landmark_model
+from trainer.parts import build_landmark_model, loss_implementation
 from trainer.resume import StartingPoint
 from trainer.training import build_trainer
 from utils.config.read import check_config
@@ -218,6 +219,18 @@ def test_a_one_cycle_schedule_takes_the_length_of_the_training_that_goes_on(num_
             one_cycle_rate(step, num_steps, 0.03))
         take_steps(longer, 1)
     assert resume_schedule(begun, checkpoint_of(begun), "a.pth") is None
+
+
+def test_a_loss_of_ones_own_names_no_implementation(monkeypatch):
+    def own_loss(desc1, desc2, grid, side, power: float = 2):
+        return (desc1 - desc2).abs().pow(power).mean()
+
+    monkeypatch.setitem(DENSE_LOSSES, "own_loss", own_loss)
+    gpu = torch.device("cuda:0")
+    assert loss_implementation(replace(CONFIG, loss="own_loss"), gpu, 4) == (None, None)
+    chunked = replace(CONFIG, loss_args={"implementation": "chunked"})
+    assert loss_implementation(chunked, gpu, 4) == ("chunked", None)
+    assert loss_implementation(CONFIG, torch.device("mps"), 4) == ("chunked", None)
 
 
 def test_a_schedule_that_does_not_fit_is_refused():
