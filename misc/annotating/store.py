@@ -216,7 +216,7 @@ def _stamp(path):
 def _columns(names, annotations, box, unread):
     """Return the names of the columns x and y of each point; raises ``UserError``.
 
-    box: columns of a box, with which there may be no points, or empty; unread: notes on other files.
+    box: columns of a box, with which there may be no points, or empty; unread: other files.
     """
     if names is None and annotations.names is None and not box:
         needed = "there is no list of points yet, expected the names of the points"
