@@ -42,6 +42,8 @@ def read_images(args):
     from data_loader.folder_listing import FolderListing
 
     listing = FolderListing(args.folder)
+    if len(listing.annotations.names or ()) < 2:
+        raise UserError(f"{args.folder}: expected a list of points, two at least (for a unit)")
     names = [name for name in listing.annotated if listing.splits[name] == args.split]
     if len(names) <= max(STEPS):
         raise UserError(

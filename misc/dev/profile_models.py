@@ -10,13 +10,14 @@ five landmarks from fifty virtual keypoints each. Every row is measured in a pro
 import json
 import sys
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the project's packages
 
 from misc.benchmarking.measuring import machine, markdown_table, measure_in_process, seconds_of
-from utils.cli import add_device_option, make_parser, positive, run_program
+from utils.cli import EXIT_USER_ERROR, add_device_option, make_parser, positive, run_program
 
 INPUT_SIZES = {"SmallNet": 70, "HourglassNet": 96}  # the published crops
 MODELS = {
@@ -84,14 +85,19 @@ def main(argv=None):
     if args.model:
         row = measure(args.model, args.channels, args.batch_size, args.seconds, device)
         print(json.dumps(row))
-        return
+        return None
     given = sys.argv[1:] if argv is None else argv
-    results = {
-        name: measure_in_process(__file__, *given, "--model", name)
-        for name in tqdm(MODELS, unit="model", leave=False, disable=None)
-    }
+    results = {}
+    for name in tqdm(MODELS, unit="model", leave=False, disable=None):
+        try:
+            results[name] = measure_in_process(__file__, *given, "--model", name)
+        except CalledProcessError as error:
+            if error.returncode != EXIT_USER_ERROR:
+                raise
+            return EXIT_USER_ERROR  # which it has explained
     print(f"{args.channels}-d, batches of {args.batch_size}, float32\n{machine(device)}\n")
     print(table(results))
+    return None
 
 
 if __name__ == "__main__":

@@ -63,3 +63,9 @@ def test_a_wrong_number_is_an_error(capsys, option, value):
         main([f"{option}={value}"])
     assert stopped.value.code == 2
     assert f"'{value}', expected a whole number from 1" in capsys.readouterr().err
+
+
+def test_a_network_that_does_not_fit_is_told_in_one_line(capfd):
+    assert main(["--channels", "1000000000"]) == 2
+    told = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1 and "memory" in told[0]
