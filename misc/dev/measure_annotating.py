@@ -43,7 +43,10 @@ def read_images(args):
 
     listing = FolderListing(args.folder)
     if len(listing.annotations.names or ()) < 2:
-        raise UserError(f"{args.folder}: expected a list of points, two at least (for a unit)")
+        raise UserError(
+            f"{args.folder}: expected a list of two points or more: the unit is the distance "
+            "between the first two"
+        )
     names = [name for name in listing.annotated if listing.splits[name] == args.split]
     if len(names) <= max(STEPS):
         raise UserError(
