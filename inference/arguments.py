@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ def _as_boxes(box):
 
 def require_batch_size(batch_size):
     """Raise ``UserError`` unless this is a whole number of at least 1."""
-    if not isinstance(batch_size, int) or batch_size < 1:
+    if not isinstance(batch_size, Integral) or batch_size < 1:
         raise UserError(f"batch_size = {batch_size!r}, expected a whole number of at least 1")
 
 

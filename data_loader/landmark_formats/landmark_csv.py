@@ -102,8 +102,8 @@ def _refuse_visibilities(rows, columns):
         for k, n in enumerate(places):
             with suppress(ValueError, IndexError):  # told where the row is read
                 largest[k] = max(largest[k], parse_number(row[n].replace(",", ".")))
-    third = largest[2::3]
-    if max(third) <= 2 < min(set(largest) - set(third), default=0):
+    others = [value for k, value in enumerate(largest) if k % 3 < 2]
+    if max(largest[2::3]) <= 2 < min(others):
         raise Fault(
             f"column '{header[places[2]]}' and every third one hold visibilities or certainties, "
             "no coordinates: remove them, or name the others like heel_x, heel_y"
