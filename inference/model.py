@@ -93,10 +93,10 @@ class Model:
         """Return the network's view of one image, or of the object in a box of it: all methods take
         it in place of the image.
         """
-        if isinstance(image, Seen) and box is None:
-            return image
         if isinstance(image, Seen):
-            raise UserError("box: what see() returned shows a part already, expected an image")
+            if box is not None:
+                raise UserError("box: what see() returned shows a part already, expected an image")
+            return image
         name = image if isinstance(image, (str, os.PathLike)) else "the image"
         image = as_rgb(image)
         with config_errors(name):

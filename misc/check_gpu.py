@@ -19,6 +19,23 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project's pa
 from utils.cli import add_device_option, make_parser, parse_path, run_program
 
 
+def check(findings, device, args):
+    """Compare what a device computes with the CPU, train on it, and time it, into ``Findings``."""
+    from misc.gpu_checks import numbers
+    from misc.gpu_checks.times import measure_times
+    from misc.gpu_checks.trainings import check_trainings
+
+    views = numbers.check_images(findings, device, *((4, 56) if args.quick else (32, 112)))
+    numbers.check_networks(findings, device, views[0])
+    sizes = ((3, 16), (5, 8)) if args.quick else ()
+    numbers.check_losses(findings, device, *sizes)
+    numbers.check_landmarks(findings, device)
+    if not args.quick:
+        with tempfile.TemporaryDirectory() as folder:
+            check_trainings(findings, args.device, Path(folder))
+        measure_times(findings, device)
+
+
 def main(argv=None):
     parser = make_parser(__doc__)
     add_device_option(parser)
@@ -32,26 +49,19 @@ def main(argv=None):
         parser.error("--device: expected a GPU, such as 0")
     # Imported late: torch takes seconds, which --help and mistakes need not wait for.
     from misc.benchmarking.measuring import machine
-    from misc.gpu_checks import numbers
     from misc.gpu_checks.findings import Findings
-    from misc.gpu_checks.times import measure_times
-    from misc.gpu_checks.trainings import check_trainings
     from utils.device import select_device
     from utils.disk import write_json
+    from utils.errors import one_line
     from utils.text import counted
 
     device = select_device(args.device)
     findings = Findings(str(device), machine(device))
     try:
-        views = numbers.check_images(findings, device, *((4, 56) if args.quick else (32, 112)))
-        numbers.check_networks(findings, device, views[0])
-        sizes = ((3, 16), (5, 8)) if args.quick else ()
-        numbers.check_losses(findings, device, *sizes)
-        numbers.check_landmarks(findings, device)
-        if not args.quick:
-            with tempfile.TemporaryDirectory() as folder:
-                check_trainings(findings, args.device, Path(folder))
-            measure_times(findings, device)
+        check(findings, device, args)
+    except Exception as failure:
+        findings.note("all checks", f"ended early by {type(failure).__name__}: {one_line(failure)}")
+        raise
     finally:  # whatever went wrong, what was found until then can be attached to a report
         write_json(args.output, findings.content())
     result = f"differs in {counted(len(findings.bad), 'place')}" if findings.bad else "is sound"

@@ -83,7 +83,7 @@ class AnnotationServer(ThreadingHTTPServer):
     @property
     def address(self):
         """The page's URL."""
-        return f"http://{HOST}:{self.server_port}/{self.token}/"
+        return self._url(self.token)
 
     def invite(self):
         """Return a URL that leads to the page once.
@@ -92,7 +92,10 @@ class AnnotationServer(ThreadingHTTPServer):
         """
         invitation = secrets.token_urlsafe(16)
         self._invitations.add(invitation)
-        return f"http://{HOST}:{self.server_port}/{invitation}/"
+        return self._url(invitation)
+
+    def _url(self, secret):
+        return f"http://{HOST}:{self.server_port}/{secret}/"
 
     def accept(self, invitation):
         """Return whether an invitation holds, which it then no longer does."""

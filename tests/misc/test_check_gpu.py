@@ -76,7 +76,10 @@ def test_the_file_is_written_whatever_fails(check, monkeypatch, tmp_path):
     monkeypatch.setattr(numbers, "check_landmarks", fail)
     with pytest.raises(RuntimeError, match="no kernel image"):
         check()
-    assert len(json.loads((tmp_path / "found.json").read_text())["compared"]) > 10
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert len(found["compared"]) > 10 and found["differences"] == ["all checks"]
+    error = found["compared"]["all checks"]["error"]
+    assert error == "ended early by RuntimeError: no kernel image"
 
 
 def test_trainings_that_fail_are_named(tmp_path, monkeypatch):
